@@ -1,0 +1,152 @@
+"""What is said and where: channel keys, servers, channels, messages, attachments and task threads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from antiphon.domain.errors import InvalidInput
+from antiphon.domain.identity import Sender
+
+PLATFORMS = ("web", "api", "discord", "telegram")
+_CHANNEL_KEY = re.compile(r"(web|api|discord|telegram):[A-Za-z0-9_.:-]{1,128}")
+
+
+def check_channel_key(key: str) -> str:
+    """Return `key` when it is a channel key (`kind:name`), else raise `InvalidInput` naming the rule."""
+    if _CHANNEL_KEY.fullmatch(key) is None:
+        raise InvalidInput(
+            "A channel key is web:, api:, discord: or telegram: and 1 to 128 letters, digits or _ . : -",
+            fields={"channel": "not a channel key"},
+        )
+    return key
+
+
+def platform_of(key: str) -> str:
+    """The platform that serves a channel key: `web` also serves the API's own `api:` channels."""
+    kind = key.partition(":")[0]
+    return "web" if kind == "api" else kind
+
+
+class Author(StrEnum):
+    """Who said a message."""
+
+    PERSON = "person"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message. `size` is in bytes; `url` is where the platform keeps it, if anywhere."""
+
+    name: str
+    media_type: str
+    size: int
+    url: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One stored message. `interrupted` marks an answer that was stopped or talked over: `text` is what got through."""
+
+    id: int
+    channel: str
+    thread: int
+    author: Author
+    text: str
+    at: datetime
+    person: int | None = None
+    author_name: str = ""
+    task: int | None = None
+    native_id: str = ""
+    reply_to: int | None = None
+    interrupted: bool = False
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRef:
+    """A Discord guild or Telegram group as a platform names it."""
+
+    platform: str
+    native_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """What a platform hands to `threads.inbox`: one thing said, once.
+
+    `receiver` is our own account there (a bot's id; "" on the web), `native_id` the platform's or the client's id of
+    the message, `edit` counts its edits. Together with platform and channel they are the dedupe key. `person` is set
+    where the credential already names the person (web and API). `cursor` is the platform's position after this
+    message; it commits with the rows.
+    """
+
+    platform: str
+    channel: str
+    native_id: str
+    sender: Sender
+    text: str
+    at: datetime
+    receiver: str = ""
+    edit: int = 0
+    person: int | None = None
+    server: ServerRef | None = None
+    channel_title: str = ""
+    reply_to: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    cursor: str = ""
+
+    @property
+    def dedupe(self) -> str:
+        """The key under which this message is accepted once. For web and API the person is the receiver."""
+        receiver = f"p{self.person}" if self.person is not None else self.receiver
+        edit = f":edit-{self.edit}" if self.edit else ""
+        return f"{self.platform}:{receiver}:{self.channel}:{self.native_id}{edit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The durable answer to `receive`: the rows a message became. `created` is False for a repeat of the same id."""
+
+    task: int
+    message: int
+    thread: int
+    created: bool
+
+
+class ThreadState(StrEnum):
+    """A thread is active until it is closed by idleness, by hand, or because a newer one was opened."""
+
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A task thread: a bounded conversation in a channel. At most one is active per channel."""
+
+    id: int
+    channel: str
+    state: ThreadState
+    opened_at: datetime
+    last_at: datetime
+    closed_at: datetime | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One conversation place. `owner` is the person who owns a `web:` or `api:` channel, None elsewhere."""
+
+    id: int
+    key: str
+    platform: str
+    title: str = ""
+    owner: int | None = None
+    server: int | None = None
+    settings: dict[str, str] = field(default_factory=dict[str, str])

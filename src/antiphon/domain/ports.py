@@ -1,0 +1,436 @@
+"""The narrow ports that hold the packages together. `run/wiring.py` connects them; nobody imports sideways.
+
+**Every method of a store port is one transaction.** Store methods raise `StoreUnavailable` when the database is
+locked, full, restarting or gone; nothing is then half written. Methods that take a `Lease` raise `LeaseLost` when the
+task no longer belongs to it. All datetimes are timezone-aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from antiphon.domain.approvals import Approval, ApprovalState, Resume
+from antiphon.domain.conversation import Channel, InboundMessage, Message, Receipt, Thread
+from antiphon.domain.events import BusEvent
+from antiphon.domain.health import PartHealth
+from antiphon.domain.identity import Key, Person, Principal, Requester, Role, User
+from antiphon.domain.memories import Memory, MemoryScope
+from antiphon.domain.schedule import Entry, NewEntry
+from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
+from antiphon.domain.turns import TurnEvent, TurnRequest
+from antiphon.domain.work import Delivery, Lease, Outcome, Pause, Task, TaskFailure, Work
+
+
+class Clock(Protocol):
+    """Where the time comes from; tests give a virtual one."""
+
+    def now(self) -> datetime:
+        """The current time, UTC."""
+        ...
+
+
+class Signals(Protocol):
+    """Wakes loops that wait for rows. Names: `tasks`, `replies`, `schedule`. A lost signal costs one sweep (1 s)."""
+
+    def notify(self, name: str) -> None:
+        """Wake whoever waits for `name`. Callable from any thread."""
+        ...
+
+    async def wait(self, name: str, timeout: float) -> None:
+        """Return when `name` was notified since the last wait, or after `timeout` seconds."""
+        ...
+
+
+# --- the durable path ------------------------------------------------------------------------------------------------
+
+
+class InboxStore(Protocol):
+    """Accepting what was said."""
+
+    async def receive(self, message: InboundMessage) -> Receipt:
+        """Store a message and its task, or return the earlier receipt for the same dedupe key.
+
+        One transaction: dedupe, person, account, server and channel upserts, find or open the active thread, message,
+        task, platform cursor. Raises `Conflict` when the same id comes with another text, and
+        `NotFound` when a `web:`/`api:` channel belongs to another person.
+        """
+        ...
+
+    async def cursor(self, platform: str, receiver: str, channel: str) -> str:
+        """The platform position stored with the last accepted message, or ""."""
+        ...
+
+
+class TaskStore(Protocol):
+    """The runner's side of tasks. See `TaskState` for the machine."""
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Work]:
+        """Take up to `limit` queued, due heads of channels without a running task; at most one per channel.
+
+        Counts the attempt. A head whose attempts are used up is not returned; see `bury`.
+        """
+        ...
+
+    async def renew(self, owner: str, tasks: Sequence[int], lease_seconds: float) -> Mapping[int, bool]:
+        """Extend the leases still held. Returns task -> cancel requested for those; a missing id is a lost lease."""
+        ...
+
+    async def resume_of(self, lease: Lease) -> Resume:
+        """The stored pause of a task that was waiting, with its decided approvals."""
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+        """Fenced completion: agent message, reply parts (a draft becomes ready), turn, usage, state."""
+        ...
+
+    async def pause(self, lease: Lease, pause: Pause) -> Sequence[Approval]:
+        """Fenced: store the snapshot, create the approvals, tell the person (a notice reply), wait."""
+        ...
+
+    async def retry_later(self, lease: Lease, failure: TaskFailure, delay: float) -> None:
+        """Fenced: back to the queue, not before `delay` seconds, remembering why."""
+        ...
+
+    async def give_back(self, owner: str, tasks: Sequence[int]) -> None:
+        """Return unfinished tasks at shutdown without counting the attempt."""
+        ...
+
+    async def reap(self, *, owners_are_gone: bool = False) -> int:
+        """Requeue running tasks whose lease expired (all of them when every earlier owner is known to be gone)."""
+        ...
+
+    async def bury(self, max_attempts: int, text: str) -> Sequence[int]:
+        """Move queued tasks that used up their attempts to the dead letters and tell the person with `text`."""
+        ...
+
+    async def cancel(self, task: int) -> Task:
+        """Cancel a queued or waiting task now (its pending approvals too); ask a running one to stop. Idempotent."""
+        ...
+
+    async def retry(self, task: int) -> Task:
+        """Queue a dead or cancelled task again with fresh attempts. `Conflict` in any other state."""
+        ...
+
+    async def get(self, task: int) -> Task:
+        """One task with reply, tools, usage and error. `NotFound` if there is none."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many tasks are in each state."""
+        ...
+
+
+class LiveStore(Protocol):
+    """Spoken turns through the same rows."""
+
+    async def begin(self, message: InboundMessage, owner: str, lease_seconds: float) -> Work:
+        """Write message and task (running, leased to the session) in one transaction.
+
+        Raises `ChannelBusy` when another task of the channel is running, `Conflict` for a repeated id.
+        """
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+        """The same fenced completion as `TaskStore.finish`, for words already heard."""
+        ...
+
+
+class ExecutionStore(Protocol):
+    """The record of tool calls."""
+
+    async def begin(
+        self, key: ExecutionKey, arguments: Mapping[str, object], *, lease: Lease | None, approval: int | None
+    ) -> ToolExecution:
+        """Record a call before it runs, or return the record of an earlier attempt (`fresh=False`).
+
+        With `approval` the approval is consumed in the same transaction: `Conflict` when it is not approved, expired,
+        used before, or bound to other arguments. With `lease` the write is fenced.
+        """
+        ...
+
+    async def end(self, execution: int, status: ExecutionStatus, result: str, seconds: float) -> None:
+        """Record how the call ended. A second end of the same execution changes nothing."""
+        ...
+
+
+class OutboxStore(Protocol):
+    """The sender's side of replies."""
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float, platforms: Sequence[str]) -> Sequence[Delivery]:
+        """Take the ready heads of channels, marking them `sending`: per channel strictly in order.
+
+        A row left `sending` by a lost owner comes back with `doubtful=True`.
+        """
+        ...
+
+    async def sent(self, owner: str, reply: int, native_id: str) -> None:
+        """Delivered. Fenced by `owner`."""
+        ...
+
+    async def later(self, owner: str, reply: int, delay: float, reason: str, *, doubtful: bool) -> None:
+        """Not delivered: ready again after `delay` seconds. `doubtful` when it may have arrived all the same."""
+        ...
+
+    async def dead(self, owner: str, reply: int, reason: str) -> None:
+        """Given up, with the reason. The next reply of the channel becomes the head."""
+        ...
+
+    async def open_draft(self, lease: Lease) -> Delivery:
+        """Find or create the draft reply of a task. A draft whose send may have happened is `doubtful`."""
+        ...
+
+    async def draft_sent(self, reply: int, native_id: str) -> None:
+        """Store the platform's id of a draft."""
+        ...
+
+    async def revive(self, reply: int) -> None:
+        """Make a dead reply ready again, by hand."""
+        ...
+
+
+class ApprovalStore(Protocol):
+    """Questions to humans."""
+
+    async def get(self, approval: int) -> Approval:
+        """One approval, or `NotFound`."""
+        ...
+
+    async def pending(self, channel: str | None = None) -> Sequence[Approval]:
+        """Pending approvals, oldest first."""
+        ...
+
+    async def decide(self, approval: int, state: ApprovalState, by: int) -> Approval:
+        """Approve or deny a pending, unexpired approval; the last decision of a pause queues its task again.
+
+        Repeating the same decision by the same person returns it unchanged; anything else on a decided approval
+        raises `Conflict`. Who may decide is checked by `threads.approvals` before.
+        """
+        ...
+
+
+class ScheduleStore(Protocol):
+    """Whatever is due."""
+
+    async def add(self, entry: NewEntry) -> Entry:
+        """Create an entry; the same `origin` returns the existing one."""
+        ...
+
+    async def pending(self, person: int, channel: str | None = None) -> Sequence[Entry]:
+        """A person's open reminders and timers, soonest first."""
+        ...
+
+    async def cancel(self, person: int, entries: Sequence[int]) -> Sequence[Entry]:
+        """Cancel the given pending entries of that person; returns those that were cancelled."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next entry is due, a thread goes idle, or an approval expires; None when nothing is to come."""
+        ...
+
+    async def fire_due(self, limit: int) -> int:
+        """Carry out what is due, each entry with its whole effect in one transaction. Returns how many fired.
+
+        A reminder or timer becomes a finished task (kind scheduled) with the agent's message and its reply. An active
+        thread without live tasks whose last message is older than the idle time is closed. A pending approval past
+        its time expires, and the last one of a pause queues its task again.
+        """
+        ...
+
+
+class ThreadStore(Protocol):
+    """Reading conversations, for the brain's context and for tools."""
+
+    async def recent(self, channel: str, *, before: int | None, limit: int) -> Sequence[Message]:
+        """The latest messages of a channel, oldest first, with author, time, reply-to and attachments."""
+        ...
+
+    async def thread(self, thread: int) -> Thread:
+        """One thread, or `NotFound`."""
+        ...
+
+    async def channel(self, key: str) -> Channel:
+        """One channel, or `NotFound`."""
+        ...
+
+    async def close(self, thread: int) -> None:
+        """Close an active thread by hand."""
+        ...
+
+
+class PeopleStore(Protocol):
+    """People and their preferences."""
+
+    async def person(self, person: int) -> Person:
+        """One person, or `NotFound`."""
+        ...
+
+    async def set_preferences(
+        self, person: int, *, timezone: str | None = None, language: str | None = None, name: str | None = None
+    ) -> Person:
+        """Change what is given and return the person."""
+        ...
+
+    async def role(self, person: int) -> str:
+        """The highest console role tied to the person ("owner", "operator", "member") or ""."""
+        ...
+
+
+class MemoryStore(Protocol):
+    """What was remembered."""
+
+    async def remember(
+        self, scope: MemoryScope, subject: int, text: str, *, author: int, channel: str, origin: str
+    ) -> Memory:
+        """Store a fact; the same `origin` returns the existing one."""
+        ...
+
+    async def recall(self, scope: MemoryScope, subject: int, query: str, limit: int) -> Sequence[Memory]:
+        """The memories about a subject, most relevant to `query` first (newest first when it is empty)."""
+        ...
+
+    async def forget(self, scope: MemoryScope, subject: int, memories: Sequence[int] | None) -> Sequence[Memory]:
+        """Forget the given memories of that subject, or all with None; returns what was forgotten."""
+        ...
+
+
+class KeyStore(Protocol):
+    """API credentials. Only a hash of the secret is kept."""
+
+    async def create(self, name: str, scopes: Sequence[str], person: int) -> tuple[Key, str]:
+        """Create a key; the second value is the secret (`ant_...`), never to be had again. `InvalidInput` on bad scopes."""
+        ...
+
+    async def verify(self, secret: str) -> Principal | None:
+        """The holder of a live key, or None. Compares in constant time."""
+        ...
+
+    async def list(self, person: int | None) -> Sequence[Key]:
+        """The keys of one person, or all with None; newest first."""
+        ...
+
+    async def revoke(self, key: int, person: int | None) -> Key:
+        """Revoke at once. With `person` only that person's keys exist (`NotFound`). Idempotent."""
+        ...
+
+
+class UserStore(Protocol):
+    """Logins of the console."""
+
+    async def ensure_owner(self) -> User:
+        """The owner account; created with its person at the first start."""
+        ...
+
+    async def create(self, name: str, role: Role) -> User:
+        """A new user with a person of their own. `Conflict` when the name is taken."""
+        ...
+
+    async def find(self, name: str) -> User:
+        """A user by name, or `NotFound`."""
+        ...
+
+    async def sign_in_token(self, user: int, valid: timedelta) -> str:
+        """A single-use sign-in token; only its hash is kept."""
+        ...
+
+    async def redeem(self, token: str) -> User:
+        """Use a sign-in token up. `Unauthenticated` when it is unknown, used or too old."""
+        ...
+
+    async def principal(self, user: int) -> Principal | None:
+        """What a signed-in, active user may do; None when the user is gone or disabled."""
+        ...
+
+
+class StoreHealth(Protocol):
+    """Whether the database can be read and written."""
+
+    async def health(self) -> PartHealth:
+        """Never raises; answers within a second."""
+        ...
+
+
+# --- around it -------------------------------------------------------------------------------------------------------
+
+
+class Bus(Protocol):
+    """Publish/subscribe of events. Keeps the last 1000 events or 10 minutes of each topic for resuming."""
+
+    async def publish(self, topic: str, name: str, payload: Mapping[str, object]) -> int:
+        """Publish and return the event's id. Never blocks on a slow listener; never raises when the far side is gone:
+        events are hints, the rows are the truth."""
+        ...
+
+    def subscribe(
+        self, *topics: str, after: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[BusEvent]]:
+        """Listen. With `after` first replay what came later, or yield one `reset` event when that is not kept.
+
+        A listener that falls behind its bounded queue gets one `reset` and goes on with the newest events.
+        """
+        ...
+
+    async def health(self) -> PartHealth:
+        """Whether other processes can be reached."""
+        ...
+
+
+class Brain(Protocol):
+    """Runs one turn."""
+
+    def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
+        """Yield the turn's events, ending with `Final` or `Paused`. Raises `ModelError` when no model could answer.
+
+        Closing the iterator (`aclose`) stops the turn; a tool that has started is left to finish and be recorded.
+        """
+        ...
+
+
+class Authority(Protocol):
+    """What the requester may do, asked at execution time and again at resume. Implemented per platform."""
+
+    async def holds(self, requester: Requester, permission: str) -> bool:
+        """Whether the requester holds `permission` there now ("everyone", "operator", "owner", a platform's word)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLimits:
+    """What a platform can do. `text` in characters per reply part; `nonce_window` is how long it knows a nonce."""
+
+    text: int = 100_000
+    drafts: bool = False
+    draft_interval: float = 1.5
+    """Least seconds between two edits of a draft."""
+    reconciles: bool = False
+    """`find` really reads the channel, so its None means "not there"."""
+    nonce_window: timedelta = timedelta(0)
+
+
+class Platform(Protocol):
+    """A place where people are: the delivering half. Text in goes through `threads.inbox`."""
+
+    @property
+    def name(self) -> str:
+        """The platform's word: `web`, `discord`, `telegram`."""
+        ...
+
+    @property
+    def limits(self) -> PlatformLimits:
+        """What the platform can do."""
+        ...
+
+    async def send(self, delivery: Delivery) -> str:
+        """Post a reply and return the platform's id of it. Raises `DeliveryError` or `DeliveryRetry`."""
+        ...
+
+    async def edit(self, delivery: Delivery) -> None:
+        """Replace the text of `delivery.native_id`. Doing it twice is harmless."""
+        ...
+
+    async def find(self, delivery: Delivery) -> str | None:
+        """The platform's id of this reply if it is there already. None when it is not (see `reconciles`)."""
+        ...

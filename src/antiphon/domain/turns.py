@@ -1,0 +1,79 @@
+"""One run of the brain: what it is asked and the events it yields."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from antiphon.domain.approvals import PauseRequest, Resume
+from antiphon.domain.identity import Requester
+from antiphon.domain.work import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """Everything that identifies a turn. The brain reads the context (history, memories, persona) itself.
+
+    `commit` is None for ordinary turns. A speculative spoken turn gives a callable that returns only once the turn
+    is committed, with the real task id: the brain awaits it before the first tool call and before any record.
+    """
+
+    task: int
+    turn: str
+    attempt: int
+    channel: str
+    thread: int
+    message: int | None
+    text: str
+    requester: Requester
+    resume: Resume | None = None
+    commit: Callable[[], Awaitable[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool call was recorded and begins. `summary` is one line a person may read."""
+
+    execution: int
+    tool: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool call ended, with the status and one readable line."""
+
+    execution: int
+    tool: str
+    status: str
+    summary: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The turn needs approvals; it ends here and continues from `snapshot` in another turn."""
+
+    snapshot: bytes
+    requests: tuple[PauseRequest, ...]
+    text: str
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The whole answer. Always the last event of a turn that did not pause or fail."""
+
+    text: str
+    usage: Usage = field(default_factory=Usage)
+    trace: dict[str, object] = field(default_factory=dict[str, object])
+
+
+TurnEvent = TextDelta | ToolStarted | ToolFinished | Paused | Final
