@@ -40,7 +40,7 @@ class Signals(Protocol):
         """Wake whoever waits for `name`. Callable from any thread."""
         ...
 
-    async def wait(self, name: str, timeout: float) -> None:
+    async def wait(self, name: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting out the time is not an error
         """Return when `name` was notified since the last wait, or after `timeout` seconds."""
         ...
 
@@ -301,7 +301,7 @@ class KeyStore(Protocol):
     """API credentials. Only a hash of the secret is kept."""
 
     async def create(self, name: str, scopes: Sequence[str], person: int) -> tuple[Key, str]:
-        """Create a key; the second value is the secret (`ant_...`), never to be had again. `InvalidInput` on bad scopes."""
+        """Create a key. The second value is the secret (`ant_...`), shown once. `InvalidInput` on bad scopes."""
         ...
 
     async def verify(self, secret: str) -> Principal | None:
@@ -364,9 +364,7 @@ class Bus(Protocol):
         events are hints, the rows are the truth."""
         ...
 
-    def subscribe(
-        self, *topics: str, after: int | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[BusEvent]]:
+    def subscribe(self, *topics: str, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[BusEvent]]:
         """Listen. With `after` first replay what came later, or yield one `reset` event when that is not kept.
 
         A listener that falls behind its bounded queue gets one `reset` and goes on with the newest events.

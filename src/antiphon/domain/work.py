@@ -174,6 +174,8 @@ class Delivery:
     attempt: int
     task: int
     turn_attempt: int = 1
+    message: int | None = None
+    """The agent's stored message this reply delivers; clients that also read the messages list need it."""
     part: int = 0
     native_id: str = ""
     doubtful: bool = False
