@@ -17,6 +17,8 @@ TASK_CANCEL = "task.cancel"
 """Payload `{"task": str}`: a person asked to stop a running task."""
 KEY_REVOKED = "key.revoked"
 """Payload `{"key": str}`: caches must forget this key now."""
+SESSION_ENDED = "session.ended"
+"""Payload `{"session": str}` (a digest, never the session key): streams opened with that sign-in must end now."""
 
 
 @dataclass(frozen=True, slots=True)

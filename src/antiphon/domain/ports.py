@@ -260,6 +260,18 @@ class ThreadStore(Protocol):
         """Close an active thread by hand."""
         ...
 
+    async def rename(self, channel: str, title: str) -> Channel:
+        """Give a channel a title. `NotFound` if there is none."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """What people thought of answers."""
+
+    async def rate(self, message: int, person: int, value: int, text: str) -> None:
+        """Store a person's opinion (1 or -1) of an agent's message; a second one replaces the first. `NotFound`."""
+        ...
+
 
 class PeopleStore(Protocol):
     """People and their preferences."""
