@@ -1,0 +1,44 @@
+"""The tables. Only `store` and `api` touch these; every write goes through a store port."""
+
+from antiphon.store.models.conversation import (
+    Attachment,
+    Channel,
+    Cursor,
+    Message,
+    Server,
+    ServerSetting,
+    Thread,
+)
+from antiphon.store.models.fields import InstantField
+from antiphon.store.models.knowledge import Feedback, Memory, ScheduleEntry
+from antiphon.store.models.moderation import Case, Event
+from antiphon.store.models.people import Account, Key, Membership, Person, SignInToken, User
+from antiphon.store.models.work import Approval, Pause, Reply, Task, ToolExecution, Turn
+
+__all__ = [
+    "Account",
+    "Approval",
+    "Attachment",
+    "Case",
+    "Channel",
+    "Cursor",
+    "Event",
+    "Feedback",
+    "InstantField",
+    "Key",
+    "Membership",
+    "Memory",
+    "Message",
+    "Pause",
+    "Person",
+    "Reply",
+    "ScheduleEntry",
+    "Server",
+    "ServerSetting",
+    "SignInToken",
+    "Task",
+    "Thread",
+    "ToolExecution",
+    "Turn",
+    "User",
+]

@@ -1,0 +1,80 @@
+"""What people asked to keep or to happen: schedule entries, memories, feedback."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from antiphon.domain.memories import MemoryScope
+from antiphon.domain.schedule import EntryKind, EntryState
+from antiphon.store.models.conversation import Channel, Message
+from antiphon.store.models.fields import InstantField, choices
+from antiphon.store.models.people import Person
+from antiphon.store.models.work import Task
+
+
+class ScheduleEntry(models.Model):
+    """A reminder or timer. `origin` makes its creation idempotent."""
+
+    kind = models.CharField(max_length=8, choices=choices(EntryKind))
+    state = models.CharField(max_length=9, choices=choices(EntryState))
+    due_at = InstantField()
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="schedule_entries")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="schedule_entries")
+    origin = models.CharField(max_length=300, unique=True)
+    text = models.TextField(blank=True, default="")
+    data = models.JSONField(default=dict, blank=True)
+    created_at = InstantField()
+    fired_at = InstantField(null=True, blank=True)
+    task = models.OneToOneField(Task, on_delete=models.PROTECT, null=True, blank=True, related_name="schedule_entry")
+
+    class Meta:
+        verbose_name_plural = "schedule entries"
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="pending"), name="entry_due"),
+            models.Index(fields=["person", "due_at"], condition=Q(state="pending"), name="entry_of_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class Memory(models.Model):
+    """One remembered fact about a person or a server, with who said it and where."""
+
+    scope = models.CharField(max_length=6, choices=choices(MemoryScope))
+    subject = models.BigIntegerField()
+    """The id of the person or server it is about."""
+    text = models.TextField()
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
+    channel = models.CharField(max_length=140)
+    origin = models.CharField(max_length=300)
+    created_at = InstantField()
+
+    class Meta:
+        verbose_name_plural = "memories"
+        constraints = [models.UniqueConstraint(fields=["scope", "subject", "origin"], name="memory_once")]
+        indexes = [models.Index(fields=["scope", "subject", "-id"], name="memory_of_subject")]
+
+    def __str__(self) -> str:
+        return f"memory {self.pk}"
+
+
+class Feedback(models.Model):
+    """A person's thumb up (1) or down (-1) for one message of the agent."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="feedback")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="feedback")
+    value = models.SmallIntegerField()
+    text = models.TextField(blank=True, default="")
+    created_at = InstantField()
+
+    class Meta:
+        verbose_name_plural = "feedback"
+        constraints = [
+            models.UniqueConstraint(fields=["message", "person"], name="feedback_once"),
+            models.CheckConstraint(condition=Q(value__in=[-1, 1]), name="feedback_up_or_down"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{'up' if self.value > 0 else 'down'} for message {self.message_id}"
