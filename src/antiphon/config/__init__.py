@@ -1,0 +1,27 @@
+"""Every setting of Antiphon: one frozen tree, gathered once at start and handed to whoever needs a part of it.
+
+`run` loads it; nothing else reads the environment or a configuration file.
+"""
+
+from antiphon.config.load import ConfigProblems, load_settings
+from antiphon.config.settings import (
+    ApprovalSettings,
+    HttpSettings,
+    LimitSettings,
+    LogSettings,
+    OutboxSettings,
+    Settings,
+    ThreadSettings,
+)
+
+__all__ = [
+    "ApprovalSettings",
+    "ConfigProblems",
+    "HttpSettings",
+    "LimitSettings",
+    "LogSettings",
+    "OutboxSettings",
+    "Settings",
+    "ThreadSettings",
+    "load_settings",
+]

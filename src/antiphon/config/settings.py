@@ -1,0 +1,289 @@
+"""The settings tree itself: names, types, defaults, ranges and meanings, and nothing that reads them from anywhere.
+
+Building a `Settings` by hand (as tests do) is pure: it looks at no environment and at no file. `config.load` gathers
+the values of a running installation. The descriptions are published: they stand in the JSON schema, in
+`antiphon.example.toml` and in docs/reference/settings.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+DEFAULT_PROMPT = (
+    "You are Antiphon, a helpful assistant in a shared chat. Answer briefly and concretely. "
+    "Use the tools you are given instead of guessing, and say plainly when you do not know something."
+)
+
+
+def _url(*schemes: str) -> AfterValidator:
+    """A validator for texts that are empty or an address with one of `schemes` and a host; drops a last slash."""
+    allowed = " or ".join(f"{scheme}://" for scheme in schemes)
+
+    def check(value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"is not an address that begins with {allowed}")
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def _secret_url(*prefixes: str) -> AfterValidator:
+    """Like `_url` for addresses that may hold a password: the message never repeats the value."""
+
+    def check(value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and not text.startswith(prefixes):
+            raise ValueError(f"does not begin with {' or '.join(prefixes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _model_name(value: str) -> str:
+    provider, colon, name = value.partition(":")
+    if value and not (provider and colon and name):
+        raise ValueError("is not of the form provider:model")
+    return value
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            network = ipaddress.ip_network(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not an IP address or network") from None
+        if network.prefixlen == 0:
+            raise ValueError(f"{value!r} is the whole internet: anybody could then forge their address")
+    return values
+
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+WebUrl = Annotated[str, _url("http", "https")]
+
+
+class _Part(BaseModel):
+    """Base of the sub-trees: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSettings(_Part):
+    """The one port that serves pages, API and WebSockets."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Anything but loopback also needs TLS or trusted_proxies.",
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 lets the system choose a free one."
+    )
+    public_url: WebUrl = Field(
+        default="", description="Address under which people reach it, for links. Empty: made from host and port."
+    )
+    tls_cert: UserPath | None = Field(default=None, description="PEM file with the certificate chain; needs tls_key.")
+    tls_key: UserPath | None = Field(default=None, description="PEM file with the private key of tls_cert.")
+    tls: Literal["", "self"] = Field(
+        default="",
+        description="'self' makes a self-signed certificate, so that browsers allow the microphone on a LAN.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = Field(
+        default=(), description="Addresses or networks of reverse proxies whose X-Forwarded-* headers are believed."
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the port. A name other than localhost counts as public."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def secure(self) -> bool:
+        """Whether the port itself speaks TLS."""
+        return self.tls == "self" or self.tls_cert is not None
+
+    @property
+    def url(self) -> str:
+        """The address for links, without a slash at the end. A bind to every address is shown as localhost."""
+        if self.public_url:
+            return self.public_url
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        if ":" in host:
+            host = f"[{host}]"
+        return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
+
+
+class ThreadSettings(_Part):
+    """Task threads and the workers that run their tasks."""
+
+    idle_minutes: float = Field(
+        default=5, gt=0, le=10080, description="Minutes without a message after which a thread closes."
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, le=100, description="Times a task may be started before it goes to the dead letters."
+    )
+    lease_seconds: float = Field(
+        default=30.0,
+        ge=0.2,
+        le=3600,
+        description="Seconds after which the task of a worker that died is given to another.",
+    )
+    slots: int = Field(default=16, ge=1, le=1000, description="Tasks that one process runs at the same time.")
+
+
+class OutboxSettings(_Part):
+    """Delivery of replies."""
+
+    max_attempts: int = Field(
+        default=8, ge=1, le=100, description="Times a delivery is tried before it goes to the dead letters."
+    )
+    lease_seconds: float = Field(
+        default=30.0,
+        ge=0.2,
+        le=3600,
+        description="Seconds after which the delivery of a process that died is taken over.",
+    )
+    doubtful: Literal["resend", "dead"] = Field(
+        default="dead",
+        description="What happens to a reply that may have arrived when nobody can tell: sent again (perhaps twice), "
+        "or left among the dead letters for a person to decide.",
+    )
+
+
+class ApprovalSettings(_Part):
+    """Questions to a human about a tool call."""
+
+    expire_minutes: float = Field(
+        default=10, gt=0, le=10080, description="Minutes after which an unanswered approval counts as refused."
+    )
+
+
+class LimitSettings(_Part):
+    """Bounds that keep one message, person or turn from using up everything."""
+
+    message_chars: int = Field(
+        default=16_000, ge=1, le=1_000_000, description="Longest message that is accepted, in characters."
+    )
+    body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824, description="Largest request body, in bytes.")
+    messages_per_minute: int = Field(
+        default=30, ge=1, le=100_000, description="Messages one person may send in a minute before being asked to wait."
+    )
+    turn_requests: int = Field(default=8, ge=1, le=100, description="Requests to the model within one turn.")
+    turn_tool_calls: int = Field(default=12, ge=0, le=1000, description="Tool calls within one turn.")
+    turn_tokens: int = Field(default=200_000, ge=100, description="Tokens one turn may use, input and output together.")
+    turn_seconds: float = Field(default=120.0, gt=0, le=86_400, description="Seconds one turn may take.")
+    context_tokens: int = Field(
+        default=6_000, ge=100, description="Tokens of earlier conversation that are given to the model."
+    )
+    context_messages: int = Field(
+        default=40, ge=0, le=10_000, description="Earlier messages that are given to the model at most."
+    )
+
+
+class LogSettings(_Part):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level that is logged."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="'console' for people, 'json' for machines; 'auto' is console on a terminal, else json.",
+    )
+    personal_text: bool = Field(
+        default=False,
+        description="Whether names and words of people may stand in the log. Leave it off outside of debugging.",
+    )
+
+
+class Settings(BaseSettings):
+    """The whole tree. Frozen; unknown names are refused."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    data_dir: UserPath = Field(
+        default=Path("data"), description="Folder for everything Antiphon writes; made when missing."
+    )
+    models_dir: UserPath | None = Field(
+        default=None, description="Folder for speech and language models. Empty: the folder models in data_dir."
+    )
+    secrets_dir: UserPath | None = Field(
+        default=None, description="Folder with one file per secret, named like the environment variable it stands for."
+    )
+    database_url: Annotated[SecretStr, _secret_url("postgresql://", "postgres://", "sqlite:///")] = Field(
+        default=SecretStr(""), description="Database. Empty: SQLite in data_dir. Several processes need postgresql://…"
+    )
+    redis_url: Annotated[SecretStr, _secret_url("redis://", "rediss://", "unix://")] = Field(
+        default=SecretStr(""),
+        description="Redis or Valkey for events between processes. Empty: events stay in the process.",
+    )
+    model: Annotated[str, AfterValidator(_model_name)] = Field(
+        default="",
+        description="Language model as provider:model, for example openai:gpt-4o-mini. Empty: the offline model.",
+    )
+    model_url: WebUrl = Field(
+        default="",
+        description="Address of an OpenAI-compatible server for model, for example http://127.0.0.1:11434/v1.",
+    )
+    openai_api_key: SecretStr = Field(default=SecretStr(""), description="Key for OpenAI or a compatible service.")
+    openai_base_url: WebUrl = Field(
+        default="", description="Address used for every openai: model instead of OpenAI's own."
+    )
+    system_prompt: str = Field(
+        default=DEFAULT_PROMPT, description="What the model is told about its role before each turn."
+    )
+
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    threads: ThreadSettings = Field(default_factory=ThreadSettings)
+    outbox: OutboxSettings = Field(default_factory=OutboxSettings)
+    approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    _origins: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the caller gives: `config.load` reads the sources itself, to keep the place of each value."""
+        return (init_settings,)
+
+    @property
+    def models_path(self) -> Path:
+        """Where models lie: `models_dir`, else `<data_dir>/models`."""
+        return self.models_dir or self.data_dir / "models"
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file that is used while `database_url` is empty."""
+        return self.data_dir / "antiphon.db"
+
+    def origin(self, key: str) -> str:
+        """Where the value of a dotted key came from, in words (`environment ANTIPHON_MODEL`), or `default`."""
+        return self._origins.get(key, "default")
+
+    def with_origins(self, origins: Mapping[str, str]) -> Settings:
+        """The same settings that also know where their values came from."""
+        copy = self.model_copy()
+        copy._origins = dict(origins)
+        return copy
