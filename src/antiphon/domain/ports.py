@@ -7,7 +7,7 @@ task no longer belongs to it. All datetimes are timezone-aware UTC.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -391,7 +391,7 @@ class Bus(Protocol):
 class Brain(Protocol):
     """Runs one turn."""
 
-    def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
+    def turn(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
         """Yield the turn's events, ending with `Final` or `Paused`. Raises `ModelError` when no model could answer.
 
         Closing the iterator (`aclose`) stops the turn; a tool that has started is left to finish and be recorded.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from antiphon.domain.approvals import PauseRequest, Resume
 from antiphon.domain.identity import Requester
-from antiphon.domain.work import Usage
+from antiphon.domain.work import Lease, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class TurnRequest:
     requester: Requester
     resume: Resume | None = None
     commit: Callable[[], Awaitable[int]] | None = None
+    lease: Lease | None = None
+    """Fences the records of tool calls: a worker that lost its task starts no tool."""
 
 
 @dataclass(frozen=True, slots=True)

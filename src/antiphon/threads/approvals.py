@@ -1,0 +1,58 @@
+"""Deciding approvals: the one way for every surface (page, API, chat button, voice)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from antiphon.domain.approvals import Approval, ApprovalState, ApproverKind
+from antiphon.domain.conversation import platform_of
+from antiphon.domain.errors import Forbidden
+from antiphon.domain.events import turn_topic
+from antiphon.domain.identity import Requester
+from antiphon.domain.ports import ApprovalStore, Authority, Bus
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Approvals:
+    """Asks who may decide, records the decision, and tells the channel. Fails closed."""
+
+    def __init__(self, store: ApprovalStore, authorities: Mapping[str, Authority], bus: Bus) -> None:
+        self._store = store
+        self._authorities = authorities
+        self._bus = bus
+
+    async def may_decide(self, approval: Approval, who: Requester) -> bool:
+        """Whether `who` may answer this approval now.
+
+        The requester's own approvals can only be answered by the same person; the others by whoever holds the named
+        permission in the approval's channel at this moment.
+        """
+        if approval.rule.kind is ApproverKind.REQUESTER:
+            return who.person == approval.requester
+        authority = self._authorities.get(platform_of(approval.channel))
+        return authority is not None and await authority.holds(who, approval.rule.permission)
+
+    async def decide(self, approval_id: int, who: Requester, *, approve: bool) -> Approval:
+        """Approve or refuse. The waiting task is queued again when its last approval is decided.
+
+        Raises `NotFound`, `Forbidden` when `who` may not answer, `Conflict` when it is decided or expired.
+        """
+        approval = await self._store.get(approval_id)
+        if not await self.may_decide(approval, who):
+            raise Forbidden("This approval is not yours to answer.")
+        state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
+        decided = await self._store.decide(approval_id, state, who.person)
+        log.info("approval.decided", approval=approval_id, state=decided.state, tool=decided.tool, task=decided.task)
+        await self._bus.publish(
+            turn_topic(decided.channel),
+            "approval.decided",
+            {"task": str(decided.task), "approval": str(approval_id), "state": str(decided.state)},
+        )
+        return decided
+
+    async def pending(self, who: Requester, channel: str | None = None) -> Sequence[Approval]:
+        """The pending approvals `who` may answer, oldest first."""
+        return [one for one in await self._store.pending(channel) if await self.may_decide(one, who)]

@@ -1,0 +1,169 @@
+"""The worker's loop: claim tasks, keep their leases, stop them when asked. `task_run.py` is one task being worked on.
+
+The database decides who works on what (leases, fencing, one running task per channel); the loop only keeps the promise
+that every claimed task ends in exactly one of finish, pause, retry_later, give_back, or a lease left to expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from antiphon.domain.errors import StoreUnavailable
+from antiphon.domain.events import TASK_CANCEL
+from antiphon.domain.ports import Bus, Signals, TaskStore
+from antiphon.domain.work import TaskState, Work
+from antiphon.telemetry import metrics
+from antiphon.threads.task_run import TaskRun, TurnParts
+
+log = structlog.stdlib.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+"""How long a lost wake-up, an expired lease or a due retry may go unnoticed."""
+STOP_GRACE_SECONDS = 3.0
+"""How long running turns may go on after a stop was asked for; then their tasks are given back."""
+MAX_RETRY_SECONDS = 60.0
+
+GAVE_UP = (
+    "I could not answer this: {attempts} attempts broke off, so I stopped trying. Your message is kept. "
+    "You can retry it, or ask an operator to look at the dead letters."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """`slots` tasks run at once; leases last `lease_seconds`; a task is given up after `max_attempts` claims."""
+
+    slots: int = 16
+    lease_seconds: float = 30.0
+    max_attempts: int = 5
+
+
+class Runner:
+    """One worker's loop over the tasks of the database. `owner` names this worker run and must be unique."""
+
+    def __init__(
+        self, *, tasks: TaskStore, bus: Bus, signals: Signals, parts: TurnParts, owner: str, options: RunnerOptions
+    ) -> None:
+        self._tasks = tasks
+        self._bus = bus
+        self._signals = signals
+        self._parts = parts
+        self._owner = owner
+        self._options = options
+        self._runs: dict[int, TaskRun] = {}
+
+    @property
+    def running(self) -> int:
+        """How many tasks are being worked on here."""
+        return len(self._runs)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Claim and work until `stop` is set, then finish or give back what runs. Survives an absent database."""
+        heartbeat = asyncio.create_task(self._heartbeat(), name="runner-heartbeat")
+        helpers = [
+            asyncio.create_task(self._wake_on(stop), name="runner-stop"),
+            asyncio.create_task(self._follow_cancellations(), name="runner-cancellations"),
+        ]
+        last_sweep = float("-inf")
+        try:
+            while not stop.is_set():
+                try:
+                    if time.monotonic() - last_sweep >= SWEEP_SECONDS:
+                        last_sweep = time.monotonic()
+                        await self.sweep()
+                    claimed = await self.claim()
+                except StoreUnavailable as error:
+                    log.warning("runner.store_unavailable", error=str(error.__cause__ or error))
+                    claimed = 0
+                if not claimed:
+                    await self._signals.wait("tasks", SWEEP_SECONDS)
+        finally:
+            await self._drain()
+            for helper in (heartbeat, *helpers):
+                helper.cancel()
+            await asyncio.gather(heartbeat, *helpers, return_exceptions=True)
+
+    async def claim(self) -> int:
+        """Claim as many tasks as there are free slots and start working on them."""
+        free = self._options.slots - len(self._runs)
+        if free <= 0:
+            return 0
+        works = await self._tasks.claim(self._owner, free, self._options.lease_seconds)
+        for work in works:
+            self._start(work)
+        return len(works)
+
+    async def sweep(self) -> None:
+        """Requeue tasks of lost workers and bury those that keep failing."""
+        await self._tasks.reap()
+        for task in await self._tasks.bury(
+            self._options.max_attempts, GAVE_UP.format(attempts=self._options.max_attempts)
+        ):
+            metrics.TASKS.labels(state=TaskState.DEAD).inc()
+            log.error("task.buried", task=task)
+
+    async def idle(self) -> None:
+        """Wait until nothing runs here."""
+        while self._runs:
+            await asyncio.wait([run.ended for run in self._runs.values()])
+
+    def request_stop(self, task: int) -> None:
+        """A person asked to stop this task; it ends with the words said so far. Unknown tasks are ignored."""
+        if run := self._runs.get(task):
+            run.stop_turn()
+
+    def _start(self, work: Work) -> None:
+        run = TaskRun(work, self._parts, max_attempts=self._options.max_attempts)
+        self._runs[work.lease.task] = run
+        run.ended.add_done_callback(lambda _: self._ended(work.lease.task))
+
+    def _ended(self, task: int) -> None:
+        self._runs.pop(task, None)
+        self._signals.notify("tasks")
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._signals.notify("tasks")
+
+    async def _follow_cancellations(self) -> None:
+        """Stop at once what a person cancels in another process; the heartbeat is the safety net."""
+        async with self._bus.subscribe(TASK_CANCEL) as events:
+            async for event in events:
+                if task := event.payload.get("task"):
+                    self.request_stop(int(str(task)))
+
+    async def _heartbeat(self) -> None:
+        """Renew the leases of everything that runs; drop what is lost, stop what a person cancelled elsewhere."""
+        while True:
+            await asyncio.sleep(self._options.lease_seconds / 3)
+            if not (ids := list(self._runs)):
+                continue
+            try:
+                held = await self._tasks.renew(self._owner, ids, self._options.lease_seconds)
+            except StoreUnavailable:
+                continue  # the leases outlast two missed heartbeats
+            for task in ids:
+                run = self._runs.get(task)
+                if run is None:
+                    continue
+                if task not in held:
+                    run.drop()
+                elif held[task]:
+                    run.stop_turn()
+
+    async def _drain(self) -> None:
+        """Let running turns end for a moment, then stop them and give their tasks back."""
+        if self._runs:
+            await asyncio.wait([run.ended for run in self._runs.values()], timeout=STOP_GRACE_SECONDS)
+        left = list(self._runs.values())
+        for run in left:
+            run.drop()
+        if left:
+            await asyncio.wait([run.ended for run in left], timeout=1.0)
+            with contextlib.suppress(StoreUnavailable):  # then the leases expire
+                await self._tasks.give_back(self._owner, [run.work.lease.task for run in left])
