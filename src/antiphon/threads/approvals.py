@@ -11,7 +11,7 @@ from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import Forbidden
 from antiphon.domain.events import turn_topic
 from antiphon.domain.identity import Requester
-from antiphon.domain.ports import ApprovalStore, Authority, Bus
+from antiphon.domain.ports import ApprovalStore, Authority, Bus, TaskStore
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -19,8 +19,11 @@ log = structlog.stdlib.get_logger(__name__)
 class Approvals:
     """Asks who may decide, records the decision, and tells the channel. Fails closed."""
 
-    def __init__(self, store: ApprovalStore, authorities: Mapping[str, Authority], bus: Bus) -> None:
+    def __init__(
+        self, store: ApprovalStore, tasks: TaskStore, authorities: Mapping[str, Authority], bus: Bus
+    ) -> None:
         self._store = store
+        self._tasks = tasks
         self._authorities = authorities
         self._bus = bus
 
@@ -46,10 +49,17 @@ class Approvals:
         state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
         decided = await self._store.decide(approval_id, state, who.person)
         log.info("approval.decided", approval=approval_id, state=decided.state, tool=decided.tool, task=decided.task)
+        attempt = (await self._tasks.get(decided.task)).attempt
         await self._bus.publish(
             turn_topic(decided.channel),
             "approval.decided",
-            {"task": str(decided.task), "approval": str(approval_id), "state": str(decided.state)},
+            {
+                "task": str(decided.task),
+                "turn": f"{decided.task}.{attempt}",
+                "attempt": attempt,
+                "approval": str(approval_id),
+                "state": str(decided.state),
+            },
         )
         return decided
 

@@ -98,6 +98,7 @@ class LiveTurn:
             text=self._message.text,
             requester=work.requester if work else self._requester,
             commit=None if work else self._task_once_committed,
+            lease=work.lease if work else None,
         )
         async with contextlib.aclosing(self._brain.turn(request)) as events:
             async for event in events:

@@ -157,6 +157,7 @@ class TaskRun:
             text=work.text,
             requester=work.requester,
             resume=resume,
+            lease=lease,
         )
         # aclosing: a stopped turn ends its generator here and now, so that nothing of it runs on unseen.
         async with aclosing(self._parts.brain.turn(request)) as events:

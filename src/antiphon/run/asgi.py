@@ -1,0 +1,70 @@
+"""The one port: which of the web faces answers a path, and the door in front of the pages.
+
+`/health /api /ws /admin /metrics` (and later `/token /session /transcripts`) belong to Django, `/static` is files, the
+rest are the console's pages, shown to signed-in people only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from antiphon.domain.identity import Principal
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONTROL_PLANE = ("/health", "/api", "/ws", "/admin", "/metrics")
+SIGN_IN = "/sign-in"
+OPEN_PAGES = (SIGN_IN, "/welcome")
+
+
+def under(path: str, prefix: str) -> bool:
+    """Whether `path` is `prefix` or lies below it."""
+    return path == prefix or path.startswith(prefix + "/")
+
+
+class OnePort:
+    """Routes by path. `principal_of` says who a request's credential belongs to, or None."""
+
+    def __init__(
+        self,
+        *,
+        control_plane: AsgiApp,
+        pages: AsgiApp | None,
+        static: AsgiApp,
+        principal_of: Callable[[Scope], Awaitable[Principal | None]],
+    ) -> None:
+        self._control_plane = control_plane
+        self._pages = pages
+        self._static = static
+        self._principal_of = principal_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if scope["type"] == "websocket" or any(under(path, prefix) for prefix in CONTROL_PLANE):
+            await self._control_plane(scope, receive, send)
+        elif under(path, "/static"):
+            await self._static({**scope, "root_path": scope.get("root_path", "") + "/static"}, receive, send)
+        elif self._pages is None:
+            await answer(send, 404, b"This process serves the API only.\n")
+        elif any(under(path, page) for page in OPEN_PAGES) or await self._principal_of(scope) is not None:
+            await self._pages(scope, receive, send)
+        else:
+            await answer(send, 303, b"", {"location": f"{SIGN_IN}?next={quote(_back_to(scope), safe='')}"})
+
+
+def _back_to(scope: Scope) -> str:
+    query = scope.get("query_string", b"").decode("latin-1")
+    return scope.get("path", "/") + (f"?{query}" if query else "")
+
+
+async def answer(send: Send, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+    """A whole plain answer."""
+    lines = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    lines += [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})

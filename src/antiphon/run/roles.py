@@ -1,0 +1,176 @@
+"""The processes: which parts run in them, and how they start and stop.
+
+`up` is every role in one process. Alone, a role needs a database and a bus that other processes can reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+
+from antiphon.config import Settings
+from antiphon.domain.errors import ConfigError
+from antiphon.run.asgi import AsgiApp
+from antiphon.run.wiring import Antiphon, open_antiphon
+from antiphon.store.lock import hold
+from antiphon.store.migrate import migrate
+from antiphon.telemetry.logs import configure_logging
+
+log = structlog.stdlib.get_logger(__name__)
+
+HTTP_GRACE_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a process does besides answering `/health` and `/metrics`."""
+
+    name: str
+    api: bool
+    pages: bool
+    worker: bool
+    alone: bool
+    """Whether other processes do the rest, so that database and bus must be shared."""
+
+
+ROLES = {
+    "up": Role("up", api=True, pages=True, worker=True, alone=False),
+    "api": Role("api", api=True, pages=False, worker=False, alone=True),
+    "worker": Role("worker", api=False, pages=False, worker=True, alone=True),
+}
+
+
+def check_role(role: Role, settings: Settings) -> None:
+    """Refuse a role alone that nobody else could work with."""
+    if not role.alone:
+        return
+    if not settings.database_url.get_secret_value().startswith("postgres"):
+        raise ConfigError(
+            source="settings",
+            key="database_url",
+            problem=f"`antiphon {role.name}` alone shares its work with other processes, which SQLite cannot",
+            remedy="set DATABASE_URL to a PostgreSQL server, or run `antiphon up`",
+        )
+    if not settings.redis_url.get_secret_value():
+        raise ConfigError(
+            source="settings",
+            key="redis_url",
+            problem=f"`antiphon {role.name}` alone needs a bus to the other processes",
+            remedy="set REDIS_URL to a Redis or Valkey server, or run `antiphon up`",
+        )
+
+
+def run_role(role: Role, settings: Settings, *, announce: Callable[[Antiphon, str], None] | None = None) -> None:
+    """Run a role until SIGTERM or SIGINT. Raises `ConfigError` or `AntiphonError` when it cannot start.
+
+    `announce` is called with the running program and its address once the port answers.
+    """
+    configure_logging(settings.log)
+    check_role(role, settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        if not role.alone:
+            held.enter_context(hold(settings.data_dir))
+        migrate(settings)
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(_serve(role, settings, announce))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: our order of stopping is different."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def] # noqa: ANN201 - uvicorn's own signature
+        yield
+
+
+async def _serve(role: Role, settings: Settings, announce: Callable[[Antiphon, str], None] | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with open_antiphon(settings, stop=stop) as antiphon:
+        server = _Server(_uvicorn_config(settings, antiphon.build_asgi(api=role.api, pages=role.pages)))
+        listening = bind(settings)
+        working = asyncio.create_task(antiphon.work(stop), name="work") if role.worker else None
+        serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if announce is not None and server.started:
+            await antiphon.ready()
+            announce(antiphon, _address(settings, listening))
+        waiting = {asyncio.create_task(stop.wait(), name="stop"), serving, *([working] if working else [])}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping")
+        stop.set()
+        server.should_exit = True
+        # The port closes first, so that nothing new is accepted while the workers finish what runs.
+        results = await asyncio.gather(serving, *([working] if working else []), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket, so that a taken port is a clear refusal and port 0 shows its number."""
+    http = settings.http
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((http.host, http.port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            source="settings",
+            key="http.port",
+            problem=f"cannot listen on {http.host}:{http.port} ({error.strerror})",
+            remedy="stop the other program, or set ANTIPHON_HTTP__PORT to a free port",
+        ) from error
+    listening.listen(2048)
+    listening.setblocking(False)
+    return listening
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    if settings.http.public_url or settings.http.port:
+        return settings.http.url
+    http = settings.http.model_copy(update={"port": listening.getsockname()[1]})
+    return http.url
+
+
+def _uvicorn_config(settings: Settings, app: AsgiApp) -> uvicorn.Config:
+    http = settings.http
+    return uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType] - our ASGI types are plain dicts
+        lifespan="off",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=settings.limits.body_bytes,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(http.trusted_proxies),
+        forwarded_allow_ips=list(http.trusted_proxies),
+        ssl_certfile=str(http.tls_cert) if http.tls_cert else None,
+        ssl_keyfile=str(http.tls_key) if http.tls_key else None,
+        timeout_graceful_shutdown=HTTP_GRACE_SECONDS,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
