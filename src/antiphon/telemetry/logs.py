@@ -1,0 +1,179 @@
+"""Logging of the whole process: one line per event, for people or machines, without secrets and personal text.
+
+`run` calls `configure_logging` once, before anything else happens. Everybody logs through
+`structlog.stdlib.get_logger(__name__)` with an event name (`task.buried`) and keys; libraries that use the standard
+`logging` module go through the same processors. Ids of the request and the task are bound to the context by whoever
+begins one (`structlog.contextvars.bound_contextvars`) and stand on every line written inside.
+
+**Personal text.** What people say and how they are called goes under the one key `personal`:
+`log.debug("intent.matched", intent="clock.now", personal={"text": text})`. It is dropped unless `log.personal_text`
+is set. Keys that usually hold such text are masked if they are used all the same, and the messages of exceptions,
+which often quote their input, are logged only for kinds that are known not to.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterable
+from typing import TextIO, cast
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from antiphon.config import LogSettings, Settings
+from antiphon.domain.errors import AntiphonError
+from antiphon.telemetry.redaction import Redactor
+
+PERSONAL = "personal"
+"""The key under which a log call passes text of people."""
+MASK = "[personal]"
+MASKED_KEYS = frozenset(
+    {"text", "content", "prompt", "person_name", "author_name", "display_name", "arguments", "result", "transcript"}
+)
+"""Keys that are masked when somebody forgets to use `personal`."""
+
+_PLAIN_ERRORS = (AntiphonError, OSError, ImportError, NotImplementedError, RecursionError)
+"""Errors whose message is public or made by the system."""
+_PLAIN_ERROR_NAMES = frozenset({"OperationalError", "InterfaceError", "ImproperlyConfigured", "AppRegistryNotReady"})
+"""The same, for kinds that cannot be imported here: every database driver calls its errors like this (PEP 249)."""
+_NOISY = {
+    "uvicorn.access": logging.WARNING,  # its lines hold whole addresses; the API logs requests by route
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "openai": logging.WARNING,  # its debug lines are whole conversations
+    "django.db.backends": logging.INFO,  # its debug lines are statements with their values
+    "websockets": logging.INFO,
+}
+
+
+def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Send every log line of the process to `stream` (default: standard error). Calling it again replaces the rules.
+
+    `secrets` are values that must never appear, whatever prints them; see `secrets_of`.
+    """
+    output = sys.stderr if stream is None else stream
+    terminal = output.isatty()
+    as_json = settings.format == "json" or (settings.format == "auto" and not terminal)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(default=str, sort_keys=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0)
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _Exceptions(personal_text=settings.personal_text),
+                _Personal(keep=settings.personal_text),
+                _Secrets(Redactor(secrets)),
+                renderer,
+            ],
+        )
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # a logger that was used before this call must follow it too
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    for name, level in _NOISY.items():
+        logging.getLogger(name).setLevel(max(level, root.level))
+    logging.captureWarnings(True)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every configured secret, for `configure_logging(secrets=…)` and other edges that redact.
+
+    Of an address with a password the password alone is listed too: errors of drivers quote parts of addresses.
+    """
+    found = [settings.openai_api_key.get_secret_value()]
+    for address in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
+        found += [address, unquote(urlsplit(address).password or "")]
+    return [value for value in found if value]
+
+
+class _Exceptions:
+    """Renders `exc_info` as a traceback whose last lines repeat an exception's message only when that is safe."""
+
+    def __init__(self, *, personal_text: bool) -> None:
+        self._all = personal_text
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        found: object = event.pop("exc_info", None)
+        error: object = found
+        if isinstance(found, tuple):
+            error = cast("tuple[object, ...]", found)[1]
+        elif found is True:
+            error = sys.exc_info()[1]
+        if isinstance(error, BaseException):
+            event["exception"] = "".join(self._lines(error, set())).rstrip("\n")
+        return event
+
+    def _lines(self, error: BaseException, seen: set[int]) -> Iterable[str]:
+        seen.add(id(error))
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if before is not None and id(before) not in seen:
+            yield from self._lines(before, seen)
+            yield "which led to:\n"
+        yield from traceback.format_tb(error.__traceback__)
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        safe = self._all or isinstance(error, _PLAIN_ERRORS) or kind.__name__ in _PLAIN_ERROR_NAMES
+        message = str(error) if safe else "(message withheld; log.personal_text shows it)"
+        yield f"{name}: {message}\n" if message else f"{name}\n"
+        if isinstance(error, BaseExceptionGroup):
+            for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+                if id(inner) not in seen:
+                    yield "one of the group:\n"
+                    yield from self._lines(inner, seen)
+
+
+class _Personal:
+    """Drops `personal` and masks the keys that should have been in it, unless the operator asked to see them."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        if not self._keep:
+            event.pop(PERSONAL, None)
+            for key in MASKED_KEYS & event.keys():
+                event[key] = MASK
+        return event
+
+
+class _Secrets:
+    """Takes secrets out of everything that is about to be written."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        for key, value in event.items():
+            if value is None or isinstance(value, bool | int | float):
+                continue
+            plain = isinstance(value, str | dict | list | tuple)
+            event[key] = self._redactor.value(cast("object", value) if plain else str(value))
+        return event

@@ -1,0 +1,63 @@
+"""Every figure Antiphon reports, each declared here once and documented in docs/reference/metrics.md.
+
+The part where something happens counts it (`metrics.MESSAGES.labels(platform="web", direction="in").inc()`); `api`
+serves `render()` at /metrics. Labels take few values on purpose: no channel, person or id is ever a label.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    exposition,
+)
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+"""Our own registry, so that a library that registers with the global one adds nothing unasked."""
+
+MESSAGES = Counter(
+    "antiphon_messages",
+    "Messages taken in (in) and replies handed to a platform (out).",
+    ("platform", "direction"),
+    registry=REGISTRY,
+)
+TASKS = Counter("antiphon_tasks", "Tasks that reached a state, by that state.", ("state",), registry=REGISTRY)
+START_LATENCY = Histogram(
+    "antiphon_start_latency_seconds",
+    "Time from the acceptance of a message to the start of its turn.",
+    buckets=(0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+TURN_SECONDS = Histogram(
+    "antiphon_turn_seconds",
+    "Wall time of one turn of the brain, tools included.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120),
+    registry=REGISTRY,
+)
+TOOL_CALLS = Counter(
+    "antiphon_tool_calls", "Tool calls that ended, by their status.", ("tool", "status"), registry=REGISTRY
+)
+REPLIES = Counter(
+    "antiphon_replies",
+    "Attempts to deliver a reply, by what came of them (sent, retry, dead).",
+    ("platform", "result"),
+    registry=REGISTRY,
+)
+HTTP_REQUESTS = Counter(
+    "antiphon_http_requests", "Requests answered, by route pattern and status.", ("route", "status"), registry=REGISTRY
+)
+LISTENERS = Gauge("antiphon_listeners", "Open event streams (SSE and WebSocket) of this process.", registry=REGISTRY)
+
+PlatformCollector(registry=REGISTRY)
+ProcessCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+
+def render() -> tuple[bytes, str]:
+    """The figures of this process as (body, content type), in Prometheus' text format."""
+    return exposition.generate_latest(REGISTRY), exposition.CONTENT_TYPE_LATEST
