@@ -1,0 +1,121 @@
+"""The Flask app of the console: routes of the page shells, their security headers and error pages.
+
+Built by `run` through `create_console`. It owns no data and never calls its own server: the one thing it asks is
+whether a visitor is signed in, by the function it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlencode
+
+from flask import Flask, Response, abort, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from antiphon.console.static_files import PREFIX, StaticFiles
+from antiphon.domain.conversation import check_channel_key
+from antiphon.domain.errors import AntiphonError, InvalidInput
+
+_HERE = Path(__file__).parent
+_PUBLIC = {"sign_in", "welcome", "static_file"}
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",  # data: is Pico's own arrows and ticks
+            "connect-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types dompurify",
+        ]
+    ),
+    "Referrer-Policy": "no-referrer",  # the address of a sign-in page holds its token
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleConfig:
+    """What the pages need to know.
+
+    `signed_in` gets the cookies of a request and says whether they carry a live session; it is called in a worker
+    thread and may raise any `AntiphonError`, which becomes an error page. `message_chars` is the longest message,
+    `idle_minutes` how long a thread stays open without a word.
+    """
+
+    signed_in: Callable[[Mapping[str, str]], bool]
+    message_chars: int = 16_000
+    idle_minutes: float = 5
+
+
+def create_console(config: ConsoleConfig) -> Flask:
+    """Build the WSGI app. Raises `ConfigError` when the front-end files were never fetched."""
+    app = Flask("antiphon.console", root_path=str(_HERE), static_folder=None)
+    files = StaticFiles(_HERE / "static")
+    app.jinja_env.globals["asset"] = files.url
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    @app.before_request
+    def require_sign_in() -> AnyResponse | None:
+        if request.endpoint in _PUBLIC or config.signed_in(request.cookies):
+            return None
+        wanted = request.full_path.rstrip("?") if request.method == "GET" and request.endpoint else "/"
+        query = "" if wanted == "/" else "?" + urlencode({"next": wanted})
+        return redirect("/sign-in" + query, HTTPStatus.SEE_OTHER)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "no-store")
+        for name, value in _SECURITY_HEADERS.items():
+            response.headers[name] = value
+        return response
+
+    @app.get(f"{PREFIX}/<version>/<path:name>")
+    def static_file(version: str, name: str) -> Response:
+        return files.respond(version, name) or abort(HTTPStatus.NOT_FOUND)
+
+    @app.get("/")
+    @app.get("/c/<key>")
+    def chat(key: str = "") -> str:
+        if key:
+            try:
+                check_channel_key(key)
+            except InvalidInput:
+                abort(HTTPStatus.NOT_FOUND)
+        return render_template(
+            "chat.html", channel=key, message_chars=config.message_chars, idle_minutes=config.idle_minutes
+        )
+
+    @app.get("/sign-in")
+    def sign_in() -> str | AnyResponse:
+        # With a reason the API has just refused this session: sending the visitor back would go round in circles.
+        if "reason" not in request.args and config.signed_in(request.cookies):
+            return redirect("/", HTTPStatus.SEE_OTHER)
+        return render_template("sign_in.html", reason=request.args.get("reason", ""))
+
+    @app.get("/welcome/<token>")
+    def welcome(token: str) -> str:
+        # The page's script sends the token, so that a link preview which only reads the page does not use it up.
+        return render_template("welcome.html", token=token)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[str, int]:
+        status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+        return render_template("error.html", status=status, message=""), status
+
+    @app.errorhandler(AntiphonError)
+    def own_error(error: AntiphonError) -> tuple[str, int]:
+        return render_template("error.html", status=error.http_status, message=error.message), error.http_status
+
+    return app

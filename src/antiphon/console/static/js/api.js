@@ -1,0 +1,108 @@
+// The one way to /api: JSON both ways, the CSRF token, and every failure as one kind of error.
+
+const TIMEOUT_MS = 20_000;
+
+/** What went wrong with a request. `status` is 0 when no answer came (offline, server down, too slow). */
+export class ApiError extends Error {
+  constructor(status, code, message, { fields = {}, retryAfter = null } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.fields = fields;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same request may work later. */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+export class Api {
+  #csrf = "";
+  #onSignedOut;
+
+  /** `onSignedOut` is called when the server does not know this session (any more). */
+  constructor(onSignedOut = () => {}) {
+    this.#onSignedOut = onSignedOut;
+  }
+
+  get(path) {
+    return this.#call("GET", path);
+  }
+  post(path, body = {}) {
+    return this.#call("POST", path, body);
+  }
+  patch(path, body) {
+    return this.#call("PATCH", path, body);
+  }
+  delete(path) {
+    return this.#call("DELETE", path);
+  }
+
+  /** Who is signed in: {user, person, role, csrf}. */
+  async session() {
+    const session = await this.get("/api/session");
+    this.#csrf = session.csrf ?? "";
+    return session;
+  }
+
+  async #call(method, path, body, again = true) {
+    const headers = { Accept: "application/json" };
+    if (method !== "GET") headers["X-CSRFToken"] = this.#csrf;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let response, text;
+    try {
+      response = await fetch(path, {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      text = await response.text();
+    } catch {
+      throw new ApiError(0, "no_connection", "The server does not answer.");
+    }
+    if (response.ok) return text ? JSON.parse(text) : null;
+    if (response.status === 403 && method !== "GET" && again) {
+      await this.session(); // the token may have been renewed in another tab
+      return this.#call(method, path, body, false);
+    }
+    if (response.status === 401) this.#onSignedOut();
+    throw failure(response, text);
+  }
+}
+
+function failure(response, text) {
+  let error = {};
+  try {
+    error = JSON.parse(text).error ?? {};
+  } catch {
+    // not ours: a proxy answered with a page of its own
+  }
+  const message = error.message || `The server answered ${response.status} ${response.statusText}`.trim();
+  return new ApiError(response.status, error.code ?? "error", message, {
+    fields: error.fields,
+    retryAfter: Number(response.headers.get("Retry-After")) || null,
+  });
+}
+
+/** Every item of a list, page by page, at most `pages` of them. */
+export async function all(api, path, pages = 10) {
+  const items = [];
+  let cursor = "";
+  for (let page = 0; page < pages; page += 1) {
+    const list = await api.get(withQuery(path, { cursor }));
+    items.push(...list.items);
+    if (!list.next) break;
+    cursor = list.next;
+  }
+  return items;
+}
+
+/** `path` with the query values that are not empty. */
+export function withQuery(path, values) {
+  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+  return query.size ? `${path}?${query}` : path;
+}

@@ -1,0 +1,418 @@
+// The chat page: starts everything, connects the parts, and decides what is shown when something changes.
+
+import { Api, ApiError } from "./api.js";
+import { About } from "./about.js";
+import { expiry } from "./approvals.js";
+import { Composer } from "./composer.js";
+import { Conversation } from "./conversation.js";
+import { Conversations, titleOf } from "./conversations.js";
+import { askName, confirmDeed } from "./dialog.js";
+import { byId, errorCard, h, toast } from "./dom.js";
+import { Keep, newId } from "./keep.js";
+import { Log } from "./log.js";
+import { connectionLost, countdown, initials, retryText } from "./messages.js";
+import { Announcer, showPresence } from "./presence.js";
+import { zone } from "./times.js";
+
+const LOST_AFTER_MS = 1500; // a shorter gap is not worth a card
+const SLOW_AFTER_MS = 300;
+const NEAR_THE_TOP_PX = 300;
+
+class Page {
+  #api = new Api(() => this.#signedOut());
+  #announcer = new Announcer();
+  #user;
+  #keep;
+  #conversation = null;
+  #conversations;
+  #composer;
+  #about;
+  #log;
+  #ratings;
+  #drawDue = false;
+  #isSignedOut = false;
+  name = "you";
+
+  async start() {
+    try {
+      this.#user = await this.#api.session();
+      const me = await this.#api.get("/api/me");
+      this.name = me.name;
+      this.#keep = new Keep(this.#user.user);
+      this.#showPerson(me);
+      this.#setZone(me);
+    } catch (error) {
+      this.#notStarted(error);
+      return;
+    }
+    this.#ratings = this.#keep.get("ratings", {});
+    this.#about = new About(this.#api);
+    this.#conversations = new Conversations({ api: this.#api, keep: this.#keep, onOpen: (key) => this.#go(key) });
+    this.#composer = new Composer({
+      keep: this.#keep,
+      limit: Number(document.body.dataset.messageChars),
+      onSend: (text) => this.#send(text),
+      onStop: () => this.#conversation.stop(),
+      onTyping: () => this.#presence(),
+    });
+    this.#log = new Log({
+      feedback: (item, value) => this.#feedback(item, value),
+      rated: (item) => this.#ratings[item.id],
+      decide: (approval, verb) => this.#decide(approval, verb),
+      retryTask: (turn) => this.#conversation.retry(turn),
+      retry: () => this.#conversation.hurry(),
+      takeBack: (id) => this.#takeBack(id),
+      get signIn() {
+        return signInAgain();
+      },
+    });
+    this.#listen();
+    await this.#conversations.refresh();
+    this.#route(true);
+  }
+
+  // --- what the open conversation tells ---
+
+  changed() {
+    if (this.#drawDue) return;
+    this.#drawDue = true;
+    queueMicrotask(() => {
+      this.#drawDue = false;
+      this.#draw();
+    });
+  }
+
+  growing(turn) {
+    this.#announcer.growing(turn.text);
+  }
+
+  answered(item) {
+    this.#announcer.finished(item.text);
+    this.#about.refresh();
+    this.#conversations.refresh();
+    if (document.hidden) document.title = `● ${document.title.replace(/^● /, "")}`;
+  }
+
+  waiting(approval) {
+    this.#announcer.note(`Waiting for you. ${approval.summary}`);
+  }
+
+  created(text) {
+    this.#rename(text.split("\n")[0].slice(0, 60));
+  }
+
+  /** A message that can never be accepted goes back into the field; a deed that failed is only said. */
+  refused(entry, error) {
+    if (!entry) {
+      toast(error.message, "error");
+      return;
+    }
+    this.#composer.giveBack(entry.text);
+    const tooLong = error.status === 413;
+    this.#notice(
+      errorCard({
+        title: tooLong ? "This message is too long" : "The server did not take this message",
+        happened: Object.values(error.fields)[0] || error.message,
+        kept: "Your words are back in the field below.",
+        now: tooLong ? "Make it shorter, or send it in parts." : "Change it and send it again.",
+      }),
+      "refused",
+    );
+  }
+
+  // --- what the person does ---
+
+  #listen() {
+    byId("new").addEventListener("click", () => this.#go(this.#conversation.empty ? this.#conversation.key : newKey()));
+    byId("rename").addEventListener("click", () => this.#askName());
+    byId("to-list").addEventListener("click", () => {
+      history.pushState({}, "", "/");
+      this.#show("list");
+    });
+    byId("newest").addEventListener("click", () => {
+      byId("talk").scrollTop = 0;
+      this.#composer.focus();
+    });
+    for (const button of document.querySelectorAll("[data-say]"))
+      button.addEventListener("click", () => this.#send(button.dataset.say));
+    for (const button of document.querySelectorAll("[data-sign-out]"))
+      button.addEventListener("click", () => this.#signOut());
+    byId("talk").addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    addEventListener("popstate", () => this.#route(false));
+    addEventListener("online", () => this.#conversation?.hurry());
+    addEventListener("offline", () => this.changed());
+    document.addEventListener("visibilitychange", () => this.#seen());
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  #send(text) {
+    this.#notice(null, "refused");
+    byId("talk").scrollTop = 0;
+    this.#conversation.send(text);
+    this.#composer.focus();
+  }
+
+  #takeBack(id) {
+    const text = this.#conversation.takeBack(id);
+    if (text !== null) this.#composer.giveBack(text);
+  }
+
+  async #decide(approval, verb) {
+    this.#composer.focus();
+    await this.#conversation.decide(approval, verb);
+    this.#about.refresh();
+  }
+
+  async #feedback(item, value) {
+    try {
+      await this.#api.post(`/api/messages/${item.id}/feedback`, { value });
+      this.#ratings[item.id] = value;
+      this.#keep.set("ratings", this.#ratings);
+      toast("Thank you, noted");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast(error.message, "error");
+    }
+    this.changed();
+  }
+
+  async #askName() {
+    const { key } = this.#conversation;
+    if (!this.#conversation.exists) {
+      toast("Say something first; then it can have a name", "pen");
+      return;
+    }
+    const value = titleOf(this.#conversations.find(key) ?? {});
+    const title = await askName({ title: "Rename this conversation", value, yes: "Rename" });
+    if (title) await this.#rename(title, key);
+    this.#composer.focus();
+  }
+
+  async #rename(title, key = this.#conversation.key) {
+    try {
+      await this.#api.patch(`/api/channels/${encodeURIComponent(key)}`, { title });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast(error.message, "error");
+    }
+    await this.#conversations.refresh();
+    this.changed();
+  }
+
+  async #signOut() {
+    const unsent = this.#conversation.entries.length;
+    const text = `${unsent} unsent ${unsent === 1 ? "message" : "messages"} and all drafts in this browser are deleted.`;
+    if (unsent && !(await confirmDeed({ title: "Sign out now?", text, yes: "Sign out", no: "Stay" }))) return;
+    try {
+      await this.#api.delete("/api/session");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status !== 401) {
+        toast(`Still signed in: ${error.message}`, "error");
+        return;
+      }
+    }
+    this.#conversation.close();
+    this.#keep.clear();
+    location.replace("/sign-in?reason=out");
+  }
+
+  // --- where the person is ---
+
+  /** Open what the address says; `first` when the page has just been loaded. */
+  #route(first) {
+    const path = decodeURIComponent(location.pathname);
+    const key = path.startsWith("/c/") ? path.slice(3) : "";
+    if (key) {
+      this.#open(key);
+      this.#show("talk");
+      return;
+    }
+    const newest = this.#conversations.first;
+    this.#open(newest ?? newKey(), first);
+    this.#show(newest ? "list" : "talk"); // wide screens show both
+  }
+
+  #go(key) {
+    if (location.pathname !== `/c/${key}`) history.pushState({}, "", `/c/${key}`);
+    this.#open(key);
+    this.#show("talk");
+    this.#composer.focus();
+  }
+
+  #open(key) {
+    if (this.#conversation?.key === key) return;
+    this.#conversation?.close();
+    this.#log.clear();
+    this.#notice(null);
+    byId("talk").scrollTop = 0;
+    this.#conversation = new Conversation(key, { api: this.#api, keep: this.#keep, page: this });
+    this.#conversations.select(key);
+    this.#composer.open(key);
+    const { conversation } = { conversation: this.#conversation };
+    setTimeout(() => this.#conversation === conversation && this.changed(), SLOW_AFTER_MS);
+    conversation.openedAt = Date.now();
+    conversation.open();
+    this.#about.refresh();
+    if (matchMedia("(pointer: fine)").matches) this.#composer.focus();
+  }
+
+  #show(view) {
+    document.body.dataset.view = view;
+  }
+
+  #seen() {
+    if (document.hidden) return;
+    document.title = document.title.replace(/^● /, "");
+    this.#conversation?.hurry();
+    this.#conversation?.refresh();
+    this.#conversations.refresh();
+    this.#about.refresh();
+  }
+
+  async #scrolled() {
+    const talk = byId("talk"); // laid out from the bottom: scrollTop is 0 there and negative above
+    byId("newest").hidden = talk.scrollTop > -200;
+    if (talk.scrollHeight - talk.clientHeight + talk.scrollTop < NEAR_THE_TOP_PX) await this.#conversation.readOlder();
+  }
+
+  // --- what is seen ---
+
+  #draw() {
+    const conversation = this.#conversation;
+    const { turns, messages, entries, loaded, broken } = conversation;
+    this.#log.draw({ messages, turns, entries, name: this.name });
+    byId("empty").hidden = !conversation.empty;
+    document.body.toggleAttribute("data-empty", conversation.empty);
+    byId("loading").hidden = loaded || broken || Date.now() - conversation.openedAt < SLOW_AFTER_MS;
+    const [first] = turns.active;
+    this.#composer.running(Boolean(first), Boolean(first?.stopping));
+    const title = titleOf(this.#conversations.find(conversation.key) ?? {});
+    byId("title").textContent = title;
+    document.title = `${document.title.startsWith("● ") ? "● " : ""}${title} · Antiphon`;
+    this.#about.thread(conversation);
+    this.#connection();
+    this.#presence();
+  }
+
+  #presence() {
+    const { turns, entries, approvals, lost } = this.#conversation;
+    const running = turns.active.find((turn) => turn.state === "running") ?? turns.active[0];
+    const newest = turns.all.toSorted((a, b) => Number(a.id) - Number(b.id)).at(-1);
+    const tool = running && [...running.rows.values()].find((row) => row.status === "started");
+    if (lost && Date.now() - lost.since > LOST_AFTER_MS) showPresence("error", "No connection");
+    else if (approvals.length) showPresence("waiting");
+    else if (running?.stopping) showPresence("thinking", "Stopping");
+    else if (running?.text) showPresence("speaking");
+    else if (running) showPresence("thinking", tool ? `Thinking: ${tool.tool}` : "");
+    else if (entries.some((entry) => entry.error)) showPresence("error", "A message waits to be sent");
+    else if (entries.length) showPresence("thinking");
+    else if (this.#composer.typing) showPresence("listening");
+    else if (newest?.state === "dead") showPresence("error");
+    else showPresence("idle");
+  }
+
+  #connection() {
+    const { lost, broken } = this.#conversation;
+    if (this.#isSignedOut) return;
+    const isLost = lost && Date.now() - lost.since > LOST_AFTER_MS;
+    if (isLost && byId("notice").dataset.kind === "lost") {
+      const text = byId("notice").querySelector("[data-again]");
+      text.dataset.again = lost.until;
+      text.textContent = retryText(lost.until);
+    } else if (isLost) {
+      this.#notice(connectionLost({ ...lost, retry: () => this.#conversation.hurry() }), "lost");
+    } else if (broken && broken.status !== 401) {
+      const retry = h(
+        "button",
+        { type: "button", class: "btn", onclick: () => this.#conversation.refresh() },
+        "Try again",
+      );
+      const happened = broken.message;
+      const kept = "Everything that was said, and your draft.";
+      this.#notice(
+        errorCard({ title: "The conversation could not be read", happened, kept, actions: [retry] }),
+        "broken",
+      );
+    } else {
+      this.#notice(null, "lost");
+      this.#notice(null, "broken");
+    }
+  }
+
+  /** Show a card over the log. With `null` take the card of this kind away; without a kind, any. */
+  #notice(card, kind = "") {
+    const notice = byId("notice");
+    if (!card && kind && notice.dataset.kind !== kind) return;
+    notice.dataset.kind = kind;
+    notice.replaceChildren(...(card ? [card] : []));
+  }
+
+  /** Once a second: countdowns, and cards that become due. */
+  #tick() {
+    for (const element of document.querySelectorAll("[data-expires]"))
+      element.textContent = expiry(element.dataset.expires);
+    for (const element of document.querySelectorAll("[data-until]"))
+      element.textContent = countdown(Number(element.dataset.until));
+    if (this.#conversation.lost || document.querySelector("[data-expires]")) this.changed();
+  }
+
+  #showPerson(me) {
+    for (const element of document.querySelectorAll("[data-my-name]")) element.textContent = me.name;
+    for (const element of document.querySelectorAll("[data-my-role]")) element.textContent = me.role ?? "";
+    for (const element of document.querySelectorAll("[data-my-initials]")) element.textContent = initials(me.name);
+    for (const element of document.querySelectorAll("[data-owner]")) element.hidden = me.role !== "owner";
+  }
+
+  /** At the first visit a person still has UTC: take the browser's zone. A choice made later is left alone. */
+  async #setZone(me) {
+    if (this.#keep.get("zone") || me.timezone !== "UTC") return;
+    try {
+      if (zone() !== "UTC") await this.#api.patch("/api/me", { timezone: zone() });
+      this.#keep.set("zone", zone());
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // a zone the server does not know: UTC stays
+    }
+  }
+
+  #signedOut() {
+    if (this.#isSignedOut) return;
+    this.#isSignedOut = true;
+    if (!this.#conversation) {
+      location.replace(signInAgain());
+      return;
+    }
+    this.#notice(
+      errorCard({
+        title: "You are signed out",
+        happened: "Your session ended, here or in another window.",
+        kept: "What you typed waits in this browser.",
+        now: "Sign in again and go on where you were.",
+        actions: [h("a", { class: "btn primary", href: signInAgain() }, "Sign in again")],
+      }),
+      "signed-out",
+    );
+    showPresence("error", "Signed out");
+  }
+
+  #notStarted(error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) return; // on its way to the sign-in page
+    const retry = h("button", { type: "button", class: "btn", onclick: () => location.reload() }, "Try again");
+    this.#notice(
+      errorCard({
+        title: "Antiphon does not answer",
+        happened: error.message,
+        kept: "Everything that was said, and what you typed.",
+        now: "Try again in a moment.",
+        actions: [retry],
+      }),
+    );
+    showPresence("error");
+  }
+}
+
+const newKey = () => `web:${newId()}`;
+const signInAgain = () => `/sign-in?${new URLSearchParams({ reason: "expired", next: location.pathname }).toString()}`;
+
+new Page().start();

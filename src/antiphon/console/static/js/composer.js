@@ -1,0 +1,95 @@
+// The field to write in: drafts per conversation, Enter and Escape, the length limit.
+
+import { byId } from "./dom.js";
+
+const SAVE_AFTER_MS = 150;
+
+export class Composer {
+  #field = byId("say");
+  #problem = byId("say-problem");
+  #keep;
+  #limit;
+  #channel = "";
+  #timer = 0;
+
+  /** `onSend(text)`, `onStop()`, `onTyping()`. */
+  constructor({ keep, limit, onSend, onStop, onTyping }) {
+    this.#keep = keep;
+    this.#limit = limit;
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send(onSend);
+    });
+    this.#field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#send(onSend);
+    });
+    this.#field.addEventListener("input", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#save(), SAVE_AFTER_MS);
+      this.#check();
+      onTyping();
+    });
+    this.#field.addEventListener("blur", onTyping);
+    byId("stop").addEventListener("click", onStop);
+    addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !byId("stop").hidden && !byId("dialog").open) onStop();
+    });
+    addEventListener("pagehide", () => this.#save());
+  }
+
+  get typing() {
+    return document.activeElement === this.#field && this.#field.value.trim() !== "";
+  }
+
+  /** Show the draft of a conversation; the draft of the one before is kept. */
+  open(channel) {
+    if (this.#channel) this.#save();
+    this.#channel = channel;
+    this.#field.value = this.#keep.get(`draft:${channel}`, "");
+    this.#check();
+  }
+
+  focus() {
+    this.#field.focus({ preventScroll: true });
+  }
+
+  /** Put text that was not accepted back in front of what is there now. */
+  giveBack(text) {
+    this.#field.value = [text, this.#field.value].filter(Boolean).join("\n");
+    this.#save();
+    this.#check();
+    this.focus();
+  }
+
+  running(active, stopping) {
+    const stop = byId("stop");
+    const hadFocus = document.activeElement === stop;
+    stop.hidden = !active;
+    stop.disabled = stopping;
+    if (hadFocus && !active) this.focus();
+  }
+
+  #send(onSend) {
+    const text = this.#field.value.trim();
+    if (!text || !this.#check()) return;
+    this.#field.value = "";
+    this.#save();
+    onSend(text);
+    this.focus();
+  }
+
+  #save() {
+    clearTimeout(this.#timer);
+    this.#keep.set(`draft:${this.#channel}`, this.#field.value);
+  }
+
+  #check() {
+    const over = [...this.#field.value.trim()].length - this.#limit;
+    this.#problem.textContent = over > 0 ? `${over.toLocaleString()} characters too many.` : "";
+    this.#field.toggleAttribute("aria-invalid", over > 0);
+    if (over > 0) this.#field.setAttribute("aria-invalid", "true");
+    return over <= 0;
+  }
+}

@@ -1,0 +1,300 @@
+// One open conversation: its messages, tasks, live events and unsent words. The page tells it what the person did;
+// it tells the page (`changed`) when something is to be seen.
+
+import { ApiError, withQuery } from "./api.js";
+import { open as needsAnswer } from "./approvals.js";
+import { Outbox } from "./outbox.js";
+import { Stream } from "./stream.js";
+import { Turns } from "./turns.js";
+
+const PAGE = 30;
+const TASKS = 30;
+
+export class Conversation {
+  turns = new Turns();
+  exists = true; // whether the server knows the channel; the first message creates it
+  loaded = false;
+  broken = null; // the error that kept the messages from being read
+  lost = null; // {since, until} while the live connection is gone
+  #api;
+  #page;
+  #path;
+  #messages = new Map();
+  #replies = new Set();
+  #older = null; // cursor of the next older page
+  #paging = false;
+  #stream;
+  #outbox;
+  #closed = false;
+  #reading = null;
+  #readAgain = false;
+
+  /**
+   * `page` is told what happens: changed(), answered(item), waiting(approval), refused(entry, error), growing(turn),
+   * created(text).
+   */
+  constructor(key, { api, keep, page }) {
+    this.key = key;
+    this.#api = api;
+    this.#page = page;
+    this.#path = `/api/channels/${encodeURIComponent(key)}`;
+    this.#outbox = new Outbox({
+      api,
+      keep,
+      channel: key,
+      onChange: () => this.#changed(),
+      onAccepted: (entry, receipt) => this.#accepted(entry, receipt),
+      onRefused: (entry, error) => this.#page.refused(entry, error),
+    });
+    this.#stream = new Stream(key, {
+      event: (name, data) => this.#event(name, data),
+      open: () => this.#connected(),
+      lost: (until) => this.#disconnected(until),
+      signedOut: () => this.#api.session().catch(() => {}),
+      unsure: () => this.#api.session().catch(() => {}),
+    });
+  }
+
+  /** Everything said, oldest first. */
+  get messages() {
+    return [...this.#messages.values()].sort((a, b) => a.order - b.order);
+  }
+  get entries() {
+    return this.#outbox.entries;
+  }
+  get empty() {
+    return this.loaded && this.#messages.size === 0 && this.entries.length === 0 && this.turns.active.length === 0;
+  }
+  get approvals() {
+    return this.turns.all.flatMap((turn) => [...turn.approvals.values()]).filter(needsAnswer);
+  }
+
+  async open() {
+    await this.refresh();
+    if (this.#closed) return;
+    if (this.exists) this.#stream.open();
+    this.#outbox.flush();
+  }
+
+  close() {
+    this.#closed = true;
+    this.#stream.close();
+    this.#outbox.close();
+  }
+
+  send(text) {
+    this.#outbox.add(text);
+  }
+  /** Try everything that waits at once: the connection and the unsent messages. */
+  hurry() {
+    this.#stream.hurry();
+    this.#outbox.flush();
+  }
+  takeBack(id) {
+    return this.#outbox.take(id);
+  }
+
+  /** Read the rows again: messages, tasks and open questions. One reading at a time; a call meanwhile repeats it. */
+  refresh() {
+    if (this.#reading) {
+      this.#readAgain = true;
+      return this.#reading;
+    }
+    this.#reading = this.#read().finally(() => {
+      this.#reading = null;
+      if (!this.#readAgain || this.#closed) return;
+      this.#readAgain = false;
+      this.refresh();
+    });
+    return this.#reading;
+  }
+
+  async #read() {
+    try {
+      const [messages, tasks, approvals] = await Promise.all([
+        this.#api.get(withQuery(`${this.#path}/messages`, { limit: PAGE })),
+        this.#api.get(withQuery("/api/tasks", { channel: this.key, limit: TASKS })),
+        this.#api.get("/api/approvals"),
+      ]);
+      if (this.#closed) return;
+      if (!this.loaded) this.#older = messages.next;
+      for (const item of messages.items) this.#keepMessage(item);
+      for (const item of tasks.items) this.turns.row(item);
+      for (const item of approvals.items) this.#keepApproval(item);
+      this.exists = true;
+      this.broken = null;
+      this.loaded = true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 404) {
+        this.exists = false;
+        this.loaded = true;
+      } else this.broken = error;
+    }
+    this.#changed();
+  }
+
+  /** Read one more page of older messages. Resolves to whether there was one. */
+  async readOlder() {
+    if (!this.#older || this.#paging) return false;
+    this.#paging = true;
+    try {
+      const page = await this.#api.get(withQuery(`${this.#path}/messages`, { limit: PAGE, cursor: this.#older }));
+      for (const item of page.items) this.#keepMessage(item);
+      this.#older = page.next;
+      this.#changed();
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return false;
+    } finally {
+      this.#paging = false;
+    }
+  }
+
+  /** Stop the task that runs (or the oldest that waits for its turn). */
+  async stop() {
+    const [turn] = this.turns.active;
+    if (!turn) return;
+    turn.stopping = true;
+    this.#changed();
+    await this.#deed(`/api/tasks/${turn.id}/cancel`, (item) => this.turns.row(item));
+  }
+
+  async retry(turn) {
+    turn.stopping = false;
+    await this.#deed(`/api/tasks/${turn.id}/retry`, () => {
+      turn.state = "queued";
+      turn.error = null;
+    });
+  }
+
+  /** Answer a question: `verb` is approve or deny. */
+  async decide(approval, verb) {
+    const turn = this.turns.all.find((one) => one.approvals.has(approval.id));
+    approval.deciding = true;
+    this.#changed();
+    await this.#deed(`/api/approvals/${approval.id}/${verb}`, (item) => {
+      this.turns.approval(turn, normalized(item));
+      turn.state = "queued";
+    });
+    if (needsAnswer(approval)) {
+      const item = await this.#api.get(`/api/approvals/${approval.id}`).catch(() => null);
+      if (item) this.turns.approval(turn, normalized(item));
+    }
+    this.turns.approval(turn, { id: approval.id, deciding: false });
+    this.#changed();
+  }
+
+  async #deed(path, done) {
+    try {
+      done(await this.#api.post(path));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 409 || error.status === 404)
+        await this.refresh(); // it was over already
+      else this.#page.refused(null, error);
+    }
+    this.#changed();
+  }
+
+  #accepted(entry, receipt) {
+    const isNew = !this.exists;
+    this.#keepMessage({
+      id: String(receipt.message),
+      author: "person",
+      text: entry.text,
+      at: entry.at,
+      task: String(receipt.task),
+      thread: String(receipt.thread),
+    });
+    this.turns.open(receipt.task);
+    this.exists = true;
+    if (isNew) {
+      this.#stream.open(0); // the first events may be older than this connection
+      this.#page.created(entry.text);
+    } else this.refresh(); // the answer may have been faster than this receipt
+    this.#changed();
+  }
+
+  #event(name, data) {
+    if (name === "reset") {
+      this.refresh();
+      return;
+    }
+    if (!data.task) return;
+    if (name === "turn.started" && !this.turns.has(data.task)) this.refresh(); // said in another tab or another place
+    const turn = this.turns.event(name, data);
+    if (!turn) return;
+    if (name === "text.delta") this.#page.growing(turn);
+    if (name === "reply") this.#replied(data);
+    if (name === "approval.needed") this.#page.waiting(turn.approvals.get(String(data.approval)));
+    this.#changed();
+  }
+
+  #replied(data) {
+    const reply = String(data.reply);
+    if (this.#replies.has(reply)) return;
+    this.#replies.add(reply);
+    const known = data.message && this.#messages.has(String(data.message));
+    const item = {
+      id: data.message ? String(data.message) : "",
+      key: data.message ? undefined : `reply-${reply}`,
+      author: "agent",
+      text: data.text,
+      at: new Date().toISOString(),
+      task: String(data.task),
+    };
+    if (!known) this.#keepMessage(item);
+    this.#page.answered(item);
+    if (!data.message) this.refresh();
+  }
+
+  #keepMessage(item) {
+    const key = item.key ?? String(item.id);
+    const known = this.#messages.get(key);
+    const order = item.id ? Number(item.id) : 1 + Math.max(0, ...this.messages.map((one) => one.order));
+    const name = item.author === "agent" ? "Antiphon" : item.name || this.#page.name;
+    // A row without its own id was only a hint: the real row takes its place.
+    if (item.id) {
+      for (const [hint, one] of this.#messages) {
+        if (!one.id && one.task === String(item.task) && one.text === item.text) this.#messages.delete(hint);
+      }
+    }
+    this.#messages.set(key, {
+      interrupted: false,
+      ...known,
+      ...item,
+      key,
+      order,
+      name,
+      task: item.task && String(item.task),
+    });
+  }
+
+  #keepApproval(item) {
+    if (item.channel !== this.key) return;
+    this.turns.approval(this.turns.open(item.task), normalized(item));
+  }
+
+  #connected() {
+    this.lost = null;
+    this.refresh();
+    this.#outbox.flush();
+    this.#changed();
+  }
+
+  #disconnected(until) {
+    this.lost = { since: this.lost?.since ?? Date.now(), until };
+    this.#changed();
+  }
+
+  #changed() {
+    if (!this.#closed) this.#page.changed();
+  }
+}
+
+/** An approval row in the words of the event. */
+function normalized(item) {
+  return { ...item, id: String(item.id), expires: item.expires ?? item.expires_at };
+}

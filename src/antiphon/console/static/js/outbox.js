@@ -1,0 +1,112 @@
+// Messages on their way to the server. An entry keeps the id it was made with until the server has accepted it: a
+// second try after a lost answer carries the same id, so nothing is doubled and nothing is lost, across reloads too.
+
+import { ApiError } from "./api.js";
+import { newId } from "./keep.js";
+
+const FIRST_WAIT_MS = 800;
+const LONGEST_WAIT_MS = 20_000;
+
+/** Ordered sending for one conversation. Entries: {id, text, at, error?, until?}. */
+export class Outbox {
+  #api;
+  #keep;
+  #slot;
+  #path;
+  #onChange;
+  #onAccepted;
+  #onRefused;
+  #busy = false;
+  #tries = 0;
+  #timer = 0;
+  #closed = false;
+  #trouble = null; // {error, until} of the entry at the front
+
+  /** `onAccepted(entry, receipt)`; `onRefused(entry, error)` gives an entry back that can never be accepted. */
+  constructor({ api, keep, channel, onChange, onAccepted, onRefused }) {
+    this.#api = api;
+    this.#keep = keep;
+    this.#slot = `unsent:${channel}`;
+    this.#path = `/api/channels/${encodeURIComponent(channel)}/messages`;
+    this.#onChange = onChange;
+    this.#onAccepted = onAccepted;
+    this.#onRefused = onRefused;
+  }
+
+  get entries() {
+    const [first, ...rest] = this.#keep.get(this.#slot, []);
+    return first ? [{ ...first, ...this.#trouble }, ...rest] : [];
+  }
+
+  add(text) {
+    const entry = { id: newId(), text, at: new Date().toISOString() };
+    this.#keep.set(this.#slot, [...this.#keep.get(this.#slot, []), entry]);
+    this.#onChange();
+    this.flush();
+  }
+
+  /** Take an unsent entry back. Returns its text, or null when it is gone already. */
+  take(id) {
+    const entries = this.#keep.get(this.#slot, []);
+    const entry = entries.find((one) => one.id === id);
+    this.#remove(id);
+    this.#onChange();
+    return entry?.text ?? null;
+  }
+
+  /** Send what waits, in order, now. */
+  async flush() {
+    if (this.#busy || this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#busy = true;
+    try {
+      for (;;) {
+        const [entry] = this.#keep.get(this.#slot, []);
+        if (!entry || this.#closed || !(await this.#send(entry))) return;
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #send(entry) {
+    let receipt;
+    try {
+      receipt = await this.#api.post(this.#path, { text: entry.text, id: entry.id });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.passing || error.status === 401) this.#later(error);
+      else {
+        this.#remove(entry.id);
+        this.#onRefused(entry, error);
+      }
+      this.#onChange();
+      return !error.passing && error.status !== 401;
+    }
+    this.#tries = 0;
+    this.#remove(entry.id);
+    this.#onAccepted(entry, receipt);
+    return true;
+  }
+
+  #later(error) {
+    const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries);
+    const wait = error.retryAfter ? error.retryAfter * 1000 : backoff;
+    this.#tries += 1;
+    this.#trouble = { error, until: Date.now() + wait };
+    if (error.status !== 401 && !this.#closed) this.#timer = setTimeout(() => this.flush(), wait);
+  }
+
+  #remove(id) {
+    this.#trouble = null;
+    this.#keep.set(
+      this.#slot,
+      this.#keep.get(this.#slot, []).filter((entry) => entry.id !== id),
+    );
+  }
+}

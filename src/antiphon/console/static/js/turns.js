@@ -1,0 +1,117 @@
+// What is known of the tasks of one conversation, kept from turn events and from the rows of /api/tasks.
+// Pure bookkeeping: nothing here touches the page or the network.
+
+const FINAL = new Set(["done", "dead", "cancelled"]);
+
+/** One task as the page sees it. `text` is the answer while it grows; `rows` are tool executions by id. */
+class Turn {
+  state = "queued";
+  attempt = 0;
+  text = "";
+  rows = new Map();
+  approvals = new Map();
+  error = null;
+  message = null;
+  usage = {};
+  stopping = false;
+
+  constructor(id) {
+    this.id = id;
+  }
+
+  get active() {
+    return !FINAL.has(this.state);
+  }
+  /** Whether it ended without doing what was asked, so that a person may want it tried again. */
+  get failed() {
+    return this.state === "dead" || this.state === "cancelled";
+  }
+}
+
+export class Turns {
+  #turns = new Map();
+
+  get all() {
+    return [...this.#turns.values()];
+  }
+  /** Tasks that still move, oldest first. */
+  get active() {
+    return this.all.filter((turn) => turn.active).sort((a, b) => Number(a.id) - Number(b.id));
+  }
+  get(task) {
+    return this.#turns.get(String(task));
+  }
+  has(task) {
+    return this.#turns.has(String(task));
+  }
+
+  open(task) {
+    const id = String(task);
+    if (!this.#turns.has(id)) this.#turns.set(id, new Turn(id));
+    return this.#turns.get(id);
+  }
+
+  /** Take in an event. Returns its turn, or null when it belongs to an attempt that is over. */
+  event(name, data) {
+    const turn = this.open(data.task);
+    const attempt = data.attempt ?? turn.attempt;
+    if (attempt < turn.attempt && name !== "reply") return null;
+    if (attempt > turn.attempt) {
+      turn.attempt = attempt;
+      turn.text = ""; // a higher attempt starts again: what an earlier one had said so far does not count
+    }
+    switch (name) {
+      case "turn.started":
+        turn.state = "running";
+        turn.error = null;
+        break;
+      case "text.delta":
+        turn.state = "running";
+        turn.text += data.text ?? "";
+        break;
+      case "tool.started":
+      case "tool.finished":
+        turn.rows.set(String(data.execution), { ...turn.rows.get(String(data.execution)), ...data });
+        break;
+      case "approval.needed":
+        this.approval(turn, { state: "pending", ...data, id: data.approval });
+        turn.state = "waiting";
+        break;
+      case "reply":
+        turn.text = "";
+        if (turn.state !== "waiting" && !turn.failed) turn.state = turn.stopping ? "cancelled" : "done";
+        break;
+      case "turn.failed":
+        turn.text = "";
+        turn.error = { code: data.code, message: data.message };
+        if (!data.retrying) turn.state = data.code === "cancelled" ? "cancelled" : "dead";
+        break;
+    }
+    return turn;
+  }
+
+  /** Take in a row of /api/tasks: the truth, as far as it is not older than what the events already said. */
+  row(item) {
+    const turn = this.open(item.id);
+    const older = item.attempt < turn.attempt || (item.attempt === turn.attempt && !turn.active);
+    if (older && !FINAL.has(item.state)) return turn;
+    turn.attempt = item.attempt;
+    turn.state = item.state;
+    turn.error = item.error;
+    turn.message = item.message;
+    turn.usage = item.usage ?? {};
+    if (!turn.active) turn.text = "";
+    for (const row of item.tools ?? []) {
+      const id = String(row.execution ?? row.id);
+      turn.rows.set(id, { ...turn.rows.get(id), ...row, execution: id });
+    }
+    return turn;
+  }
+
+  /** Take in an approval, from an event or from /api/approvals. */
+  approval(turn, approval) {
+    const id = String(approval.id);
+    turn.approvals.set(id, { ...turn.approvals.get(id), ...approval, id });
+    return turn.approvals.get(id);
+  }
+}
