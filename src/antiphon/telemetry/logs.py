@@ -35,8 +35,8 @@ MASKED_KEYS = frozenset(
 )
 """Keys that are masked when somebody forgets to use `personal`."""
 
-_PLAIN_ERRORS = (AntiphonError, OSError, ImportError, NotImplementedError, RecursionError)
-"""Errors whose message is public or made by the system."""
+_PLAIN_ERRORS = (AntiphonError, OSError, ImportError, AttributeError, NameError, TypeError, RecursionError)
+"""Errors whose message is public, or made by the system of names and types alone."""
 _PLAIN_ERROR_NAMES = frozenset({"OperationalError", "InterfaceError", "ImproperlyConfigured", "AppRegistryNotReady"})
 """The same, for kinds that cannot be imported here: every database driver calls its errors like this (PEP 249)."""
 _NOISY = {
