@@ -70,9 +70,7 @@ class RedisBus:
     async def close(self) -> None:
         """Stop reading and close the connections."""
         if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+            await _end(self._reader)
         await self._redis.aclose()
 
     async def publish(self, topic: str, name: str, payload: Mapping[str, object]) -> int:
@@ -85,7 +83,7 @@ class RedisBus:
                 keys=[f"{PREFIX}id:{topic}", f"{PREFIX}events:{topic}"],
                 args=[micros, PREFIX + topic, name, body, now.isoformat(), KEEP_EVENTS, int(KEEP_FOR.total_seconds())],
             )
-            return int(cast(str, answer))
+            return int(cast("str", answer))
         except (RedisError, OSError) as error:
             log.warning("bus.publish_failed", topic_kind=topic.partition(".")[0], error=type(error).__name__)
             event_id = max(micros, self._last_local.get(topic, 0) + 1)
@@ -182,9 +180,7 @@ class RedisBus:
                     if steering.done():
                         steering.result()  # raises what broke it
             finally:
-                steering.cancel()
-                with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
-                    await steering
+                await _end(steering)
 
     async def _follow(self, pubsub: Any) -> None:
         """Subscribe to what is listened to and unsubscribe from what no longer is."""
@@ -219,6 +215,15 @@ class RedisBus:
                 datetime.fromisoformat(data["at"]).astimezone(UTC),
             )
             self._listeners.deliver(event)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it is over: redis-py may swallow a cancellation that meets it in mid-command."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+    if not task.cancelled():
+        task.exception()  # retrieved, so that it is not reported as forgotten
 
 
 class _ResumingListener(Listener):

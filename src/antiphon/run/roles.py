@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: our order of stopping is different."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def] # noqa: ANN201 - uvicorn's own signature
+    def capture_signals(self):  # type: ignore[no-untyped-def]
         yield
 
 

@@ -19,9 +19,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Approvals:
     """Asks who may decide, records the decision, and tells the channel. Fails closed."""
 
-    def __init__(
-        self, store: ApprovalStore, tasks: TaskStore, authorities: Mapping[str, Authority], bus: Bus
-    ) -> None:
+    def __init__(self, store: ApprovalStore, tasks: TaskStore, authorities: Mapping[str, Authority], bus: Bus) -> None:
         self._store = store
         self._tasks = tasks
         self._authorities = authorities

@@ -16,7 +16,8 @@ def check_text(text: str, limit: int) -> None:
     """Refuse what no platform could store or show: too long, empty, NUL, or half of a surrogate pair."""
     if len(text) > limit:
         raise TooLarge(
-            f"The text has {len(text)} characters; at most {limit} are taken.", fields={"text": f"over {limit} characters"}
+            f"The text has {len(text)} characters; at most {limit} are taken.",
+            fields={"text": f"over {limit} characters"},
         )
     if "\x00" in text:
         raise InvalidInput("The text holds a NUL character.", fields={"text": "NUL character"})

@@ -108,7 +108,12 @@ class LiveTurn:
         return (await asyncio.shield(self._committed)).lease.task
 
     async def finish(
-        self, heard_text: str, *, interrupted: bool = False, usage: Usage | None = None, failure: TaskFailure | None = None
+        self,
+        heard_text: str,
+        *,
+        interrupted: bool = False,
+        usage: Usage | None = None,
+        failure: TaskFailure | None = None,
     ) -> None:
         """Complete the turn with the words the person really heard. Fenced; raises `LeaseLost` when it was lost."""
         work = await self.commit()

@@ -1,0 +1,250 @@
+"""The `antiphon` command. Exit status: 0 done, 1 failed, 2 usage, 3 configuration refused.
+
+What a command prints on stdout is meant to be used (a key stands alone on the last line); the rest goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from antiphon import __version__
+from antiphon.config import Settings, load_settings
+from antiphon.config import report as config_report
+from antiphon.domain.errors import AntiphonError, ConfigError, InvalidInput
+from antiphon.domain.identity import SCOPES
+
+T = TypeVar("T")
+
+DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+SIGN_IN_VALID = timedelta(minutes=15)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ConfigError as error:
+        print(error.message, file=sys.stderr)
+        return REFUSED
+    except AntiphonError as error:
+        print(f"antiphon: {error.message}", file=sys.stderr)
+        for name, problem in error.fields.items():
+            print(f"  {name}: {problem}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="antiphon", description="One agent, every channel, text and voice.")
+    parser.add_argument("--version", action="version", version=f"antiphon {__version__}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML or JSON file (else ANTIPHON_CONFIG)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    for name, text in (
+        ("up", "run everything in this process"),
+        ("api", "run the API alone (needs PostgreSQL and Redis)"),
+        ("worker", "work on tasks and deliver replies alone (needs PostgreSQL and Redis)"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--port", type=int, help="instead of http.port")
+        command.set_defaults(run=_run_role, role=name)
+
+    config = commands.add_parser("config", help="check or show the configuration").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    config.add_parser("check", help="read it and say whether it is accepted").set_defaults(run=_config_check)
+    show = config.add_parser("show", help="print the effective settings and where they come from")
+    show.add_argument("--json", action="store_true", help="as JSON")
+    show.set_defaults(run=_config_show)
+    config.add_parser("schema", help="print the JSON schema of the file").set_defaults(run=_config_schema)
+
+    key = commands.add_parser("key", help="API keys").add_subparsers(required=True, metavar="ACTION")
+    create = key.add_parser("create", help="make a key and print it once")
+    create.add_argument("name", help="what it is for")
+    create.add_argument("--scopes", default="chat", help=f"comma-separated: {', '.join(sorted(SCOPES))}")
+    create.add_argument("--person", type=int, metavar="P", help="whom it speaks for (default: the owner)")
+    create.add_argument("--json", action="store_true", help='print {"id", "key"}')
+    create.set_defaults(run=_key_create)
+    listing = key.add_parser("list", help="list keys")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(run=_key_list)
+    revoke = key.add_parser("revoke", help="revoke a key")
+    revoke.add_argument("id", type=int)
+    revoke.set_defaults(run=_key_revoke)
+
+    user = commands.add_parser("user", help="console users").add_subparsers(required=True, metavar="ACTION")
+    link = user.add_parser("link", help="print a sign-in link (15 minutes, works once)")
+    link.add_argument("name", nargs="?", help="whose (default: the owner)")
+    link.set_defaults(run=_user_link)
+
+    database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
+    database.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
+
+    backup = commands.add_parser("backup", help="write everything into one file, also while the server runs")
+    backup.add_argument("file", type=Path)
+    backup.set_defaults(run=_backup)
+    restore = commands.add_parser("restore", help="put a backup back (the server must not run)")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--force", action="store_true", help="replace a database that is not empty")
+    restore.set_defaults(run=_restore)
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    port = getattr(options, "port", None)
+    return load_settings(config_file=options.config, overrides={} if port is None else {"http.port": port})
+
+
+# Imports of the heavy parts stand in the commands that need them, so that `antiphon --help` and refusals are instant.
+
+
+def _run_role(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from antiphon.run.roles import ROLES, run_role
+    from antiphon.run.wiring import Antiphon
+
+    def announce(antiphon: Antiphon, address: str) -> None:
+        print(antiphon.banner(address), flush=True)
+
+    run_role(ROLES[options.role], settings, announce=announce)
+    return DONE
+
+
+def _config_check(options: argparse.Namespace) -> int:
+    _settings(options)
+    print("The configuration is accepted.")
+    return DONE
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if options.json:
+        lines = config_report.describe(settings)
+        print(json.dumps({line.key: {"value": line.value, "origin": line.origin} for line in lines}, indent=2))
+    else:
+        print(config_report.as_text(settings))
+    return DONE
+
+
+def _config_schema(options: argparse.Namespace) -> int:
+    print(json.dumps(config_report.schema(), indent=2))
+    return DONE
+
+
+def _with_stores(options: argparse.Namespace, action: Callable[..., Awaitable[T]]) -> T:
+    """Run `action(stores, settings)` on the database of the configuration, beside a running server if there is one."""
+    settings = _settings(options)
+    from antiphon.run.wiring import open_stores_alone
+
+    async def run() -> T:
+        async with open_stores_alone(settings) as stores:
+            return await action(stores, settings)
+
+    return asyncio.run(run())
+
+
+def _key_create(options: argparse.Namespace) -> int:
+    scopes = [scope.strip() for scope in options.scopes.split(",") if scope.strip()]
+    if unknown := sorted(set(scopes) - SCOPES):
+        raise InvalidInput(f"Unknown scope {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}.")
+
+    async def create(stores, settings):  # type: ignore[no-untyped-def]
+        person = options.person
+        if person is None:
+            person = (await stores.users.ensure_owner()).person
+        else:
+            await stores.people.person(person)
+        return await stores.keys.create(options.name, scopes, person)
+
+    key, secret = _with_stores(options, create)
+    if options.json:
+        print(json.dumps({"id": str(key.id), "key": secret}))
+    else:
+        print(
+            f"Key {key.id} ({key.name}), scopes {', '.join(sorted(key.scopes))}. It is shown only now:", file=sys.stderr
+        )
+        print(secret)
+    return DONE
+
+
+def _key_list(options: argparse.Namespace) -> int:
+    keys = _with_stores(options, lambda stores, settings: stores.keys.list(None))
+    if options.json:
+        print(
+            json.dumps(
+                [
+                    {
+                        "id": str(key.id),
+                        "name": key.name,
+                        "person": str(key.person),
+                        "scopes": sorted(key.scopes),
+                        "created_at": key.created_at.isoformat(),
+                        "revoked": key.revoked_at is not None,
+                    }
+                    for key in keys
+                ],
+                indent=2,
+            )
+        )
+        return DONE
+    for key in keys:
+        state = "revoked" if key.revoked_at else "active"
+        print(f"{key.id:>6}  {state:<8} {key.hint:<12} {','.join(sorted(key.scopes)):<20} {key.name}")
+    if not keys:
+        print("There are no keys. Make one: antiphon key create NAME --scopes chat", file=sys.stderr)
+    return DONE
+
+
+def _key_revoke(options: argparse.Namespace) -> int:
+    key = _with_stores(options, lambda stores, settings: stores.keys.revoke(options.id, None))
+    print(f"Key {key.id} ({key.name}) is revoked.")
+    return DONE
+
+
+def _user_link(options: argparse.Namespace) -> int:
+    async def link(stores, settings):  # type: ignore[no-untyped-def]
+        user = await (stores.users.find(options.name) if options.name else stores.users.ensure_owner())
+        return settings.http.url, await stores.users.sign_in_token(user.id, SIGN_IN_VALID)
+
+    url, token = _with_stores(options, link)
+    print(f"{url}/welcome/{token}")
+    return DONE
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from antiphon.store.migrate import migrate
+
+    migrate(settings)
+    print("The database is up to date.")
+    return DONE
+
+
+def _backup(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from antiphon.store.backup import backup
+
+    backup(settings, options.file)
+    print(f"Written and verified: {options.file}")
+    return DONE
+
+
+def _restore(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from antiphon.store.backup import restore
+
+    restore(settings, options.file, force=options.force)
+    print(f"Restored from {options.file}")
+    return DONE
