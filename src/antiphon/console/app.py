@@ -1,27 +1,23 @@
 """The Flask app of the console: routes of the page shells, their security headers and error pages.
 
-Built by `run` through `create_console`. It owns no data and never calls its own server: the one thing it asks is
-whether a visitor is signed in, by the function it is given.
+Built by `run` through `create_console`. It owns no data and never calls its own server. Who may see which page is the
+door's business (`run.asgi`): the shells hold nothing personal, and the API checks every request of their scripts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlencode
 
-from flask import Flask, Response, abort, redirect, render_template, request
+from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response as AnyResponse
 
 from antiphon.console.static_files import PREFIX, StaticFiles
 from antiphon.domain.conversation import check_channel_key
-from antiphon.domain.errors import AntiphonError, InvalidInput
+from antiphon.domain.errors import InvalidInput
 
 _HERE = Path(__file__).parent
-_PUBLIC = {"sign_in", "welcome", "static_file"}
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "; ".join(
         [
@@ -47,14 +43,8 @@ _SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
-    """What the pages need to know.
+    """What the pages need to know: the longest message, and how long a thread stays open without a word."""
 
-    `signed_in` gets the cookies of a request and says whether they carry a live session; it is called in a worker
-    thread and may raise any `AntiphonError`, which becomes an error page. `message_chars` is the longest message,
-    `idle_minutes` how long a thread stays open without a word.
-    """
-
-    signed_in: Callable[[Mapping[str, str]], bool]
     message_chars: int = 16_000
     idle_minutes: float = 5
 
@@ -65,14 +55,6 @@ def create_console(config: ConsoleConfig) -> Flask:
     files = StaticFiles(_HERE / "static")
     app.jinja_env.globals["asset"] = files.url
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-
-    @app.before_request
-    def require_sign_in() -> AnyResponse | None:
-        if request.endpoint in _PUBLIC or config.signed_in(request.cookies):
-            return None
-        wanted = request.full_path.rstrip("?") if request.method == "GET" and request.endpoint else "/"
-        query = "" if wanted == "/" else "?" + urlencode({"next": wanted})
-        return redirect("/sign-in" + query, HTTPStatus.SEE_OTHER)
 
     @app.after_request
     def protect(response: Response) -> Response:
@@ -98,10 +80,7 @@ def create_console(config: ConsoleConfig) -> Flask:
         )
 
     @app.get("/sign-in")
-    def sign_in() -> str | AnyResponse:
-        # With a reason the API has just refused this session: sending the visitor back would go round in circles.
-        if "reason" not in request.args and config.signed_in(request.cookies):
-            return redirect("/", HTTPStatus.SEE_OTHER)
+    def sign_in() -> str:
         return render_template("sign_in.html", reason=request.args.get("reason", ""))
 
     @app.get("/welcome/<token>")
@@ -112,10 +91,6 @@ def create_console(config: ConsoleConfig) -> Flask:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[str, int]:
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-        return render_template("error.html", status=status, message=""), status
-
-    @app.errorhandler(AntiphonError)
-    def own_error(error: AntiphonError) -> tuple[str, int]:
-        return render_template("error.html", status=error.http_status, message=error.message), error.http_status
+        return render_template("error.html", status=status), status
 
     return app

@@ -23,10 +23,10 @@ export function approvalCard(approval, decide) {
     { class: open(approval) ? "card ask" : "card", "aria-labelledby": titleId, "data-approval": approval.id },
     h(
       "header",
-      { class: "row wrap" },
+      { class: "row" },
       icon("waiting"),
       h("h3", { id: titleId }, question(approval.summary)),
-      open(approval) ? h("span", { class: "chip risk push" }, "needs your word") : null,
+      open(approval) ? h("span", { class: "chip risk hide-phone" }, "needs your word") : null,
     ),
     facts([
       ["Tool", h("span", { class: "mono" }, approval.tool)],

@@ -29,6 +29,7 @@ class Page {
   #about;
   #log;
   #ratings;
+  #openedAt = 0;
   #drawDue = false;
   #isSignedOut = false;
   name = "you";
@@ -249,10 +250,9 @@ class Page {
     this.#conversation = new Conversation(key, { api: this.#api, keep: this.#keep, page: this });
     this.#conversations.select(key);
     this.#composer.open(key);
-    const { conversation } = { conversation: this.#conversation };
-    setTimeout(() => this.#conversation === conversation && this.changed(), SLOW_AFTER_MS);
-    conversation.openedAt = Date.now();
-    conversation.open();
+    this.#openedAt = Date.now();
+    setTimeout(() => this.changed(), SLOW_AFTER_MS);
+    this.#conversation.open();
     this.#about.refresh();
     if (matchMedia("(pointer: fine)").matches) this.#composer.focus();
   }
@@ -284,7 +284,7 @@ class Page {
     this.#log.draw({ messages, turns, entries, name: this.name });
     byId("empty").hidden = !conversation.empty;
     document.body.toggleAttribute("data-empty", conversation.empty);
-    byId("loading").hidden = loaded || broken || Date.now() - conversation.openedAt < SLOW_AFTER_MS;
+    byId("loading").hidden = loaded || broken || Date.now() - this.#openedAt < SLOW_AFTER_MS;
     const [first] = turns.active;
     this.#composer.running(Boolean(first), Boolean(first?.stopping));
     const title = titleOf(this.#conversations.find(conversation.key) ?? {});

@@ -6,7 +6,10 @@ import { brief } from "./times.js";
 
 const EVERY_MS = 30_000;
 
-export const titleOf = (channel) => channel.title || channel.preview?.slice(0, 60) || "New conversation";
+/** Markdown as it may stand in one line: without its marks. */
+const plain = (text) => (text ?? "").replace(/[*_`#>|]+/g, "").trim();
+
+export const titleOf = (channel) => channel.title || plain(channel.preview).slice(0, 60) || "New conversation";
 
 export class Conversations {
   #api;
@@ -66,7 +69,7 @@ export class Conversations {
 
   draw() {
     const wanted = byId("find").value.trim().toLowerCase();
-    const read = this.#keep.get("read", {});
+    const read = this.#keep.get("read", { since: new Date().toISOString() });
     const open = this.find(this.#current);
     if (open && document.visibilityState === "visible" && read[open.key] !== open.last_at) {
       read[open.key] = open.last_at;
@@ -85,6 +88,7 @@ export class Conversations {
   }
 
   #link(channel, read) {
+    const isCurrent = channel.key === this.#current;
     const mark = JSON.stringify([channel, brief(channel.last_at ?? Date.now())]);
     let known = this.#links.get(channel.key);
     if (known?.mark !== mark) {
@@ -93,7 +97,7 @@ export class Conversations {
         { href: `/c/${channel.key}` },
         h("b", { class: "cut" }, h("span", { class: "dot wait unread", title: "New" }), titleOf(channel)),
         channel.last_at ? h("time", { datetime: channel.last_at }, brief(channel.last_at)) : null,
-        h("small", { class: "cut" }, channel.preview || "Nothing said yet"),
+        h("small", { class: "cut" }, plain(channel.preview) || "Nothing said yet"),
       );
       element.addEventListener("click", (event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -105,11 +109,8 @@ export class Conversations {
       this.#links.set(channel.key, known);
     }
     const { element } = known;
-    element.toggleAttribute(
-      "data-unread",
-      Boolean(channel.last_at && read[channel.key] !== channel.last_at && channel.key !== this.#current),
-    );
-    if (channel.key === this.#current) element.setAttribute("aria-current", "true");
+    element.toggleAttribute("data-unread", !isCurrent && channel.last_at > (read[channel.key] ?? read.since));
+    if (isCurrent) element.setAttribute("aria-current", "true");
     else element.removeAttribute("aria-current");
     return element;
   }

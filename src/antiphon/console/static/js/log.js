@@ -49,10 +49,10 @@ export class Log {
     }
     for (const turn of turns.active) {
       this.#work(used, nodes, turn);
-      if (turn.text) nodes.push(this.#grow(turn));
+      if (turn.text || turn.state !== "waiting") nodes.push(this.#grow(turn));
     }
     for (const key of this.#cache.keys()) if (!used.has(key)) this.#cache.delete(key);
-    for (const id of this.#growing.keys()) if (!turns.get(id)?.text) this.#growing.delete(id);
+    for (const id of this.#growing.keys()) if (!turns.get(id)?.active) this.#growing.delete(id);
     reconcile(this.#root, nodes);
   }
 

@@ -15,7 +15,7 @@ function time(at) {
 
 function frame(kind, name, badge, ...header) {
   return h(
-    "article",
+    "section",
     { class: `msg ${kind}`, "aria-label": name },
     h("span", { class: kind === "reply" ? "who agent" : "who", "aria-hidden": "true" }, badge),
     h("header", {}, h("b", {}, name), ...header),
@@ -71,16 +71,18 @@ function attachments(item) {
 /** An answer that is still growing. `update(text)` draws at most once per frame. */
 export class Growing {
   #said = h("div", { class: "said" });
+  #state = h("span");
   #text = "";
   #drawn = null;
 
   constructor(name) {
-    this.element = frame("reply", name, "A", h("span", {}, "writing"));
+    this.element = frame("reply", name, "A", this.#state);
     this.element.append(this.#said);
   }
 
   update(text) {
     this.#text = text;
+    this.#state.textContent = text ? "writing" : "thinking";
     if (text === this.#drawn || this.#said.dataset.due) return;
     this.#said.dataset.due = "yes";
     requestAnimationFrame(() => {
