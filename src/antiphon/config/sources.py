@@ -139,7 +139,7 @@ def _read_table(layer: Layer, table: Mapping[str, object], source: str, prefix: 
             problem = _wrong_type(key, value)
             if problem:
                 layer.refuse(source, name, problem, key.expectation)
-            else:
+            elif value or key.kind != "path":  # an empty path counts as not set, like an empty variable
                 layer.values[name] = Value(value, source, name)
         elif not prefix and short in sections():
             if isinstance(value, dict):

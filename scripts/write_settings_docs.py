@@ -1,0 +1,139 @@
+"""Writes antiphon.example.toml and docs/reference/settings.md from the settings tree.
+
+Run it after changing a setting: `.venv/bin/python scripts/write_settings_docs.py`. A test compares both files with the
+tree, so forgetting it does not go unnoticed.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, RESERVED, Key, all_keys, sections
+
+ROOT = Path(__file__).parents[1]
+
+EXAMPLE_HEAD = """\
+# Every setting of Antiphon with its default. Copy this file to antiphon.toml and uncomment what you change, or name
+# another file in ANTIPHON_CONFIG. The same keys can be written as JSON.
+#
+# Each key is also an environment variable: http.port is ANTIPHON_HTTP__PORT. The stronger source wins: command line,
+# environment, .env, files in secrets_dir, this file, default. Check the outcome: antiphon config check, and
+# antiphon config show.
+"""
+
+REFERENCE_HEAD = """\
+# Settings
+
+All settings, with their defaults. Nothing has to be set: without any, Antiphon runs on this machine with SQLite and
+the offline model.
+
+## Where they may stand
+
+The stronger source wins:
+
+1. the command line (`--port`, `--config`),
+2. the environment,
+3. the file `.env` in the working directory,
+4. files in `secrets_dir`, each named like the variable it stands for (`openai_api_key`, `DATABASE_URL`),
+5. the configuration file: `--config`, else `ANTIPHON_CONFIG`, else `antiphon.toml` in the working directory;
+   TOML, or JSON when its name ends in `.json`,
+6. the default.
+
+A variable that is empty counts as not set. A list in a variable is written with commas or as JSON. Relative paths
+start at the working directory.
+
+An unknown key, an unknown `ANTIPHON_*` variable (in `.env` and `secrets_dir` too), a wrong type or a value out of
+range is refused. Every problem is named at once, one per line, on standard error, and the exit status is 3:
+
+```
+antiphon.toml: http.prot: is not a setting; did you mean http.port?
+```
+
+`antiphon config check` tries the configuration, `antiphon config show` prints the effective values with their sources
+(secrets as `********`), `antiphon config schema` prints the JSON schema of the file.
+
+## Between settings
+
+- `http.host` other than loopback needs `http.tls_cert` and `http.tls_key`, or `http.tls = "self"`, or
+  `http.trusted_proxies`. Otherwise sign-in links and keys would cross the network unencrypted.
+- `http.tls_cert` and `http.tls_key` go together, and exclude `http.tls = "self"`. Files that are named must exist.
+- A model of the provider `openai` needs `openai_api_key`, unless `model_url` or `openai_base_url` names a server of
+  your own. `model_url` needs `model`.
+- Several processes need `database_url` (PostgreSQL) and `redis_url`.
+
+## Variables without the prefix
+
+"""
+
+
+def main() -> None:
+    """Write both files."""
+    (ROOT / "antiphon.example.toml").write_text("\n".join(example()) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "reference" / "settings.md").write_text("\n".join(reference()) + "\n", encoding="utf-8")
+
+
+def example() -> Iterator[str]:
+    """The lines of antiphon.example.toml."""
+    yield EXAMPLE_HEAD.rstrip()
+    for section, keys in by_section():
+        if section:
+            yield ""
+            yield f"# {sections()[section]}"
+            yield f"[{section}]"
+        for key in keys:
+            allowed = ", ".join([*(repr(choice) for choice in key.choices), *key.limits])
+            comment = f"{key.description} Allowed: {allowed}." if allowed else key.description
+            yield ""
+            yield from textwrap.wrap(comment, 118, initial_indent="# ", subsequent_indent="# ")
+            yield f"#{key.path[-1]} = {written(key)}"
+
+
+def reference() -> Iterator[str]:
+    """The lines of docs/reference/settings.md."""
+    yield REFERENCE_HEAD.rstrip("\n")
+    yield ""
+    yield "| variable | sets |"
+    yield "| --- | --- |"
+    yield f"| `{CONFIG_VARIABLE}` | the configuration file |"
+    for variable, name in ALIASES.items():
+        yield f"| `{variable}` | `{name}` |"
+    for variable in sorted(RESERVED):
+        yield f"| `{variable}` | nothing yet; reserved |"
+    for section, keys in by_section():
+        yield ""
+        yield f"## {f'[{section}]' if section else 'Top level'}"
+        yield ""
+        if section:
+            yield sections()[section]
+            yield ""
+        yield "| key | variable | kind | default | meaning |"
+        yield "| --- | --- | --- | --- | --- |"
+        for key in keys:
+            kind = "one of " + ", ".join(f"`{choice!r}`" for choice in key.choices) if key.choices else key.kind
+            bounds = f", {' and '.join(key.limits)}" if key.limits else ""
+            yield f"| `{key.name}` | `{key.variable}` | {kind}{bounds} | `{written(key)}` | {key.description} |"
+
+
+def by_section() -> Iterator[tuple[str, Iterable[Key]]]:
+    """The keys under their table's name; the top level's name is empty."""
+    yield from groupby(all_keys().values(), key=lambda key: key.name.rpartition(".")[0])
+
+
+def written(key: Key) -> str:
+    """The default as TOML. What is not set is written as the empty text, which counts as not set."""
+    value = key.default
+    if value is None or isinstance(value, SecretStr):
+        return '""'
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main()
