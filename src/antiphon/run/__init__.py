@@ -1,1 +1,1 @@
-"""Putting the program together: wiring, roles, the one port, and the command line. Everything may import nothing here."""
+"""Putting the program together: wiring, roles, the one port, the command line. Nothing imports from here."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
 from antiphon.domain.approvals import Approval, ApprovalState, ApproverKind
-from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import Forbidden
 from antiphon.domain.events import turn_topic
 from antiphon.domain.identity import Requester
@@ -19,10 +19,10 @@ log = structlog.stdlib.get_logger(__name__)
 class Approvals:
     """Asks who may decide, records the decision, and tells the channel. Fails closed."""
 
-    def __init__(self, store: ApprovalStore, tasks: TaskStore, authorities: Mapping[str, Authority], bus: Bus) -> None:
+    def __init__(self, store: ApprovalStore, tasks: TaskStore, authority: Authority, bus: Bus) -> None:
         self._store = store
         self._tasks = tasks
-        self._authorities = authorities
+        self._authority = authority
         self._bus = bus
 
     async def may_decide(self, approval: Approval, who: Requester) -> bool:
@@ -33,8 +33,8 @@ class Approvals:
         """
         if approval.rule.kind is ApproverKind.REQUESTER:
             return who.person == approval.requester
-        authority = self._authorities.get(platform_of(approval.channel))
-        return authority is not None and await authority.holds(who, approval.rule.permission)
+        # The permission counts where the deed would be done, not where the answer comes from.
+        return await self._authority.holds(replace(who, channel=approval.channel), approval.rule.permission)
 
     async def decide(self, approval_id: int, who: Requester, *, approve: bool) -> Approval:
         """Approve or refuse. The waiting task is queued again when its last approval is decided.

@@ -140,7 +140,7 @@ class Outbox:
                     await platform.edit(replace(delivery, native_id=found))
                 return _Sent(found)
             if not platform.limits.reconciles and not self._nonce_known(platform, delivery):
-                metrics.DOUBTFUL_REPLIES.labels(platform=platform.name, decision=self._options.doubtful).inc()
+                metrics.REPLIES.labels(platform=platform.name, result="doubtful").inc()
                 if self._options.doubtful == "dead":
                     return _Dead(DOUBTFUL)
         return _Sent(await platform.send(delivery))
@@ -163,7 +163,7 @@ class Outbox:
                 if delay is None:
                     delay = min(2.0 ** (delivery.attempt - 1), MAX_BACKOFF_SECONDS)
                 await self._store.later(self._owner, delivery.reply, delay, reason, doubtful=result.doubtful)
-                metrics.REPLIES.labels(platform=platform, result="later").inc()
+                metrics.REPLIES.labels(platform=platform, result="retry").inc()
                 log.info("reply.later", reply=delivery.reply, platform=platform, reason=reason, retry_in=delay)
             case _Later(reason=reason) | _Dead(reason=reason):
                 await self._store.dead(self._owner, delivery.reply, reason)
