@@ -69,7 +69,7 @@ class Page {
     });
     this.#listen();
     await this.#conversations.refresh();
-    this.#route(true);
+    this.#route();
   }
 
   // --- what the open conversation tells ---
@@ -99,6 +99,7 @@ class Page {
   }
 
   created(text) {
+    this.#keep.set("fresh", null);
     this.#rename(text.split("\n")[0].slice(0, 60));
   }
 
@@ -124,7 +125,9 @@ class Page {
   // --- what the person does ---
 
   #listen() {
-    byId("new").addEventListener("click", () => this.#go(this.#conversation.empty ? this.#conversation.key : newKey()));
+    byId("new").addEventListener("click", () =>
+      this.#go(this.#conversation.empty ? this.#conversation.key : this.#newKey()),
+    );
     byId("rename").addEventListener("click", () => this.#askName());
     byId("to-list").addEventListener("click", () => {
       history.pushState({}, "", "/");
@@ -139,7 +142,7 @@ class Page {
     for (const button of document.querySelectorAll("[data-sign-out]"))
       button.addEventListener("click", () => this.#signOut());
     byId("talk").addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    addEventListener("popstate", () => this.#route(false));
+    addEventListener("popstate", () => this.#route());
     addEventListener("online", () => this.#conversation?.hurry());
     addEventListener("offline", () => this.changed());
     document.addEventListener("visibilitychange", () => this.#seen());
@@ -220,8 +223,8 @@ class Page {
 
   // --- where the person is ---
 
-  /** Open what the address says; `first` when the page has just been loaded. */
-  #route(first) {
+  /** Open what the address says. */
+  #route() {
     const path = decodeURIComponent(location.pathname);
     const key = path.startsWith("/c/") ? path.slice(3) : "";
     if (key) {
@@ -230,7 +233,8 @@ class Page {
       return;
     }
     const newest = this.#conversations.first;
-    this.#open(newest ?? newKey(), first);
+    this.#open(newest ?? this.#newKey());
+    if (!newest) history.replaceState({}, "", `/c/${this.#conversation.key}`);
     this.#show(newest ? "list" : "talk"); // wide screens show both
   }
 
@@ -247,7 +251,12 @@ class Page {
     this.#log.clear();
     this.#notice(null);
     byId("talk").scrollTop = 0;
-    this.#conversation = new Conversation(key, { api: this.#api, keep: this.#keep, page: this });
+    this.#conversation = new Conversation(key, {
+      api: this.#api,
+      keep: this.#keep,
+      page: this,
+      isNew: this.#keep.get("fresh") === key,
+    });
     this.#conversations.select(key);
     this.#composer.open(key);
     this.#openedAt = Date.now();
@@ -255,6 +264,13 @@ class Page {
     this.#conversation.open();
     this.#about.refresh();
     if (matchMedia("(pointer: fine)").matches) this.#composer.focus();
+  }
+
+  /** The key of a conversation that only this browser knows until its first message. */
+  #newKey() {
+    const key = `web:${newId()}`;
+    this.#keep.set("fresh", key);
+    return key;
   }
 
   #show(view) {
@@ -412,7 +428,6 @@ class Page {
   }
 }
 
-const newKey = () => `web:${newId()}`;
 const signInAgain = () => `/sign-in?${new URLSearchParams({ reason: "expired", next: location.pathname }).toString()}`;
 
 new Page().start();

@@ -12,7 +12,7 @@ const TASKS = 30;
 
 export class Conversation {
   turns = new Turns();
-  exists = true; // whether the server knows the channel; the first message creates it
+  exists; // whether the server knows the channel; the first message creates it
   loaded = false;
   broken = null; // the error that kept the messages from being read
   lost = null; // {since, until} while the live connection is gone
@@ -31,10 +31,11 @@ export class Conversation {
 
   /**
    * `page` is told what happens: changed(), answered(item), waiting(approval), refused(entry, error), growing(turn),
-   * created(text).
+   * created(text). `isNew`: made by this browser, the server cannot know it yet.
    */
-  constructor(key, { api, keep, page }) {
+  constructor(key, { api, keep, page, isNew }) {
     this.key = key;
+    this.exists = !isNew;
     this.#api = api;
     this.#page = page;
     this.#path = `/api/channels/${encodeURIComponent(key)}`;
@@ -87,7 +88,7 @@ export class Conversation {
   }
   /** Try everything that waits at once: the connection and the unsent messages. */
   hurry() {
-    this.#stream.hurry();
+    if (this.exists) this.#stream.hurry();
     this.#outbox.flush();
   }
   takeBack(id) {
@@ -111,6 +112,11 @@ export class Conversation {
 
   async #read() {
     try {
+      if (!this.exists) {
+        this.loaded = true;
+        this.#changed();
+        return;
+      }
       const [messages, tasks, approvals] = await Promise.all([
         this.#api.get(withQuery(`${this.#path}/messages`, { limit: PAGE })),
         this.#api.get(withQuery("/api/tasks", { channel: this.key, limit: TASKS })),
