@@ -1,0 +1,57 @@
+# The commands of this project. `make help` lists them; CONTRIBUTING.md says when to use which.
+# The steps themselves are in scripts/, one file per subject; stamps in .venv/.stamps make a second run fast.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+NODE   := $(STAMPS)/node-dev
+
+.PHONY: help run test check bench lock clean setup
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
+	@echo "  Variables: PYTHON=python3.12 (interpreter for .venv), ARGS='…' (more arguments for antiphon up or pytest)"
+
+run: setup ## set everything up and start Antiphon in the foreground
+	@exec $(BIN)/antiphon up $(ARGS)
+
+setup: $(STAMPS)/run $(STAMPS)/assets ## only set up what `make run` needs
+
+test: $(STAMPS)/dev $(STAMPS)/assets ## set up what the tests need and run all of them
+	@scripts/system_packages.sh postgresql redis chromium
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+
+check: $(STAMPS)/dev $(NODE) ## style, types, import rules, lock files, workflows, images
+	@scripts/check.sh
+
+bench: $(STAMPS)/dev $(STAMPS)/assets ## measure the speed; ONLY=name for one figure
+	@scripts/system_packages.sh postgresql redis
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+lock: ## resolve the requirements again (needs uv and the package registries)
+	@scripts/lock.sh
+
+clean: ## remove what was built or installed here; data/ stays
+	@rm -rf $(VENV) node_modules src/antiphon/console/static/vendor dist build
+	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+	@rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@echo "Removed the environment and the caches. data/ was left alone."
+
+# --- what is installed; each stamp is newer than what it was made from -----------------------------------------------
+
+$(STAMPS)/run: requirements/run.lock pyproject.toml
+	@scripts/install.sh run
+
+$(STAMPS)/dev: requirements/dev.lock pyproject.toml
+	@scripts/install.sh dev
+
+$(STAMPS)/assets: package-lock.json src/antiphon/console/assets.py | $(STAMPS)/run
+	@scripts/install.sh assets
+
+$(NODE): package-lock.json | $(STAMPS)/run
+	@scripts/install.sh node-dev

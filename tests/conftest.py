@@ -1,0 +1,66 @@
+"""Rules for all tests: where shared fixtures come from, and what a missing program means.
+
+`@pytest.mark.needs("postgresql")` (or "redis", "chromium") marks a test that uses a real program. Where the program is
+missing the test is skipped with the reason; under CI=true no test may be skipped at all, whatever skipped it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+pytest_plugins = [f"tests.{path.stem}" for path in sorted(_HERE.glob("fixtures_*.py"))]
+
+_PROGRAMS = {
+    "postgresql": ("postgres",),
+    "redis": ("redis-server", "valkey-server"),
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+}
+_PACKAGES = {"postgresql": "postgresql", "redis": "redis-server", "chromium": "chromium"}
+
+
+def _strict() -> bool:
+    return os.environ.get("CI", "").lower() == "true"
+
+
+def _installed(program: str) -> bool:
+    if any(shutil.which(name) for name in _PROGRAMS[program]):
+        return True
+    return program == "postgresql" and any(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are not on this machine."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if program not in _PROGRAMS:
+                pytest.fail(f"needs({program!r}): the programs are {', '.join(_PROGRAMS)}", pytrace=False)
+            if not _installed(program):
+                pytest.skip(f"{program} is not installed (Debian: apt-get install {_PACKAGES[program]})")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Under CI=true a skip is a failure: nothing may go untested there without anybody noticing."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if _strict() and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI=true does not allow: {reason}"
+    return report  # type: ignore[return-value]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a module that skips itself while it is collected."""
+    report: pytest.CollectReport = yield  # type: ignore[assignment]
+    if _strict() and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped, which CI=true does not allow: {report.longrepr}"
+    return report  # type: ignore[return-value]
