@@ -1,0 +1,149 @@
+"""Builds the API: one ASGI application with Django behind it. `run.wiring` calls `build_asgi` once.
+
+Django must be configured (`store.settings.configure`) before; nothing here touches it at import.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from antiphon.api.edge import AsgiApp, Edge, Receive
+from antiphon.api.errors import Problem, Send, send_problem, send_response
+from antiphon.api.origins import Origins, Scope
+from antiphon.api.services import ApiServices
+from antiphon.api.state import ApiState
+from antiphon.domain.identity import Principal, Role
+
+SIGN_IN = "/sign-in"
+SIGN_IN_BURST = 10
+SIGN_INS_PER_MINUTE = 10.0
+
+_ADMIN_CSP = (
+    b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    b"frame-ancestors 'none'"
+)
+"""The admin's templates hold inline scripts and expressions; only its owner-only pages get this."""
+
+
+class Api:
+    """The control plane as an ASGI application. `aclose` ends its streams and background tasks."""
+
+    def __init__(self, state: ApiState, app: AsgiApp, static: AsgiApp) -> None:
+        self.state = state
+        self.static = static
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def principal_of(self, scope: Scope) -> Principal | None:
+        """Who is behind a request or WebSocket, for the router that guards the pages. None: nobody we know."""
+        return await self.state.auth.principal_of(scope)
+
+    async def aclose(self) -> None:
+        """End every stream and stop following the bus."""
+        await self.state.hub.aclose()
+        await self.state.auth.aclose()
+
+
+def build_asgi(services: ApiServices) -> Api:
+    """The API over `services`: /api, /ws, /admin, /health, /metrics, and /static for the admin and the docs."""
+    from django.conf import settings as django_settings
+
+    from antiphon.api import reads
+    from antiphon.api.assets import build_static
+    from antiphon.api.auth import Authenticator
+    from antiphon.api.hub import Hub
+    from antiphon.api.rates import Buckets
+
+    settings = services.settings
+    database = services.database
+
+    async def owner_of(channel: str) -> int | None:
+        return (await database.read(reads.owner_of, channel))[1]
+
+    per_minute = settings.limits.messages_per_minute
+    state = ApiState(
+        services=services,
+        auth=Authenticator(
+            services.keys, services.users, database, services.bus, cookie_name=django_settings.SESSION_COOKIE_NAME
+        ),
+        hub=Hub(services.bus, owner_of, services.should_stop),
+        origins=Origins(settings),
+        messages=Buckets(burst=per_minute, per_minute=per_minute, now=time.monotonic),
+        sign_ins=Buckets(burst=SIGN_IN_BURST, per_minute=SIGN_INS_PER_MINUTE, now=time.monotonic),
+    )
+    static = build_static()
+    edge = Edge(_routes(state, static), origins=state.origins, body_bytes=settings.limits.body_bytes)
+    return Api(state, edge, static)
+
+
+def _routes(state: ApiState, static: AsgiApp) -> AsgiApp:
+    """Which face answers a path."""
+    from channels.routing import URLRouter
+    from django.urls import path
+
+    from antiphon.api.handler import AdminHandler, ApiHandler, UrlModule
+    from antiphon.api.lean import LeanRoutes
+    from antiphon.api.sockets import ChannelSocket, unknown_socket
+    from antiphon.api.urls import build_admin_urlpatterns, build_urlpatterns
+
+    lean = LeanRoutes(state)
+    api = ApiHandler(UrlModule(build_urlpatterns(state)))
+    admin = _AdminDoor(state, AdminHandler(UrlModule(build_admin_urlpatterns())))
+    sockets = URLRouter([path("ws/channels/<str:key>", ChannelSocket(state))])
+
+    async def routes(scope: Scope, receive: Receive, send: Send) -> None:
+        where = scope["path"]
+        if scope["type"] == "websocket":
+            known = any(route.pattern.match(where.lstrip("/")) for route in sockets.routes)
+            await (sockets if known else unknown_socket)(scope, receive, send)
+        elif where == "/health":
+            await lean.health(scope, send)
+        elif where == "/metrics":
+            await lean.metrics(scope, send)
+        elif where == "/admin" or where.startswith("/admin/"):
+            await admin(scope, receive, send)
+        elif where.startswith("/static/"):
+            await static(scope, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    return routes
+
+
+class _AdminDoor:
+    """Lets signed-in owners into the admin. There is no other way in: Django's own sign-in page is not reachable."""
+
+    def __init__(self, state: ApiState, app: AsgiApp) -> None:
+        self._state = state
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        identity = await self._state.auth.identify(scope)
+        if identity is None or not identity.session_key or scope["path"].rstrip("/").endswith("/login"):
+            await send_response(send, 303, {"Location": f"{SIGN_IN}?next={quote(_back_to(scope), safe='')}"}, b"")
+        elif identity.principal.role is not Role.OWNER:
+            await send_problem(send, Problem(403, "forbidden", "The admin is for the owner of this installation."))
+        elif scope["path"] == "/admin":
+            await send_response(send, 303, {"Location": "/admin/"}, b"")
+        else:
+            await self._app(scope, receive, _with_admin_policy(send))
+
+
+def _back_to(scope: Scope) -> str:
+    """Where to go after signing in. A form that was posted is not posted again."""
+    path = scope["path"] if scope["method"] == "GET" and not scope["path"].rstrip("/").endswith("/login") else "/admin/"
+    query = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query and path == scope["path"] else path
+
+
+def _with_admin_policy(send: Send) -> Send:
+    async def with_policy(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"content-security-policy", _ADMIN_CSP)]  # type: ignore[misc]
+        await send(message)
+
+    return with_policy

@@ -1,0 +1,148 @@
+"""The outermost layer of every answer: request id, host check, size limits, security headers, last-resort errors.
+
+`asgi.build_asgi` puts it around the API; `run` may put another one around the pages. It knows nothing about routes.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from antiphon.api.errors import Problem, Send, problem_of, send_problem
+from antiphon.api.origins import Origins, Scope, header
+from antiphon.domain.errors import TooLarge
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_HEADER_BYTES = 32 * 1024
+MAX_TARGET_BYTES = 8 * 1024
+HOST_FREE = frozenset({"/health"})
+"""Answered under any host name: orchestrators probe by address, and the answer is the same for everybody."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+"""Set where the answer does not say otherwise itself."""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Edge:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: AsgiApp, *, origins: Origins, body_bytes: int) -> None:
+        self._app = app
+        self._origins = origins
+        self._body_bytes = body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        given = header(scope, b"x-request-id") or ""
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        answer = _Answer(send, request_id)
+        with bound_contextvars(request_id=request_id):
+            refusal = self._refusal(scope)
+            if scope["type"] == "websocket":
+                if refusal is not None or not self._origins.origin_allowed(scope):
+                    await receive()
+                    await send({"type": "websocket.close", "code": 4403})  # before accept: the handshake gets a 403
+                    return
+                await self._app(scope, receive, answer.send)
+                return
+            await self._http(scope, receive, answer, refusal)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        """What is wrong with a request before anybody looks at its route."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            return _refused(431, "headers_too_large", "The headers are too large.")
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
+            return _refused(414, "target_too_long", "The address is too long.")
+        if scope["path"] not in HOST_FREE and not self._origins.host_allowed(header(scope, b"host")):
+            return _refused(
+                400,
+                "unknown_host",
+                "This server does not know itself under that host name. Its operator can set http.public_url.",
+            )
+        length = header(scope, b"content-length") or ""
+        if length.isascii() and length.isdigit() and int(length[:20]) > self._body_bytes:
+            return self._too_large()
+        return None
+
+    async def _http(self, scope: Scope, receive: Receive, answer: _Answer, refusal: Problem | None) -> None:
+        if refusal is not None:
+            await send_problem(answer.send, refusal)
+            return
+        try:
+            await self._app(scope, self._limited(receive), answer.send)
+        except _BodyTooLarge:
+            if not answer.started:
+                await send_problem(answer.send, self._too_large())
+        except Exception as error:
+            problem = problem_of(error)
+            if not answer.started:
+                await send_problem(answer.send, problem)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive` that stops reading as soon as the body exceeds the limit, whatever the client announced."""
+        taken = 0
+
+        async def limited() -> dict[str, Any]:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body") or b"")
+            if taken > self._body_bytes:
+                raise _BodyTooLarge
+            return message
+
+        return limited
+
+    def _too_large(self) -> Problem:
+        message = f"The request is too large: at most {self._body_bytes} bytes are taken."
+        return _refused(TooLarge.http_status, TooLarge.code, message)
+
+
+def _refused(status: int, code: str, message: str) -> Problem:
+    """A problem after which the connection is closed, because what is left of the request is not read."""
+    return Problem(status, code, message, headers={"Connection": "close"})
+
+
+class _BodyTooLarge(Exception):
+    """Raised inside `receive`; passes through the application to the edge."""
+
+
+class _Answer:
+    """`send` that adds the headers every answer carries and remembers whether it has begun."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode("ascii")
+        self.started = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            present = {bytes(name).lower() for name, _ in message["headers"]}
+            message["headers"] = [
+                *message["headers"],
+                *((name, value) for name, value in SECURITY_HEADERS if name not in present),
+                (b"x-request-id", self._request_id),
+            ]
+        elif message["type"] == "websocket.accept":
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._request_id)]
+        await self._send(message)

@@ -1,0 +1,141 @@
+"""Django's request handling for the two kinds of routes: the API without middlewares, the admin with all of them.
+
+The API's views are asynchronous and reach data through the ports only. So its handler leaves out what Django does for
+other applications around each request (seven middlewares, signals that close connections, a thread per request):
+0.1 ms instead of 0.9 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import ModuleType
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, set_urlconf
+
+from antiphon.api.edge import Receive
+from antiphon.api.errors import Problem, Send, problem_of
+from antiphon.api.origins import Scope
+from antiphon.domain.errors import MalformedInput, NotFound
+
+
+class UrlModule(ModuleType):
+    """URL patterns in the shape Django wants: a module. Made per API, so that one process can hold several."""
+
+    def __init__(self, patterns: list[URLPattern | URLResolver]) -> None:
+        super().__init__("antiphon_api_urls")
+        self.urlpatterns = patterns
+        self.handler400 = _bad_request
+        self.handler403 = _forbidden
+        self.handler404 = _not_found
+        self.handler500 = _server_error
+
+
+class ApiHandler(ASGIHandler):
+    """Resolves the URL, calls the asynchronous view, sends what it returns."""
+
+    def __init__(self, urls: UrlModule) -> None:
+        self._urls = urls
+        super().__init__()
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """There are none."""
+        self._view_middleware, self._template_response_middleware, self._exception_middleware = [], [], []
+        self._middleware_chain = self._get_response_async
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await self.read_body(receive)
+        set_urlconf(self._urls)
+        try:
+            request, refusal = self.create_request(scope, body)
+            if request is None:
+                await self._send(refusal, receive, send)
+                return
+            request.urlconf = self._urls  # pyright: ignore[reportAttributeAccessIssue] - Django's own hook
+            try:
+                response = await self._get_response_async(request)
+            except Exception as error:  # views answer their own errors; this is a route that is not there
+                response = response_of(problem_of(_known(error)))
+            await self._send(response, receive, send)
+        finally:
+            body.close()
+
+    async def _send(self, response: Any, receive: Receive, send: Send) -> None:
+        if not response.streaming:
+            await self.send_response(response, send)
+            return
+        sending = asyncio.ensure_future(self.send_response(response, send))
+        leaving = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.wait({sending, leaving})
+            await response.source.aclose()
+        if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, OSError):
+            raise error
+
+
+class AdminHandler(ASGIHandler):
+    """Django with every middleware of its settings, for the admin."""
+
+    def __init__(self, urls: UrlModule) -> None:
+        self._urls = urls
+        super().__init__()
+
+    def create_request(self, scope: Scope, body_file: Any) -> Any:
+        """The request, bound to our URLs."""
+        request, refusal = super().create_request(scope, body_file)
+        if request is not None:
+            request.urlconf = self._urls
+        return request, refusal
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _known(error: Exception) -> Exception:
+    from django.core.exceptions import BadRequest, SuspiciousOperation
+    from django.http import Http404
+
+    if isinstance(error, Http404):
+        return no_such_route()
+    if isinstance(error, BadRequest | SuspiciousOperation):
+        return MalformedInput("The request could not be read.")
+    return error
+
+
+def no_such_route() -> NotFound:
+    """The answer for an address without a route."""
+    return NotFound("There is nothing at this address. GET /api/docs lists what there is.")
+
+
+def response_of(problem: Problem) -> HttpResponse:
+    """A problem as a Django response."""
+    return HttpResponse(
+        problem.body(), status=problem.status, content_type="application/json", headers=dict(problem.headers)
+    )
+
+
+def _bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return response_of(problem_of(MalformedInput("The request could not be read.")))
+
+
+def _forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return response_of(Problem(403, "forbidden", "You may not do that."))
+
+
+def _not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return response_of(problem_of(no_such_route()))
+
+
+def _server_error(request: HttpRequest) -> HttpResponse:
+    import sys
+
+    error = sys.exc_info()[1]
+    return response_of(problem_of(error if isinstance(error, Exception) else RuntimeError("unknown")))

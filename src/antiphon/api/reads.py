@@ -1,0 +1,150 @@
+"""What the API reads beside the ports: lists with their pages, and single rows with their owner in the query.
+
+Functions run on a database thread (`Database.read`) and only read. A row that is not there and a row of somebody else
+give the same None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from antiphon.api.paging import Page
+from antiphon.domain.approvals import ApproverKind
+from antiphon.domain.work import Task as TaskView
+from antiphon.store.db import Tx
+from antiphon.store.models import Approval, Channel, Memory, Message, ScheduleEntry, Task, Thread
+from antiphon.store.models.fields import from_epoch
+from antiphon.store.task_rows import task_view
+
+PREVIEW_CHARS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A conversation as listed. `last` is the time of the last message in epoch seconds, exactly as it is sorted."""
+
+    id: int
+    key: str
+    title: str
+    last: float
+    preview: str
+
+    @property
+    def last_at(self) -> datetime:
+        """When something was last said there."""
+        return from_epoch(self.last)
+
+
+def owner_of(_tx: Tx, key: str) -> tuple[bool, int | None]:
+    """Whether a channel exists, and who owns it."""
+    found = list(Channel.objects.filter(key=key).values_list("owner_id", flat=True))
+    return (True, found[0]) if found else (False, None)
+
+
+def channel_of(_tx: Tx, key: str, person: int) -> Channel | None:
+    """A person's own channel."""
+    return Channel.objects.filter(key=key, owner_id=person).first()
+
+
+_CHANNELS = f"""
+    SELECT c.id, c.key, c.title, c.last_at, COALESCE(
+        (SELECT SUBSTR(m.text, 1, {PREVIEW_CHARS}) FROM antiphon_message m
+         WHERE m.channel_id = c.id ORDER BY m.id DESC LIMIT 1), '')
+    FROM antiphon_channel c WHERE c.owner_id = %s
+"""  # noqa: S608 - a constant
+
+
+def channels(tx: Tx, person: int, page: Page) -> list[ChannelRow]:
+    """A person's channels, the one last spoken in first."""
+    where, values = "", []
+    if page.after:
+        last, number = page.after
+        where, values = "AND (c.last_at < %s OR (c.last_at = %s AND c.id < %s))", [float(last), float(last), number]
+    sql = f"{_CHANNELS} {where} ORDER BY c.last_at DESC, c.id DESC LIMIT %s"
+    return [ChannelRow(*row) for row in tx.rows(sql, person, *values, page.limit + 1)]
+
+
+def channel_row(tx: Tx, key: str, person: int) -> ChannelRow | None:
+    """One of a person's channels, as listed."""
+    row = tx.row(f"{_CHANNELS} AND c.key = %s", person, key)
+    return ChannelRow(*row) if row else None
+
+
+def messages(_tx: Tx, channel: int, page: Page) -> list[Message]:
+    """The messages of a channel, newest first, with what is shown of them."""
+    rows = Message.objects.filter(channel_id=channel).select_related("person", "task").prefetch_related("attachments")
+    return _newest(rows, page)
+
+
+def answer_of(_tx: Tx, message: int, person: int) -> Message | None:
+    """An agent's message in one of the person's channels."""
+    return Message.objects.filter(pk=message, channel__owner_id=person, author="agent").first()
+
+
+def threads(_tx: Tx, person: int, channel: str | None, page: Page) -> list[Thread]:
+    """Task threads of a person's channels (of one of them), newest first."""
+    rows = Thread.objects.filter(channel__owner_id=person).select_related("channel")
+    return _newest(rows.filter(channel__key=channel) if channel is not None else rows, page)
+
+
+def thread_of(_tx: Tx, thread: int, person: int) -> Thread | None:
+    """A thread of one of the person's channels."""
+    return Thread.objects.filter(pk=thread, channel__owner_id=person).select_related("channel").first()
+
+
+def tasks(tx: Tx, person: int, state: str | None, channel: str | None, page: Page) -> list[TaskView]:
+    """A person's tasks, newest first."""
+    rows = Task.objects.filter(person_id=person)
+    if state is not None:
+        rows = rows.filter(state=state)
+    if channel is not None:
+        rows = rows.filter(channel__key=channel)
+    return [task_view(tx, task.pk) for task in _newest(rows.only("pk"), page)]
+
+
+def owns_task(_tx: Tx, task: int, person: int) -> bool:
+    """Whether a task is there and the person's."""
+    return Task.objects.filter(pk=task, person_id=person).exists()
+
+
+def approvals(_tx: Tx, person: int, permissions: Sequence[str], state: str | None, page: Page) -> list[Approval]:
+    """The approvals a person asked for or may answer, newest first."""
+    rows = _approvals(person, permissions)
+    return _newest(rows.filter(state=state) if state is not None else rows, page)
+
+
+def approval_of(_tx: Tx, approval: int, person: int, permissions: Sequence[str]) -> Approval | None:
+    """One of them."""
+    return _approvals(person, permissions).filter(pk=approval).first()
+
+
+def _approvals(person: int, permissions: Sequence[str]) -> QuerySet[Approval]:
+    """Asked for by the person; or answerable by a permission that the person's role holds on our own channels."""
+    answerable = Q(
+        rule_kind=ApproverKind.PERMISSION.value,
+        rule_permission__in=list(permissions),
+        channel__platform="web",
+    )
+    return Approval.objects.filter(Q(requester_id=person) | answerable).select_related("channel")
+
+
+def reminders(_tx: Tx, person: int, page: Page) -> list[ScheduleEntry]:
+    """A person's open reminders and timers in the order they were made, newest first."""
+    return _newest(ScheduleEntry.objects.filter(person_id=person, state="pending").select_related("channel"), page)
+
+
+def memories(_tx: Tx, person: int, page: Page) -> list[Memory]:
+    """What is remembered about a person, newest first."""
+    return _newest(Memory.objects.filter(scope="person", subject=person), page)
+
+
+def _newest(rows: QuerySet[Any], page: Page) -> list[Any]:
+    """One page by descending id, and one row more to see whether there is another."""
+    if page.after:
+        rows = rows.filter(pk__lt=page.after[0])
+    return list(rows.order_by("-pk")[: page.limit + 1])

@@ -1,0 +1,59 @@
+"""What the API needs from the rest of the program. `run.wiring` fills it in; views get it without globals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from antiphon.config import Settings
+from antiphon.domain.approvals import Approval
+from antiphon.domain.conversation import InboundMessage, Receipt
+from antiphon.domain.health import PartHealth
+from antiphon.domain.identity import Principal
+from antiphon.domain.ports import (
+    ApprovalStore,
+    Bus,
+    Clock,
+    FeedbackStore,
+    KeyStore,
+    MemoryStore,
+    PeopleStore,
+    ScheduleStore,
+    StoreHealth,
+    TaskStore,
+    ThreadStore,
+    UserStore,
+)
+from antiphon.domain.work import Task
+from antiphon.store.db import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """The ports and the actions of `threads` that the API calls.
+
+    The callables check nothing about ownership: a view has done that before. `decide` is the exception: it takes the
+    principal and raises `NotFound` or `Forbidden` for somebody who may not answer. `should_stop` turns True when the
+    server is asked to stop, so that streams end at once. `database` is for reading (`reads`) and for Django's sessions.
+    """
+
+    settings: Settings
+    clock: Clock
+    bus: Bus
+    database: Database
+    tasks: TaskStore
+    approvals: ApprovalStore
+    threads: ThreadStore
+    people: PeopleStore
+    schedule: ScheduleStore
+    memories: MemoryStore
+    feedback: FeedbackStore
+    keys: KeyStore
+    users: UserStore
+    store_health: StoreHealth
+    receive: Callable[[InboundMessage], Awaitable[Receipt]]
+    cancel: Callable[[int], Awaitable[Task]]
+    retry: Callable[[int], Awaitable[Task]]
+    decide: Callable[[int, Principal, bool], Awaitable[Approval]]
+    parts: Callable[[], Awaitable[Sequence[PartHealth]]]
+    should_stop: Callable[[], bool]

@@ -1,0 +1,283 @@
+"""The documents of the API: what each answer looks like (for the OpenAPI description) and what requests may hold.
+
+Answers are built by `wire`; tests check them against these shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from antiphon.api.bodies import Body, StrictText
+from antiphon.domain.approvals import ApprovalState, ApproverKind
+from antiphon.domain.conversation import Author, ThreadState
+from antiphon.domain.health import PartState
+from antiphon.domain.identity import SCOPES, Role
+from antiphon.domain.schedule import EntryKind, EntryState
+from antiphon.domain.tools import ExecutionStatus
+from antiphon.domain.work import TaskState
+
+
+def _one_of(kind: Any) -> list[str]:
+    return [member.value for member in kind]
+
+
+def _id(meaning: str, **kwargs: Any) -> serializers.CharField:
+    return serializers.RegexField(r"^[0-9]+$", help_text=meaning, **kwargs)
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+class NewMessage(Body):
+    """Something said to the agent."""
+
+    text = StrictText(
+        allow_blank=True, help_text="What is said: not empty, no NUL, valid Unicode, up to limits.message_chars."
+    )
+    id = StrictText(
+        required=False,
+        min_length=1,
+        max_length=128,
+        help_text="Your own id of the message. Sending it again is answered with the first receipt.",
+    )
+
+
+class SignIn(Body):
+    """A sign-in link's token."""
+
+    token = StrictText(max_length=200)
+
+
+class MeChange(Body):
+    """What a person may change about themself."""
+
+    name = StrictText(required=False, max_length=100)
+    timezone = StrictText(required=False, max_length=64, help_text="An IANA name, for example Europe/Berlin.")
+    language = StrictText(required=False, max_length=35, help_text="A BCP 47 tag, for example en or pt-BR.")
+
+
+class NewKey(Body):
+    """A key to be made."""
+
+    name = StrictText(max_length=100)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=sorted(SCOPES)), min_length=1, max_length=8)
+
+
+class ChannelChange(Body):
+    """What may be changed about a conversation."""
+
+    title = StrictText(max_length=200, allow_blank=True)
+
+
+class FeedbackBody(Body):
+    """An opinion of one answer."""
+
+    value = serializers.ChoiceField(choices=[1, -1], help_text="1 for a good answer, -1 for a poor one.")
+    text = StrictText(required=False, allow_blank=True, max_length=2000)
+
+    def validate_value(self, value: Any) -> int:
+        """`true` and "1" are not the number 1."""
+        if type(self.initial_data["value"]) is not int:
+            raise serializers.ValidationError("must be 1 or -1")
+        return value
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+class Receipt(serializers.Serializer):
+    """The durable rows a message became."""
+
+    task = _id("Task that answers the message.")
+    message = _id("The stored message.")
+    thread = _id("Task thread it belongs to.")
+
+
+class AttachmentItem(serializers.Serializer):
+    """A file that came with a message."""
+
+    id = _id("Attachment.")
+    name = serializers.CharField()
+    media_type = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+
+
+class MessageItem(serializers.Serializer):
+    """Something said in a conversation."""
+
+    id = _id("Message. A later message of a channel has a larger one.")
+    author = serializers.ChoiceField(choices=_one_of(Author))
+    name = serializers.CharField(help_text="How the author is called: a label, not an identity.")
+    text = serializers.CharField()
+    at = serializers.DateTimeField()
+    task = _id("The task it belongs to.", allow_null=True)
+    thread = _id("Its task thread.")
+    reply_to = _id("The message it replies to.", allow_null=True)
+    interrupted = serializers.BooleanField(help_text="The answer was stopped: this is what got through.")
+    attachments = AttachmentItem(many=True)
+
+
+class ChannelItem(serializers.Serializer):
+    """A conversation."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    last_at = serializers.DateTimeField(help_text="When something was last said.")
+    preview = serializers.CharField(help_text="The beginning of the last message.")
+
+
+class ThreadItem(serializers.Serializer):
+    """A task thread: a bounded stretch of a conversation."""
+
+    id = _id("Thread.")
+    channel = serializers.CharField()
+    state = serializers.ChoiceField(choices=_one_of(ThreadState))
+    title = serializers.CharField()
+    opened_at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+
+
+class TaskError(serializers.Serializer):
+    """Why a task failed."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ToolItem(serializers.Serializer):
+    """A recorded tool call of a task."""
+
+    execution = _id("Execution.")
+    tool = serializers.CharField()
+    status = serializers.ChoiceField(choices=_one_of(ExecutionStatus))
+    seconds = serializers.FloatField(help_text="How long it took.")
+
+
+class TaskItem(serializers.Serializer):
+    """One durable unit of work."""
+
+    id = _id("Task.")
+    state = serializers.ChoiceField(choices=_one_of(TaskState))
+    channel = serializers.CharField()
+    thread = _id("Task thread.")
+    message = _id("The message it answers.")
+    attempt = serializers.IntegerField(help_text="How often it was started.")
+    reply = serializers.CharField(allow_null=True, help_text="The answer's text, once there is one.")
+    tools = ToolItem(many=True)
+    usage = serializers.DictField(help_text="What its turns consumed; empty before the first.")
+    error = TaskError(allow_null=True)
+
+
+class ApproverItem(serializers.Serializer):
+    """Who may answer an approval."""
+
+    kind = serializers.ChoiceField(choices=_one_of(ApproverKind))
+    permission = serializers.CharField()
+
+
+class ApprovalItem(serializers.Serializer):
+    """A question to a human about one tool call."""
+
+    id = _id("Approval.")
+    state = serializers.ChoiceField(choices=_one_of(ApprovalState))
+    task = _id("The task that waits.")
+    channel = serializers.CharField()
+    tool = serializers.CharField()
+    arguments = serializers.DictField()
+    summary = serializers.CharField(help_text="What would be done, in one line.")
+    approver = ApproverItem()
+    requester = _id("The person whose message led to it.")
+    created_at = serializers.DateTimeField()
+    expires = serializers.DateTimeField(help_text="Unanswered by then, it counts as refused.")
+    decided_by = _id("The person who answered.", allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReminderItem(serializers.Serializer):
+    """A reminder or timer that has not fired yet."""
+
+    id = _id("Entry.")
+    kind = serializers.ChoiceField(choices=_one_of(EntryKind))
+    state = serializers.ChoiceField(choices=_one_of(EntryState))
+    due_at = serializers.DateTimeField()
+    channel = serializers.CharField()
+    text = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class MemoryItem(serializers.Serializer):
+    """Something the agent was told to remember about you."""
+
+    id = _id("Memory.")
+    text = serializers.CharField()
+    channel = serializers.CharField(help_text="Where it was said.")
+    created_at = serializers.DateTimeField()
+
+
+class KeyItem(serializers.Serializer):
+    """An API key. The secret itself is shown once, when it is made."""
+
+    id = _id("Key.")
+    name = serializers.CharField()
+    person = _id("Whose key it is.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=sorted(SCOPES)))
+    hint = serializers.CharField(help_text="The first characters of the secret.")
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewKeyItem(KeyItem):
+    """A key that was just made, with its secret."""
+
+    key = serializers.CharField(help_text="The secret. Keep it now: it cannot be shown again.")
+
+
+class Me(serializers.Serializer):
+    """The person behind the credential."""
+
+    id = _id("Person.")
+    name = serializers.CharField()
+    timezone = serializers.CharField()
+    language = serializers.CharField()
+    role = serializers.ChoiceField(choices=_one_of(Role), allow_null=True)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=sorted(SCOPES)))
+
+
+class Session(serializers.Serializer):
+    """Who is signed in. For an API key `user` and `csrf` are null."""
+
+    user = _id("Login.", allow_null=True)
+    person = _id("Person.")
+    role = serializers.ChoiceField(choices=_one_of(Role), allow_null=True)
+    csrf = serializers.CharField(allow_null=True, help_text="Send it as X-CSRFToken with everything that changes.")
+
+
+class Part(serializers.Serializer):
+    """The state of one part of the program."""
+
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=_one_of(PartState))
+    detail = serializers.CharField(allow_blank=True)
+    remedy = serializers.CharField(allow_blank=True)
+
+
+class Health(serializers.Serializer):
+    """Whether everything works."""
+
+    status = serializers.ChoiceField(choices=["ok", "degraded"])
+    parts = Part(many=True)
+
+
+def page_shape(item: type[serializers.Serializer]) -> type[serializers.Serializer]:
+    """The shape of a list of `item`."""
+    name = f"{item.__name__.removesuffix('Item')}List"
+    fields = {
+        "__doc__": "A page of a list.",
+        "items": item(many=True),
+        "next": serializers.CharField(allow_null=True, help_text="Cursor of the next page, null on the last."),
+    }
+    return type(name, (serializers.Serializer,), fields)

@@ -1,0 +1,167 @@
+"""The WebSocket face of live events: `/ws/channels/{key}?after=`. Mounted by `asgi` in a Channels URLRouter.
+
+A plain ASGI application: it authorises, subscribes, and then only hands shared frames on. Refusals are told by a close
+code after the handshake, because a browser cannot see why a handshake failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import structlog
+
+from antiphon.api.access import listenable_channel, resume_point
+from antiphon.api.auth import Identity
+from antiphon.api.edge import Receive
+from antiphon.api.errors import Send
+from antiphon.api.hub import Ended, Listener
+from antiphon.api.origins import Scope
+from antiphon.api.state import ApiState
+from antiphon.domain.errors import AntiphonError, Forbidden, InvalidInput, NotFound, Unauthenticated
+
+log = structlog.stdlib.get_logger(__name__)
+
+MALFORMED, UNAUTHENTICATED, FORBIDDEN, UNKNOWN, SLOW, TOO_LARGE = 4400, 4401, 4403, 4404, 4408, 4413
+RESTARTING, TRY_AGAIN = 1012, 1013
+MAX_CLIENT_MESSAGE = 4096
+"""Characters or bytes of one message from a client: it has nothing to say but `ping`."""
+CLOSE_SECONDS = 10.0
+"""How long a client that does not read is given to take the close frame."""
+
+_CODES: dict[Ended, int] = {
+    Ended.REVOKED: UNAUTHENTICATED,
+    Ended.FOREIGN: UNKNOWN,
+    Ended.SLOW: SLOW,
+    Ended.STOPPING: RESTARTING,
+    Ended.UNAVAILABLE: TRY_AGAIN,
+}
+_PONG = {"type": "websocket.send", "text": '{"id":null,"event":"pong","data":{}}'}
+
+
+class ChannelSocket:
+    """Serves one channel's events to one client, until either goes."""
+
+    def __init__(self, state: ApiState) -> None:
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        try:
+            identity = await self._state.auth.identify(scope)
+            if identity is None:
+                raise Unauthenticated("No credential, or a wrong one.")
+            if not identity.principal.has("chat"):
+                raise Forbidden("The key lacks the scope chat.")
+            channel = scope["url_route"]["kwargs"]["key"]
+            owner = await listenable_channel(self._state.services.database, channel, identity.principal.person)
+            after = resume_point(scope, header_too=False)
+        except Exception as error:
+            await refuse(send, _code_of(error))
+            return
+        await self._serve(scope, receive, send, channel=channel, owner=owner, after=after, identity=identity)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        channel: str,
+        owner: int | None,
+        after: int | None,
+        identity: Identity,
+    ) -> None:
+        hub, auth, person = self._state.hub, self._state.auth, identity.principal.person
+        async with hub.listen(channel, person, owner=owner, after=after, reset_when_full=False) as listener:
+            with auth.watch(identity, scope, lambda: listener.end(Ended.REVOKED)):
+                await send({"type": "websocket.accept"})
+                code = await _converse(listener, receive, send)
+        if code is not None:
+            await _close(send, code)
+
+
+async def _converse(listener: Listener, receive: Receive, send: Send) -> int | None:
+    """Pass events on until the end; returns the close code, or None when the client has gone."""
+    writer = asyncio.create_task(_write(listener, send), name="api-socket-write")
+    reader = asyncio.create_task(_read(receive, send), name="api-socket-read")
+    ending = asyncio.create_task(listener.wait_ended(), name="api-socket-end")
+    tasks: set[asyncio.Task[Any]] = {writer, reader, ending}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in (writer, reader):
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, OSError):  # OSError: the client went away while we sent
+            log.error("api.socket_failed", exc_info=error)
+    if not reader.cancelled() and reader.exception() is None:
+        return reader.result()
+    return _CODES.get(listener.ended) if listener.ended is not None else None
+
+
+async def _write(listener: Listener, send: Send) -> None:
+    while frames := await listener.take():
+        for frame in frames:
+            await send(frame.ws)
+
+
+async def _read(receive: Receive, send: Send) -> int | None:
+    """Answer pings. Returns a close code when the client misbehaves, None when it goes."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        content = message.get("text") or message.get("bytes") or ""
+        if len(content) > MAX_CLIENT_MESSAGE:
+            return TOO_LARGE
+        if _is_ping(content):
+            await send(_PONG)
+
+
+def _is_ping(content: str | bytes) -> bool:
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("type") == "ping"
+
+
+async def refuse(send: Send, code: int) -> None:
+    """Open the socket only to close it with a code that the client can read."""
+    await send({"type": "websocket.accept"})
+    await _close(send, code)
+
+
+async def unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Where no route matches."""
+    await receive()
+    await refuse(send, UNKNOWN)
+
+
+async def _close(send: Send, code: int) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await send({"type": "websocket.close", "code": code})
+    except (TimeoutError, OSError):  # it does not read, or it has gone: the server drops the connection
+        pass
+
+
+def _code_of(error: Exception) -> int:
+    match error:
+        case Unauthenticated():
+            return UNAUTHENTICATED
+        case Forbidden():
+            return FORBIDDEN
+        case NotFound():
+            return UNKNOWN
+        case InvalidInput():
+            return MALFORMED
+        case AntiphonError():
+            return TRY_AGAIN
+        case _:
+            log.error("api.socket_failed", exc_info=error)
+            return 1011

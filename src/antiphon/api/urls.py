@@ -1,0 +1,62 @@
+"""The routes of the API. `asgi` builds them with their state; there is no module-level list."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path, re_path
+
+from antiphon.api.schema import openapi_document
+from antiphon.api.state import ApiState
+from antiphon.api.views import approvals, channels, docs, events, health, keys, me, personal, session, tasks, threads
+
+Patterns = list[URLPattern | URLResolver]
+
+
+def build_urlpatterns(state: ApiState) -> Patterns:
+    """Every route below /api."""
+    with_state: dict[str, Any] = {"state": state}
+    routes: Patterns = [
+        path("api/health", health.HealthView.as_view(**with_state)),
+        path("api/session", session.SessionView.as_view(**with_state)),
+        path("api/me", me.MeView.as_view(**with_state)),
+        path("api/keys", keys.KeysView.as_view(**with_state)),
+        path("api/keys/<str:id>", keys.KeyView.as_view(**with_state)),
+        path("api/channels", channels.ChannelsView.as_view(**with_state)),
+        path("api/channels/<str:key>", channels.ChannelView.as_view(**with_state)),
+        path("api/channels/<str:key>/messages", channels.MessagesView.as_view(**with_state)),
+        path("api/channels/<str:key>/threads", channels.ChannelThreadsView.as_view(**with_state)),
+        path("api/channels/<str:key>/events", events.EventsView.as_view(**with_state)),
+        path("api/threads", threads.ThreadsView.as_view(**with_state)),
+        path("api/threads/<str:id>", threads.ThreadView.as_view(**with_state)),
+        path("api/threads/<str:id>/close", threads.CloseThreadView.as_view(**with_state)),
+        path("api/tasks", tasks.TasksView.as_view(**with_state)),
+        path("api/tasks/<str:id>", tasks.TaskView.as_view(**with_state)),
+        path("api/tasks/<str:id>/cancel", tasks.CancelTaskView.as_view(**with_state)),
+        path("api/tasks/<str:id>/retry", tasks.RetryTaskView.as_view(**with_state)),
+        path("api/approvals", approvals.ApprovalsView.as_view(**with_state)),
+        path("api/approvals/<str:id>", approvals.ApprovalView.as_view(**with_state)),
+        path("api/approvals/<str:id>/approve", approvals.ApproveView.as_view(**with_state)),
+        path("api/approvals/<str:id>/deny", approvals.DenyView.as_view(**with_state)),
+        path("api/reminders", personal.RemindersView.as_view(**with_state)),
+        path("api/reminders/<str:id>", personal.ReminderView.as_view(**with_state)),
+        path("api/memories", personal.MemoriesView.as_view(**with_state)),
+        path("api/memories/<str:id>", personal.MemoryView.as_view(**with_state)),
+        path("api/messages/<str:id>/feedback", personal.FeedbackView.as_view(**with_state)),
+        path("api/docs", docs.DocsView.as_view(**with_state)),
+    ]
+    described: Patterns = []
+
+    @cache
+    def document() -> dict[str, Any]:
+        return openapi_document(described)
+
+    described.extend([*routes, path("api/schema", docs.SchemaView.as_view(document=document, **with_state))])
+    return [*described, re_path(r"^api(?:/.*)?$", docs.UnknownView.as_view(**with_state))]
+
+
+def build_admin_urlpatterns() -> Patterns:
+    """The admin, under its own address."""
+    return [path("admin/", admin.site.urls)]

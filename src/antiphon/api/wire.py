@@ -1,0 +1,192 @@
+"""Domain values and rows as the API's JSON documents (see `shapes`). Ids are decimal strings, times end in Z."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from antiphon.api.reads import ChannelRow
+from antiphon.domain.approvals import Approval
+from antiphon.domain.conversation import Author, Receipt
+from antiphon.domain.health import PartHealth
+from antiphon.domain.identity import Key, Person, Principal, Role
+from antiphon.domain.schedule import Entry
+from antiphon.domain.work import Task
+from antiphon.store import models
+
+AGENT_NAME = "Antiphon"
+Document = dict[str, Any]
+
+
+def receipt(value: Receipt) -> Document:
+    """What a message became."""
+    return {"task": str(value.task), "message": str(value.message), "thread": str(value.thread)}
+
+
+def channel(row: ChannelRow) -> Document:
+    """A conversation as listed."""
+    return {"key": row.key, "title": row.title, "last_at": row.last_at, "preview": row.preview}
+
+
+def message(row: models.Message) -> Document:
+    """A stored message."""
+    from_agent = row.author == Author.AGENT.value
+    own_task = getattr(row, "task", None)  # a person's message is what its task answers
+    task = row.answers_id if from_agent or own_task is None else own_task.pk
+    return {
+        "id": str(row.pk),
+        "author": row.author,
+        "name": AGENT_NAME if from_agent else row.author_name or (row.person.name if row.person else ""),
+        "text": row.text,
+        "at": row.at,
+        "task": _id(task),
+        "thread": str(row.thread_id),
+        "reply_to": _id(row.reply_to_id),
+        "interrupted": row.interrupted,
+        "attachments": [
+            {"id": str(file.pk), "name": file.name, "media_type": file.media_type, "size": file.size}
+            for file in row.attachments.all()
+        ],
+    }
+
+
+def thread(row: models.Thread) -> Document:
+    """A task thread."""
+    return {
+        "id": str(row.pk),
+        "channel": row.channel.key,
+        "state": row.state,
+        "title": row.title,
+        "opened_at": row.opened_at,
+        "last_at": row.last_at,
+        "closed_at": row.closed_at,
+    }
+
+
+def task(value: Task) -> Document:
+    """A task."""
+    return {
+        "id": str(value.id),
+        "state": value.state.value,
+        "channel": value.channel,
+        "thread": str(value.thread),
+        "message": str(value.message),
+        "attempt": value.attempt,
+        "reply": value.reply,
+        "tools": list(value.tools),
+        "usage": value.usage,
+        "error": {"code": value.error.code, "message": value.error.message} if value.error else None,
+    }
+
+
+def approval(value: Approval) -> Document:
+    """An approval as a store port gives it."""
+    return {
+        "id": str(value.id),
+        "state": value.state.value,
+        "task": str(value.task),
+        "channel": value.channel,
+        "tool": value.tool,
+        "arguments": value.arguments,
+        "summary": value.summary,
+        "approver": {"kind": value.rule.kind.value, "permission": value.rule.permission},
+        "requester": str(value.requester),
+        "created_at": value.created_at,
+        "expires": value.expires_at,
+        "decided_by": _id(value.decided_by),
+        "decided_at": value.decided_at,
+    }
+
+
+def approval_row(row: models.Approval) -> Document:
+    """An approval as a list reads it."""
+    return {
+        "id": str(row.pk),
+        "state": row.state,
+        "task": str(row.task_id),
+        "channel": row.channel.key,
+        "tool": row.tool,
+        "arguments": row.arguments,
+        "summary": row.summary,
+        "approver": {"kind": row.rule_kind, "permission": row.rule_permission},
+        "requester": str(row.requester_id),
+        "created_at": row.created_at,
+        "expires": row.expires_at,
+        "decided_by": _id(row.decided_by_id),
+        "decided_at": row.decided_at,
+    }
+
+
+def reminder(row: models.ScheduleEntry) -> Document:
+    """A reminder or timer."""
+    return {
+        "id": str(row.pk),
+        "kind": row.kind,
+        "state": row.state,
+        "due_at": row.due_at,
+        "channel": row.channel.key,
+        "text": row.text,
+        "created_at": row.created_at,
+    }
+
+
+def cancelled_reminder(entry: Entry) -> Document:
+    """A reminder or timer that was just cancelled."""
+    return {
+        "id": str(entry.id),
+        "kind": entry.kind.value,
+        "state": entry.state.value,
+        "due_at": entry.due_at,
+        "channel": entry.channel,
+        "text": entry.text,
+        "created_at": entry.created_at,
+    }
+
+
+def memory(row: models.Memory) -> Document:
+    """Something remembered."""
+    return {"id": str(row.pk), "text": row.text, "channel": row.channel, "created_at": row.created_at}
+
+
+def key(value: Key) -> Document:
+    """An API key without its secret."""
+    return {
+        "id": str(value.id),
+        "name": value.name,
+        "person": str(value.person),
+        "scopes": sorted(value.scopes),
+        "hint": value.hint,
+        "created_at": value.created_at,
+        "last_used_at": value.last_used_at,
+        "revoked_at": value.revoked_at,
+    }
+
+
+def me(person: Person, role: str, principal: Principal) -> Document:
+    """The person behind a credential."""
+    return {
+        "id": str(person.id),
+        "name": person.name,
+        "timezone": person.timezone,
+        "language": person.language,
+        "role": role or None,
+        "scopes": sorted(principal.scopes),
+    }
+
+
+def session(principal: Principal, role: Role | None, csrf: str | None) -> Document:
+    """Who is signed in."""
+    return {
+        "user": _id(principal.user),
+        "person": str(principal.person),
+        "role": role.value if role else None,
+        "csrf": csrf,
+    }
+
+
+def part(value: PartHealth) -> Document:
+    """The state of a part."""
+    return {"name": value.name, "state": value.state.value, "detail": value.detail, "remedy": value.remedy}
+
+
+def _id(value: int | None) -> str | None:
+    return None if value is None else str(value)
