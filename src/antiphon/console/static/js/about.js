@@ -50,8 +50,9 @@ export class About {
   async #reminders() {
     const items = await this.#read("/api/reminders");
     if (!items) return;
+    items.sort((a, b) => Date.parse(a.due_at) - Date.parse(b.due_at));
     this.#fill("reminders", items, "None. Say “remind me in ten minutes to stretch”.", (item) => {
-      const at = item.due_at ?? item.due;
+      const at = item.due_at;
       return this.#row([h("time", { datetime: at, title: exact(at) }, due(at)), item.text || item.kind], {
         label: `Cancel the reminder ${item.text}`,
         path: `/api/reminders/${item.id}`,

@@ -181,12 +181,12 @@ export class Conversation {
     approval.deciding = true;
     this.#changed();
     await this.#deed(`/api/approvals/${approval.id}/${verb}`, (item) => {
-      this.turns.approval(turn, normalized(item));
+      this.turns.approval(turn, item);
       turn.state = "queued";
     });
     if (needsAnswer(approval)) {
       const item = await this.#api.get(`/api/approvals/${approval.id}`).catch(() => null);
-      if (item) this.turns.approval(turn, normalized(item));
+      if (item) this.turns.approval(turn, item);
     }
     this.turns.approval(turn, { id: approval.id, deciding: false });
     this.#changed();
@@ -260,7 +260,7 @@ export class Conversation {
     const key = item.key ?? String(item.id);
     const known = this.#messages.get(key);
     const order = item.id ? Number(item.id) : 1 + Math.max(0, ...this.messages.map((one) => one.order));
-    const name = item.author === "agent" ? "Antiphon" : item.name || this.#page.name;
+    const name = item.name || (item.author === "agent" ? "Antiphon" : this.#page.name);
     // A row without its own id was only a hint: the real row takes its place.
     if (item.id) {
       for (const [hint, one] of this.#messages) {
@@ -280,7 +280,7 @@ export class Conversation {
 
   #keepApproval(item) {
     if (item.channel !== this.key) return;
-    this.turns.approval(this.turns.open(item.task), normalized(item));
+    this.turns.approval(this.turns.open(item.task), item);
   }
 
   #connected() {
@@ -298,9 +298,4 @@ export class Conversation {
   #changed() {
     if (!this.#closed) this.#page.changed();
   }
-}
-
-/** An approval row in the words of the event. */
-function normalized(item) {
-  return { ...item, id: String(item.id), expires: item.expires ?? item.expires_at };
 }

@@ -107,7 +107,7 @@ export function toolRow(row) {
       {},
       icon(TOOL_ICONS[row.status] ?? "check"),
       h("span", { class: "name" }, row.tool),
-      h("span", { class: "cut" }, row.summary ?? ""),
+      h("span", { class: "cut" }, row.summary || row.result || ""),
       h("span", { class: "push num" }, row.status === "started" ? "working" : took(row.seconds ?? 0)),
       icon("more"),
     ),

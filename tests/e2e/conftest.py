@@ -1,0 +1,135 @@
+"""Chromium and servers for the browser tests. Everything these tests see is real but the language model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
+
+from tests.e2e.chat import Chat, Watch
+from tests.e2e.server import Server
+from tests.e2e.slow_model import SlowModel
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT_MS = 15_000
+EXPECT_MS = 10_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file share a server, so they stay in one process under xdist."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(f"e2e-{item.path.stem}"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the system. Missing, it is a skip, and in CI a failure."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        reason = "no Chromium on this machine (Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    expect.set_options(timeout=EXPECT_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without key and without internet, shared by the tests of one file."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model takes about two seconds for each answer."""
+    model = SlowModel()
+    server = Server(tmp_path_factory.mktemp("slow"), model.settings)
+    server.start()
+    yield server
+    server.stop()
+    model.close()
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Collects what goes wrong in the pages of a test; at its end there must be nothing but what it allowed."""
+    watch = Watch()
+    yield watch
+    assert watch.problems == []
+
+
+@pytest.fixture
+def context(browser: Browser, watch: Watch) -> Iterator[BrowserContext]:
+    """A browser that has never been here."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, timezone_id="Europe/Berlin", locale="en-GB", reduced_motion="reduce"
+    )
+    context.set_default_timeout(WAIT_MS)
+    context.on("page", watch.page)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, server: Server) -> StorageState:
+    """The cookies of a signed-in owner of `server`."""
+    return sign_in(browser, server)
+
+
+@pytest.fixture(scope="module")
+def slow_signed_in(browser: Browser, slow_server: Server) -> StorageState:
+    """The cookies of a signed-in owner of `slow_server`."""
+    return sign_in(browser, slow_server)
+
+
+@pytest.fixture
+def chat(context: BrowserContext, server: Server, signed_in: StorageState) -> Chat:
+    """A conversation of its own on the shared server."""
+    return open_chat(context, server, signed_in)
+
+
+@pytest.fixture
+def slow_chat(context: BrowserContext, slow_server: Server, slow_signed_in: StorageState) -> Chat:
+    """A conversation of its own with the slow model."""
+    return open_chat(context, slow_server, slow_signed_in)
+
+
+def sign_in(browser: Browser, server: Server) -> StorageState:
+    """Use a link up and return the cookies."""
+    context = browser.new_context(timezone_id="Europe/Berlin")
+    page = context.new_page()
+    page.goto(server.link())
+    page.wait_for_url(lambda url: "/welcome/" not in url)
+    state = context.storage_state()
+    context.close()
+    return {"cookies": state.get("cookies", []), "origins": []}
+
+
+def open_chat(context: BrowserContext, server: Server, state: StorageState) -> Chat:
+    """Open a new conversation in a signed-in browser."""
+    context.add_cookies(state["cookies"])  # type: ignore[typeddict-item, arg-type]
+    page: Page = context.new_page()
+    chat = Chat(page, server, f"web:e2e-{uuid.uuid4()}")
+    chat.open_new()
+    return chat

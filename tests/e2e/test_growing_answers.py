@@ -1,0 +1,107 @@
+"""Answers that take a while: they grow, can be stopped, and survive the death of the server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.e2e.chat import Chat, Watch
+from tests.e2e.conftest import open_chat, sign_in
+from tests.e2e.server import Server
+from tests.e2e.slow_model import WORDS, SlowModel
+
+UNREACHABLE = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection"
+
+
+@pytest.fixture
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own for a test that kills it."""
+    model = SlowModel()
+    settings = {**model.settings, "ANTIPHON_THREADS__LEASE_SECONDS": "3"}
+    server = Server(tmp_path_factory.mktemp("doomed"), settings)
+    server.start()
+    yield server
+    server.stop()
+    model.close()
+
+
+def test_an_answer_is_seen_while_it_grows(slow_chat: Chat) -> None:
+    slow_chat.say("tell me a story")
+    growing = slow_chat.page.locator(".msg.reply:has(.caret) .said")
+    expect(growing).to_contain_text("word3")
+    expect(slow_chat.state).to_have_text("Speaking")
+    assert "word40" not in growing.inner_text()
+    expect(slow_chat.replies).to_have_count(1)
+    assert slow_chat.last_reply() == WORDS
+    expect(slow_chat.page.locator(".caret")).to_have_count(0)
+    expect(slow_chat.state).to_have_text("Resting")
+
+
+def test_only_finished_sentences_are_announced(slow_chat: Chat) -> None:
+    slow_chat.say("tell me a story")
+    expect(slow_chat.page.locator("#announce p").first).to_have_text("One sentence comes first.")
+    expect(slow_chat.replies).to_have_count(1)
+    said = slow_chat.page.locator("#announce p").all_inner_texts()
+    assert " ".join(said) == WORDS
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("how", ["button", "escape"])
+def test_stop_keeps_what_was_said(slow_chat: Chat, how: str) -> None:
+    slow_chat.say("tell me a story")
+    expect(slow_chat.page.get_by_text("word5 ")).to_be_visible()
+    if how == "button":
+        slow_chat.page.get_by_role("button", name="Stop").click()
+    else:
+        slow_chat.page.keyboard.press("Escape")
+    expect(slow_chat.page.get_by_text("You stopped this one.")).to_be_visible()
+    expect(slow_chat.replies).to_have_count(1)
+    partial = slow_chat.last_reply()
+    assert WORDS.startswith(partial.strip())
+    assert partial.strip() != WORDS
+    slow_chat.page.reload()
+    expect(slow_chat.replies).to_have_count(1)
+    assert slow_chat.last_reply() == partial
+    slow_chat.page.get_by_role("button", name="Try again").click()
+    expect(slow_chat.page.get_by_text("and the end.")).to_be_visible()
+
+
+def test_a_killed_server_is_survived_by_an_open_page(
+    browser: Browser, context: BrowserContext, doomed: Server, watch: Watch
+) -> None:
+    watch.allow(UNREACHABLE)
+    chat = open_chat(context, doomed, sign_in(browser, doomed))
+    chat.say("tell me a story")
+    expect(chat.page.get_by_text("word4 ")).to_be_visible()
+    doomed.kill()
+    expect(chat.page.get_by_role("heading", name="The connection dropped")).to_be_visible()
+    chat.say("and another one")
+    expect(chat.page.get_by_text("not sent yet")).to_be_visible()
+    doomed.start()
+    expect(chat.page.get_by_role("heading", name="The connection dropped")).to_be_hidden()
+    expect(chat.replies).to_have_count(2, timeout=30_000)
+    assert chat.said() == ["tell me a story", "and another one", WORDS, WORDS]
+    chat.page.reload()
+    expect(chat.replies).to_have_count(2)
+    assert chat.said() == ["tell me a story", "and another one", WORDS, WORDS]
+
+
+def test_a_message_typed_while_the_server_is_gone_outlives_the_page(
+    browser: Browser, context: BrowserContext, doomed: Server, watch: Watch
+) -> None:
+    watch.allow(UNREACHABLE)
+    chat = open_chat(context, doomed, sign_in(browser, doomed))
+    chat.ask("first")
+    doomed.kill()
+    chat.say("second")
+    expect(chat.page.get_by_text(re.compile("Your message is safe in this browser"))).to_be_visible()
+    chat.page.close()
+    doomed.start()
+    page = context.new_page()
+    chat = Chat(page, doomed, chat.key)
+    page.goto(chat.address)
+    expect(chat.replies).to_have_count(2, timeout=30_000)
+    assert [text for text in chat.said() if text in ("first", "second")] == ["first", "second"]
