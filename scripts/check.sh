@@ -5,6 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 BIN=.venv/bin
+export PATH="$PWD/$BIN:$PATH" # a Node.js of the environment, where the machine has none
+
 failed=()
 
 # check NAME COMMAND… : one line when it passes, its output when not.

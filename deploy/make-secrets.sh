@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes the files that deploy/compose.yaml mounts as secrets, once; existing ones are kept.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+install -d -m 0700 secrets
+if [[ ! -s secrets/postgres_password || ! -s secrets/database_url ]]; then
+  password=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
+  printf '%s' "$password" >secrets/postgres_password
+  printf 'postgresql://antiphon:%s@postgres:5432/antiphon' "$password" >secrets/database_url
+fi
+# The containers read them as other users; on this machine the folder keeps everybody else out.
+chmod 0444 secrets/postgres_password secrets/database_url
+echo "deploy/secrets is ready." >&2
