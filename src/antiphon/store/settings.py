@@ -5,6 +5,7 @@ Nothing happens at import. There is no settings module and no DEBUG: a page must
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -80,10 +81,8 @@ def secret_key(data_dir: Path) -> str:
             file.write(secrets.token_urlsafe(64))
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # fails when another process was first: then theirs is the key
-        except FileExistsError:
-            pass
+        with contextlib.suppress(FileExistsError):  # another process was first: then theirs is the key
+            os.link(draft, path)
     finally:
         draft.unlink()
     return path.read_text()
@@ -92,7 +91,7 @@ def secret_key(data_dir: Path) -> str:
 def _values(settings: Settings, urlconf: str) -> dict[str, Any]:
     http = settings.http
     public = urlsplit(http.public_url)
-    secure = bool(http.tls_cert or http.tls or public.scheme == "https")
+    secure = http.secure or public.scheme == "https"
     return {
         "DEBUG": False,
         "SECRET_KEY": secret_key(settings.data_dir),

@@ -1,0 +1,253 @@
+"""Turning what was said into rows: the one transaction behind `InboxStore.receive` and `LiveStore.begin`.
+
+This is the hottest path of the store, so it is SQL: five statements for a message in a known channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.domain.conversation import InboundMessage, Receipt, platform_of
+from antiphon.domain.errors import Conflict, InvalidInput, NotFound
+from antiphon.domain.work import TaskKind
+from antiphon.store.db import Tx
+from antiphon.store.thread_opening import thread_for, title_of
+
+_ID_CHARS = 200
+_NAME_CHARS = 200
+_CACHED_CHANNELS = 10_000
+
+_FIND_REPEAT = """
+SELECT t.id, m.id, m.thread_id, m.text FROM antiphon_message m JOIN antiphon_task t ON t.message_id = m.id
+WHERE m.dedupe = %s
+"""
+_FIND_CHANNEL = "SELECT id, owner_id, server_id, title FROM antiphon_channel WHERE key = %s"
+_ADD_CHANNEL = """
+INSERT INTO antiphon_channel (key, platform, title, owner_id, server_id, settings, created_at, last_at)
+VALUES (%s, %s, %s, %s, %s, '{}', %s, %s) RETURNING id
+"""
+_TOUCH_CHANNEL = "UPDATE antiphon_channel SET last_at = %s WHERE id = %s"
+_FIND_SERVER = "SELECT id, name FROM antiphon_server WHERE platform = %s AND native_id = %s"
+_ADD_SERVER = "INSERT INTO antiphon_server (platform, native_id, name, created_at) VALUES (%s, %s, %s, %s) RETURNING id"
+_FIND_ACCOUNT = "SELECT id, person_id, name FROM antiphon_account WHERE platform = %s AND native_id = %s"
+_ADD_PERSON = "INSERT INTO antiphon_person (name, preferences, created_at) VALUES (%s, '{}', %s) RETURNING id"
+_ADD_ACCOUNT = """
+INSERT INTO antiphon_account (platform, native_id, person_id, name, is_bot, created_at)
+VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
+"""
+_FIND_REPLIED = "SELECT id, thread_id FROM antiphon_message WHERE channel_id = %s AND native_id = %s ORDER BY id DESC"
+_FIND_REPLIED_PART = """
+SELECT m.id, m.thread_id FROM antiphon_reply r JOIN antiphon_message m ON m.id = r.message_id
+WHERE r.channel_id = %s AND r.native_id = %s
+"""
+_FIND_REPLIED_ID = "SELECT id, thread_id FROM antiphon_message WHERE channel_id = %s AND id = %s"
+_ADD_MESSAGE = """
+INSERT INTO antiphon_message
+    (channel_id, thread_id, author, person_id, account_id, author_name, text, at, created_at, dedupe, native_id, edit,
+     reply_to_id)
+VALUES (%s, %s, 'person', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+_ADD_ATTACHMENT = """
+INSERT INTO antiphon_attachment (message_id, name, media_type, size, url) VALUES (%s, %s, %s, %s, %s)
+"""
+_ADD_TASK = """
+INSERT INTO antiphon_task
+    (kind, channel_id, thread_id, message_id, person_id, state, attempt, tries, owner, lease_until, created_at,
+     updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+_SET_CURSOR = """
+INSERT INTO antiphon_cursor (platform, receiver, channel, value, updated_at) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (platform, receiver, channel) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
+"""
+_ADVANCE_CURSOR = f"""{_SET_CURSOR}
+WHERE length(excluded.value) > length(antiphon_cursor.value)
+   OR (length(excluded.value) = length(antiphon_cursor.value) AND excluded.value > antiphon_cursor.value)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """What never changes of a channel, and its title as last seen here."""
+
+    id: int
+    owner: int | None
+    server: int | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """For a spoken turn: the task starts as running, leased to the session."""
+
+    owner: str
+    lease_until: float
+
+
+class Acceptance:
+    """Accepts messages. Keeps the ids of known channels; they are never deleted, and only committed ones are kept."""
+
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._channels: dict[str, _Channel] = {}
+
+    def accept(self, tx: Tx, message: InboundMessage, now: float, running: Running | None = None) -> Receipt:
+        """Store the message with its task, or find the earlier one with the same dedupe key."""
+        _check(message)
+        tx.lock_channel(message.channel)
+        channel = self._channel(tx, message, now)
+        if message.cursor:
+            _advance_cursor(tx, message, now)
+        repeat = tx.row(_FIND_REPEAT, message.dedupe)
+        if repeat is not None:
+            if repeat[3] != message.text:
+                raise Conflict("This message id was used before, with another text.", fields={"id": "already used"})
+            return Receipt(task=repeat[0], message=repeat[1], thread=repeat[2], created=False)
+        return self._add(tx, message, channel, now, running)
+
+    def _add(self, tx: Tx, message: InboundMessage, channel: _Channel, now: float, running: Running | None) -> Receipt:
+        person, account = _sender(tx, message, now)
+        replied = _replied(tx, channel.id, message)
+        thread = thread_for(
+            tx, channel.id, now, self._idle_seconds, title_of(message.text), replied[1] if replied else None
+        )
+        stored = tx.value(
+            _ADD_MESSAGE,
+            channel.id,
+            thread,
+            person,
+            account,
+            _label(message.sender.name),
+            message.text,
+            message.at.timestamp(),
+            now,
+            message.dedupe,
+            message.native_id,
+            message.edit,
+            replied[0] if replied else None,
+        )
+        for file in message.attachments:
+            tx.execute(
+                _ADD_ATTACHMENT, stored, _label(file.name, 255), _label(file.media_type, 100), file.size, file.url
+            )
+        task = tx.value(
+            _ADD_TASK,
+            TaskKind.SPOKEN.value if running else TaskKind.MESSAGE.value,
+            channel.id,
+            thread,
+            stored,
+            person,
+            "running" if running else "queued",
+            1 if running else 0,
+            1 if running else 0,
+            running.owner if running else "",
+            running.lease_until if running else None,
+            now,
+            now,
+        )
+        tx.execute(_TOUCH_CHANNEL, now, channel.id)
+        tx.notify("tasks")
+        return Receipt(task=task, message=stored, thread=thread, created=True)
+
+    def _channel(self, tx: Tx, message: InboundMessage, now: float) -> _Channel:
+        """Find or create the channel. A web or api channel belongs to the person who first wrote there."""
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            row = tx.row(_FIND_CHANNEL, message.channel)
+            channel = _Channel(*row) if row else _add_channel(tx, message, now)
+            tx.after_commit(lambda: self._remember(message.channel, channel))
+        if _owned(message.channel) and (message.person is None or message.person != channel.owner):
+            raise NotFound("There is no such channel.")
+        title = _label(message.channel_title)
+        if title and title != channel.title:
+            tx.execute("UPDATE antiphon_channel SET title = %s WHERE id = %s", title, channel.id)
+            renamed = _Channel(channel.id, channel.owner, channel.server, title)
+            tx.after_commit(lambda: self._remember(message.channel, renamed))
+        return channel
+
+    def _remember(self, key: str, channel: _Channel) -> None:
+        if len(self._channels) >= _CACHED_CHANNELS:
+            self._channels.clear()
+        self._channels[key] = channel
+
+
+def _owned(key: str) -> bool:
+    return platform_of(key) == "web"
+
+
+def _check(message: InboundMessage) -> None:
+    """Refuse ids that could not be stored as they are; an id must never be cut, or two would become one."""
+    for name, value in (
+        ("id", message.native_id),
+        ("reply_to", message.reply_to),
+        ("receiver", message.receiver),
+        ("sender", message.sender.native_id),
+        ("cursor", message.cursor),
+    ):
+        if len(value) > _ID_CHARS or "\x00" in value or not value.isprintable():
+            raise InvalidInput(
+                f"An id may have up to {_ID_CHARS} printable characters.", fields={name: "too long or not printable"}
+            )
+    if not message.native_id:
+        raise InvalidInput("A message needs an id.", fields={"id": "empty"})
+
+
+def _label(name: str, limit: int = _NAME_CHARS) -> str:
+    """A name as people may have garbled it, made storable. Names are labels, so cutting them harms nothing."""
+    return name.replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
+
+
+def _add_channel(tx: Tx, message: InboundMessage, now: float) -> _Channel:
+    owner = message.person if _owned(message.channel) else None
+    server = _server(tx, message, now)
+    title = _label(message.channel_title)
+    if not title and _owned(message.channel):
+        title = title_of(message.text)
+    new = tx.value(_ADD_CHANNEL, message.channel, platform_of(message.channel), title, owner, server, now, now)
+    return _Channel(new, owner, server, title)
+
+
+def _server(tx: Tx, message: InboundMessage, now: float) -> int | None:
+    server = message.server
+    if server is None:
+        return None
+    name = _label(server.name)
+    row = tx.row(_FIND_SERVER, server.platform, server.native_id)
+    if row is None:
+        return tx.value(_ADD_SERVER, server.platform, server.native_id, name, now)
+    if name and row[1] != name:
+        tx.execute("UPDATE antiphon_server SET name = %s WHERE id = %s", name, row[0])
+    return row[0]
+
+
+def _sender(tx: Tx, message: InboundMessage, now: float) -> tuple[int, int | None]:
+    """The person who speaks, and their account on the platform (none where the credential names the person)."""
+    if message.person is not None:
+        return message.person, None
+    sender = message.sender
+    name = _label(sender.name)
+    row = tx.row(_FIND_ACCOUNT, message.platform, sender.native_id)
+    if row is None:
+        person = tx.value(_ADD_PERSON, name, now)
+        account = tx.value(_ADD_ACCOUNT, message.platform, sender.native_id, person, name, sender.is_bot, now)
+        return person, account
+    if name and row[2] != name:
+        tx.execute("UPDATE antiphon_account SET name = %s WHERE id = %s", name, row[0])
+    return row[1], row[0]
+
+
+def _replied(tx: Tx, channel: int, message: InboundMessage) -> tuple[int, int] | None:
+    """The stored message (id, thread) this one replies to. Our own answers are known by the ids of their parts."""
+    reply_to = message.reply_to
+    if not reply_to:
+        return None
+    row = tx.row(_FIND_REPLIED, channel, reply_to) or tx.row(_FIND_REPLIED_PART, channel, reply_to)
+    if row is None and _owned(message.channel) and reply_to.isdecimal() and len(reply_to) < 19:
+        row = tx.row(_FIND_REPLIED_ID, channel, int(reply_to))  # the API knows messages by our own ids
+    return (row[0], row[1]) if row else None
+
+
+def _advance_cursor(tx: Tx, message: InboundMessage, now: float) -> None:
+    """Positions that are numbers only move forward, whatever order a backfill delivers in."""
+    sql = _ADVANCE_CURSOR if message.cursor.isdecimal() else _SET_CURSOR
+    tx.execute(sql, message.platform, message.receiver, message.channel, message.cursor, now)

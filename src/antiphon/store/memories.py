@@ -1,0 +1,110 @@
+"""Implements `domain.ports.MemoryStore`: what was remembered. Called by the memory tools and the brain's context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from antiphon.domain.errors import InvalidInput
+from antiphon.domain.memories import Memory, MemoryScope
+from antiphon.domain.ports import Clock
+from antiphon.store import models
+from antiphon.store.db import Database, Tx
+
+_CONSIDERED = 1000
+"""How many of the newest memories of a subject a search looks at."""
+_TEXT_CHARS = 4000
+_WORD = re.compile(r"\w+")
+_SHORT = 3
+"""Words up to this length ("is", "the") must match whole; longer ones match by their beginning too."""
+
+
+class DjangoMemoryStore:
+    """Facts about people and servers, with who said them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def remember(
+        self, scope: MemoryScope, subject: int, text: str, *, author: int, channel: str, origin: str
+    ) -> Memory:
+        """Store a fact; the same `origin` returns the existing one."""
+        text = text.replace("\x00", "").strip()
+        if not text or len(text) > _TEXT_CHARS:
+            raise InvalidInput(f"A memory has 1 to {_TEXT_CHARS} characters.", fields={"text": "empty or too long"})
+        now = self._clock.now()
+
+        def remember(_: Tx) -> Memory:
+            row, _created = models.Memory.objects.get_or_create(
+                scope=scope.value,
+                subject=subject,
+                origin=origin,
+                defaults={"text": text, "author_id": author, "channel": channel, "created_at": now},
+            )
+            return _memory(row)
+
+        return await self._database.run(remember)
+
+    async def recall(self, scope: MemoryScope, subject: int, query: str, limit: int) -> Sequence[Memory]:
+        """The memories about a subject, most relevant to `query` first (newest first when it is empty).
+
+        With a query only memories that share a word with it are returned.
+        """
+
+        def recall(_: Tx) -> list[Memory]:
+            rows = [_memory(row) for row in _about(scope, subject).order_by("-id")[:_CONSIDERED]]
+            wanted = _words(query)
+            if wanted:
+                scored = [(_score(wanted, row.text), row) for row in rows]
+                rows = [row for score, row in sorted(scored, key=lambda one: (-one[0], -one[1].id)) if score > 0]
+            return rows[:limit]
+
+        return await self._database.read(recall)
+
+    async def forget(self, scope: MemoryScope, subject: int, memories: Sequence[int] | None) -> Sequence[Memory]:
+        """Forget the given memories of that subject, or all with None; returns what was forgotten. For good."""
+
+        def forget(_: Tx) -> list[Memory]:
+            rows = _about(scope, subject)
+            if memories is not None:
+                rows = rows.filter(pk__in=list(memories))
+            forgotten = [_memory(row) for row in rows.order_by("id")]
+            models.Memory.objects.filter(pk__in=[memory.id for memory in forgotten]).delete()
+            return forgotten
+
+        return await self._database.run(forget)
+
+
+def _about(scope: MemoryScope, subject: int):
+    return models.Memory.objects.filter(scope=scope.value, subject=subject)
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.casefold()))
+
+
+def _score(wanted: set[str], text: str) -> float:
+    """How well a memory answers a query: whole words count most, a common beginning ("desk", "desks") some."""
+    words = _words(text)
+    score = 0.0
+    for word in wanted:
+        if word in words:
+            score += 0.2 if len(word) <= _SHORT else 1.0
+        elif len(word) > _SHORT and any(
+            len(other) > _SHORT and (other.startswith(word) or word.startswith(other)) for other in words
+        ):
+            score += 0.7
+    return score
+
+
+def _memory(row: models.Memory) -> Memory:
+    return Memory(
+        id=row.pk,
+        scope=MemoryScope(row.scope),
+        subject=row.subject,
+        text=row.text,
+        author=row.author_id,
+        channel=row.channel,
+        created_at=row.created_at,
+    )

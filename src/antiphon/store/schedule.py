@@ -1,0 +1,214 @@
+"""Implements `domain.ports.ScheduleStore`: whatever is due. Called by `threads.schedule` and the reminder tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from antiphon.domain.errors import NotFound
+from antiphon.domain.ports import Clock
+from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry
+from antiphon.domain.work import ReplyKind
+from antiphon.store import models
+from antiphon.store.approval_rows import resume_if_decided
+from antiphon.store.db import Database, Tx
+from antiphon.store.models.fields import from_epoch
+from antiphon.store.thread_opening import thread_for, title_of
+
+LATE = timedelta(minutes=1)
+"""A reminder that comes later than this (after an outage) says when it was due."""
+
+_IDLE = """
+state = 'active' AND NOT EXISTS (
+    SELECT 1 FROM antiphon_task t
+    WHERE t.thread_id = antiphon_thread.id AND t.state IN ('queued', 'running', 'waiting'))
+"""
+_CLOSE_IDLE = f"UPDATE antiphon_thread SET state = 'closed', closed_at = %s WHERE last_at <= %s AND {_IDLE}"
+_NEXT_IDLE = f"SELECT min(last_at) FROM antiphon_thread WHERE {_IDLE}"
+_NEXT_ENTRY = "SELECT min(due_at) FROM antiphon_scheduleentry WHERE state = 'pending'"
+_NEXT_EXPIRY = "SELECT min(expires_at) FROM antiphon_approval WHERE state = 'pending'"
+_EXPIRED_TASKS = (
+    "SELECT DISTINCT task_id FROM antiphon_approval WHERE state = 'pending' AND expires_at <= %s ORDER BY 1"
+)
+_EXPIRE = """
+UPDATE antiphon_approval SET state = 'expired', decided_at = %s
+WHERE task_id = %s AND state = 'pending' AND expires_at <= %s
+"""
+_DUE = """
+SELECT id FROM antiphon_scheduleentry WHERE state = 'pending' AND due_at <= %s ORDER BY due_at, id LIMIT %s
+"""
+
+
+class DjangoScheduleStore:
+    """Reminders and timers; idle threads and expiring approvals are due from their own rows."""
+
+    def __init__(self, database: Database, clock: Clock, *, idle_seconds: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._idle_seconds = idle_seconds
+
+    async def add(self, entry: NewEntry) -> Entry:
+        """Create an entry; the same `origin` returns the existing one. `NotFound` when there is no such channel."""
+        now = self._clock.now()
+
+        def add(tx: Tx) -> Entry:
+            channel = models.Channel.objects.filter(key=entry.channel).first()
+            if channel is None:
+                raise NotFound("There is no such channel.")
+            row, created = models.ScheduleEntry.objects.select_related("channel").get_or_create(
+                origin=entry.origin,
+                defaults={
+                    "kind": entry.kind.value,
+                    "state": EntryState.PENDING.value,
+                    "due_at": entry.due_at,
+                    "channel": channel,
+                    "person_id": entry.person,
+                    "text": entry.text,
+                    "data": entry.data,
+                    "created_at": now,
+                },
+            )
+            if created:
+                tx.notify("schedule")
+            return _entry(row)
+
+        return await self._database.run(add)
+
+    async def pending(self, person: int, channel: str | None = None) -> Sequence[Entry]:
+        """A person's open reminders and timers, soonest first."""
+        rows = _entries().filter(person_id=person, state=EntryState.PENDING).order_by("due_at", "id")
+        if channel is not None:
+            rows = rows.filter(channel__key=channel)
+        return await self._database.read(lambda _: [_entry(row) for row in rows])
+
+    async def cancel(self, person: int, entries: Sequence[int]) -> Sequence[Entry]:
+        """Cancel the given pending entries of that person; returns those that were cancelled."""
+
+        def cancel(tx: Tx) -> list[Entry]:
+            found = _entries().filter(person_id=person, pk__in=list(entries), state=EntryState.PENDING)
+            rows = list(found.select_for_update(of=("self",)).order_by("due_at", "id"))
+            for row in rows:
+                row.state = EntryState.CANCELLED.value
+                row.save(update_fields=["state"])
+            return [_entry(row) for row in rows]
+
+        return await self._database.run(cancel)
+
+    async def next_due(self) -> datetime | None:
+        """When the next entry is due, a thread goes idle, or an approval expires; None when nothing is to come."""
+
+        def read(tx: Tx) -> datetime | None:
+            idle = _value(tx, _NEXT_IDLE)
+            times = [
+                _value(tx, _NEXT_ENTRY),
+                _value(tx, _NEXT_EXPIRY),
+                idle + self._idle_seconds if idle is not None else None,
+            ]
+            known = [time for time in times if time is not None]
+            return from_epoch(min(known)) if known else None
+
+        return await self._database.read(read)
+
+    async def fire_due(self, limit: int) -> int:
+        """Carry out what is due, each entry with its whole effect in one transaction. Returns how many fired."""
+        now = self._clock.now()
+
+        def fire(tx: Tx) -> int:
+            epoch = now.timestamp()
+            fired = sum(self._fire(tx, entry, now) for (entry,) in tx.rows(_DUE, epoch, limit))
+            for (task,) in tx.rows(_EXPIRED_TASKS, epoch):
+                tx.lock_task(task)
+                fired += tx.execute(_EXPIRE, epoch, task, epoch)
+                resume_if_decided(tx, task, epoch)
+            return fired + tx.execute(_CLOSE_IDLE, epoch, epoch - self._idle_seconds)
+
+        return await self._database.run(fire)
+
+    def _fire(self, tx: Tx, entry: int, now: datetime) -> int:
+        """Turn one due entry into a finished task with the agent's message and its reply."""
+        found = _entries().filter(pk=entry, state=EntryState.PENDING)
+        row = found.select_related("channel", "person").select_for_update(of=("self",), skip_locked=True).first()
+        if row is None:  # another process has it
+            return 0
+        epoch = now.timestamp()
+        channel = row.channel
+        tx.lock_channel(channel.key)
+        text = _words(row, now)
+        thread = thread_for(tx, channel.pk, epoch, self._idle_seconds, title_of(text))
+        task = _finished_task(tx, row, thread, text, now)
+        row.state, row.fired_at, row.task = EntryState.DONE.value, now, task
+        row.save(update_fields=["state", "fired_at", "task"])
+        return 1
+
+
+def _finished_task(tx: Tx, entry: models.ScheduleEntry, thread: int, text: str, now: datetime) -> models.Task:
+    """The task of a fired entry. Its message is the agent's own: nobody asked anything now."""
+    message = models.Message.objects.create(
+        channel_id=entry.channel_id, thread_id=thread, author="agent", text=text, at=now, created_at=now
+    )
+    task = models.Task.objects.create(
+        kind="scheduled",
+        channel_id=entry.channel_id,
+        thread_id=thread,
+        message=message,
+        person_id=entry.person_id,
+        state="done",
+        created_at=now,
+        updated_at=now,
+    )
+    message.answers = task
+    message.save(update_fields=["answers"])
+    models.Reply.objects.create(
+        task=task,
+        kind=ReplyKind.REMINDER.value,
+        channel_id=entry.channel_id,
+        platform=entry.channel.platform,
+        message=message,
+        text=text,
+        state="ready",
+        created_at=now,
+        updated_at=now,
+    )
+    models.Channel.objects.filter(pk=entry.channel_id).update(last_at=now)
+    tx.notify("replies")
+    return task
+
+
+def _words(entry: models.ScheduleEntry, now: datetime) -> str:
+    """What the person reads."""
+    what = entry.text.strip()
+    if entry.kind == EntryKind.TIMER:
+        text = f"Timer: {what}" if what else "Your timer is up."
+    else:
+        text = f"Reminder: {what}" if what else "Here is your reminder."
+    if now - entry.due_at < LATE:
+        return text
+    try:
+        zone = ZoneInfo(entry.person.timezone) if entry.person else UTC
+    except (ValueError, OSError, LookupError):
+        zone = UTC
+    return f"{text} (it was due at {entry.due_at.astimezone(zone):%H:%M on %d %B})"
+
+
+def _entries():
+    return models.ScheduleEntry.objects.select_related("channel")
+
+
+def _entry(row: models.ScheduleEntry) -> Entry:
+    return Entry(
+        id=row.pk,
+        kind=EntryKind(row.kind),
+        state=EntryState(row.state),
+        due_at=row.due_at,
+        channel=row.channel.key,
+        person=row.person_id,
+        text=row.text,
+        created_at=row.created_at,
+        fired_at=row.fired_at,
+    )
+
+
+def _value(tx: Tx, sql: str) -> float | None:
+    row = tx.row(sql)
+    return row[0] if row else None

@@ -1,0 +1,84 @@
+"""All store ports over one database. `run/wiring.py` opens them and hands each to whoever needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from antiphon.config import Settings
+from antiphon.domain.ports import Clock, Signals
+from antiphon.store.acceptance import Acceptance
+from antiphon.store.approvals import DjangoApprovalStore
+from antiphon.store.db import Database
+from antiphon.store.executions import DjangoExecutionStore
+from antiphon.store.feedback import DjangoFeedbackStore
+from antiphon.store.health import DjangoStoreHealth
+from antiphon.store.inbox import DjangoInboxStore
+from antiphon.store.keys import DjangoKeyStore
+from antiphon.store.listen import listen
+from antiphon.store.live import DjangoLiveStore
+from antiphon.store.memories import DjangoMemoryStore
+from antiphon.store.outbox import DjangoOutboxStore
+from antiphon.store.people import DjangoPeopleStore
+from antiphon.store.schedule import DjangoScheduleStore
+from antiphon.store.tasks import DjangoTaskStore
+from antiphon.store.threads import DjangoThreadStore
+from antiphon.store.users import DjangoUserStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One object per port. `close` ends the database threads; pending writes are finished first."""
+
+    database: Database
+    inbox: DjangoInboxStore
+    tasks: DjangoTaskStore
+    live: DjangoLiveStore
+    executions: DjangoExecutionStore
+    outbox: DjangoOutboxStore
+    approvals: DjangoApprovalStore
+    schedule: DjangoScheduleStore
+    threads: DjangoThreadStore
+    feedback: DjangoFeedbackStore
+    people: DjangoPeopleStore
+    memories: DjangoMemoryStore
+    keys: DjangoKeyStore
+    users: DjangoUserStore
+    health: DjangoStoreHealth
+    listening: asyncio.Task[None]
+
+    async def close(self) -> None:
+        """Stop listening, finish what was asked for, close every connection. Calls made later are refused."""
+        self.listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.listening
+        await self.database.close()
+
+
+def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
+    """The stores of a configured, migrated database (`store.settings.configure`, `store.migrate.migrate`).
+
+    Call it on the event loop that will use them. On PostgreSQL it also starts hearing other processes.
+    """
+    database = Database(signals)
+    idle_seconds = settings.threads.idle_minutes * 60
+    acceptance = Acceptance(idle_seconds)
+    return Stores(
+        database=database,
+        inbox=DjangoInboxStore(database, clock, acceptance),
+        tasks=DjangoTaskStore(database, clock, max_attempts=settings.threads.max_attempts),
+        live=DjangoLiveStore(database, clock, acceptance),
+        executions=DjangoExecutionStore(database, clock),
+        outbox=DjangoOutboxStore(database, clock),
+        approvals=DjangoApprovalStore(database, clock),
+        schedule=DjangoScheduleStore(database, clock, idle_seconds=idle_seconds),
+        threads=DjangoThreadStore(database, clock),
+        feedback=DjangoFeedbackStore(database, clock),
+        people=DjangoPeopleStore(database),
+        memories=DjangoMemoryStore(database, clock),
+        keys=DjangoKeyStore(database, clock),
+        users=DjangoUserStore(database, clock),
+        health=DjangoStoreHealth(database),
+        listening=asyncio.get_running_loop().create_task(listen(signals), name="store-listen"),
+    )

@@ -1,0 +1,121 @@
+"""Implements `domain.ports.UserStore`: logins of the console. Called at start-up, by sign-in and `antiphon user`."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from antiphon.domain.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from antiphon.domain.identity import SCOPES, Principal, Role, User
+from antiphon.domain.ports import Clock
+from antiphon.store import models
+from antiphon.store.db import Database, Tx
+from antiphon.store.keys import digest_of
+
+OWNER_NAME = "owner"
+_NAME_CHARS = 150
+_TOKEN_BYTES = 32
+_MEMBER_SCOPES = frozenset({"chat"})
+
+
+class DjangoUserStore:
+    """Users sign in by single-use links; a password is not needed."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def ensure_owner(self) -> User:
+        """The owner account; created with its person at the first start."""
+
+        def ensure(_: Tx) -> User:
+            row = models.User.objects.filter(role=Role.OWNER, is_active=True).order_by("id").first()
+            return _user(row or self._add(OWNER_NAME, "Owner", Role.OWNER))
+
+        return await self._database.run(ensure)
+
+    async def create(self, name: str, role: Role) -> User:
+        """A new user with a person of their own. `Conflict` when the name is taken."""
+        name = name.strip()
+        if not name or len(name) > _NAME_CHARS or not name.isprintable():
+            raise InvalidInput(
+                f"A user's name has 1 to {_NAME_CHARS} printable characters.",
+                fields={"name": "empty, too long, or odd"},
+            )
+
+        def create(_: Tx) -> User:
+            if models.User.objects.filter(name=name).exists():
+                raise Conflict("This name is taken.", fields={"name": "taken"})
+            return _user(self._add(name, name, role))
+
+        return await self._database.run(create)
+
+    def _add(self, name: str, person_name: str, role: Role) -> models.User:
+        now = self._clock.now()
+        person = models.Person.objects.create(name=person_name, created_at=now)
+        user = models.User(name=name, role=role.value, person=person, created_at=now)
+        user.set_unusable_password()
+        user.save()
+        return user
+
+    async def find(self, name: str) -> User:
+        """A user by name, or `NotFound`."""
+
+        def find(_: Tx) -> User:
+            row = models.User.objects.filter(name=name).first()
+            if row is None:
+                raise NotFound("There is no such user.")
+            return _user(row)
+
+        return await self._database.read(find)
+
+    async def sign_in_token(self, user: int, valid: timedelta) -> str:
+        """A single-use sign-in token; only its hash is kept."""
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        now = self._clock.now()
+
+        def add(_: Tx) -> None:
+            if not models.User.objects.filter(pk=user, is_active=True).exists():
+                raise NotFound("There is no such user.")
+            models.SignInToken.objects.filter(expires_at__lte=now).delete()
+            models.SignInToken.objects.create(
+                user_id=user, digest=digest_of(token), created_at=now, expires_at=now + valid
+            )
+
+        await self._database.run(add)
+        return token
+
+    async def redeem(self, token: str) -> User:
+        """Use a sign-in token up. `Unauthenticated` when it is unknown, used or too old."""
+        now = self._clock.now()
+
+        def redeem(_: Tx) -> User:
+            usable = models.SignInToken.objects.filter(
+                digest=digest_of(token), used_at=None, expires_at__gt=now, user__is_active=True
+            )
+            # The update is the gate: of two at once only one changes the row.
+            row = usable.select_related("user").first()
+            gate = models.SignInToken.objects.filter(pk=row.pk, used_at=None) if row else None
+            if row is None or gate is None or not gate.update(used_at=now):
+                raise Unauthenticated("This sign-in link is unknown, used or too old. Ask for a new one.")
+            models.User.objects.filter(pk=row.user_id).update(last_login=now)
+            return _user(row.user)
+
+        return await self._database.run(redeem)
+
+    async def principal(self, user: int) -> Principal | None:
+        """What a signed-in, active user may do; None when the user is gone or disabled."""
+
+        def read(_: Tx) -> Principal | None:
+            row = models.User.objects.filter(pk=user, is_active=True).first()
+            if row is None:
+                return None
+            role = Role(row.role)
+            scopes = _MEMBER_SCOPES if role is Role.MEMBER else SCOPES
+            return Principal(person=row.person_id, scopes=scopes, user=row.pk, role=role)
+
+        return await self._database.read(read)
+
+
+def _user(row: models.User) -> User:
+    return User(id=row.pk, name=row.name, role=Role(row.role), person=row.person_id)
