@@ -100,6 +100,8 @@ class Work:
     resume: bool = False
     """True when the task was waiting and its approvals are decided: continue the stored pause."""
     cancel_requested: bool = False
+    tries: int = 1
+    """Claims held against the task, this one included. Unlike `attempt` it starts again after a pause or a retry."""
 
 
 @dataclass(frozen=True, slots=True)
