@@ -98,3 +98,5 @@ class User:
     name: str
     role: Role
     person: int
+    signed_in: bool = False
+    """Whether this user ever signed in; until then the start-up text offers a link."""

@@ -6,7 +6,7 @@ rest are the console's pages, shown to signed-in people only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +19,10 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CONTROL_PLANE = ("/health", "/api", "/ws", "/admin", "/metrics")
 SIGN_IN = "/sign-in"
-OPEN_PAGES = (SIGN_IN, "/welcome")
+CONSOLE_FILES = "/static/console"
+OPEN_PAGES = (SIGN_IN, "/welcome", CONSOLE_FILES)
+PROBES = ("/health", "/metrics")
+"""What a process without the API still answers."""
 
 
 def under(path: str, prefix: str) -> bool:
@@ -34,23 +37,25 @@ class OnePort:
         self,
         *,
         control_plane: AsgiApp,
+        control: Sequence[str],
         pages: AsgiApp | None,
         static: AsgiApp,
         principal_of: Callable[[Scope], Awaitable[Principal | None]],
     ) -> None:
         self._control_plane = control_plane
+        self._control = tuple(control)
         self._pages = pages
         self._static = static
         self._principal_of = principal_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if scope["type"] == "websocket" or any(under(path, prefix) for prefix in CONTROL_PLANE):
+        if scope["type"] == "websocket" or any(under(path, prefix) for prefix in self._control):
             await self._control_plane(scope, receive, send)
-        elif under(path, "/static"):
-            await self._static({**scope, "root_path": scope.get("root_path", "") + "/static"}, receive, send)
         elif self._pages is None:
-            await answer(send, 404, b"This process serves the API only.\n")
+            await answer(send, 404, b"This process serves no pages.\n")
+        elif under(path, "/static") and not under(path, CONSOLE_FILES):
+            await self._static(scope, receive, send)
         elif any(under(path, page) for page in OPEN_PAGES) or await self._principal_of(scope) is not None:
             await self._pages(scope, receive, send)
         else:

@@ -113,12 +113,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _run_role(options: argparse.Namespace) -> int:
     settings = _settings(options)
     from antiphon.run.roles import ROLES, run_role
-    from antiphon.run.wiring import Antiphon
 
-    def announce(antiphon: Antiphon, address: str) -> None:
-        print(antiphon.banner(address), flush=True)
-
-    run_role(ROLES[options.role], settings, announce=announce)
+    run_role(ROLES[options.role], settings, announce=lambda text: print(text, flush=True))
     return DONE
 
 

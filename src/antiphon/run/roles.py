@@ -18,8 +18,8 @@ import uvicorn
 
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
-from antiphon.run.asgi import AsgiApp
-from antiphon.run.wiring import Antiphon, open_antiphon
+from antiphon.run.asgi import CONTROL_PLANE, PROBES, AsgiApp
+from antiphon.run.wiring import open_antiphon
 from antiphon.store.lock import hold
 from antiphon.store.migrate import migrate
 from antiphon.telemetry.logs import configure_logging
@@ -68,10 +68,10 @@ def check_role(role: Role, settings: Settings) -> None:
         )
 
 
-def run_role(role: Role, settings: Settings, *, announce: Callable[[Antiphon, str], None] | None = None) -> None:
+def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] | None = None) -> None:
     """Run a role until SIGTERM or SIGINT. Raises `ConfigError` or `AntiphonError` when it cannot start.
 
-    `announce` is called with the running program and its address once the port answers.
+    `announce` is given the start-up text once the port answers.
     """
     configure_logging(settings.log)
     check_role(role, settings)
@@ -100,21 +100,24 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(role: Role, settings: Settings, announce: Callable[[Antiphon, str], None] | None) -> None:
+async def _serve(role: Role, settings: Settings, announce: Callable[[str], None] | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with open_antiphon(settings, stop=stop) as antiphon:
-        server = _Server(_uvicorn_config(settings, antiphon.build_asgi(api=role.api, pages=role.pages)))
+        server = _Server(
+            _uvicorn_config(
+                settings, antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
+            )
+        )
         listening = bind(settings)
         working = asyncio.create_task(antiphon.work(stop), name="work") if role.worker else None
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
             await asyncio.sleep(0.01)
-        if announce is not None and server.started:
-            await antiphon.ready()
-            announce(antiphon, _address(settings, listening))
+        if announce and server.started and role.api:
+            announce(await antiphon.announcement(_address(settings, listening)))
         waiting = {asyncio.create_task(stop.wait(), name="stop"), serving, *([working] if working else [])}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")

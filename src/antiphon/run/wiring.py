@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -21,10 +22,12 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Principal, Requester
 from antiphon.domain.ports import Authority, Bus, Clock, Platform
+from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.web import WebAuthority, WebPlatform
-from antiphon.run.asgi import AsgiApp, OnePort
+from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, OnePort
 from antiphon.run.banner import banner
 from antiphon.run.clock import SystemClock
+from antiphon.store.migrate import migrate
 from antiphon.store.settings import configure
 from antiphon.store.stores import Stores, open_stores
 from antiphon.threads.approvals import Approvals
@@ -35,10 +38,240 @@ from antiphon.threads.outbox import Outbox, OutboxOptions
 from antiphon.threads.runner import Runner, RunnerOptions
 from antiphon.threads.schedule import Scheduler
 from antiphon.threads.task_run import TurnParts
-from antiphon.tools.builtin import BuiltinTools
+from antiphon.tools.builtin.source import BuiltinTools
 from antiphon.tools.catalog import Catalog, ToolSource
 from antiphon.tools.execute import ToolExecutor
 from antiphon.tools.policy import ToolPolicy
 from antiphon.tools.redact import Redactor
 
 log = structlog.stdlib.get_logger(__name__)
+
+SIGN_IN_VALID = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """Parts from outside that join the built-in ones: other platforms, their authorities, more tools.
+
+    A tool from here wins over a built-in one of the same name.
+    """
+
+    platforms: Mapping[str, Platform] = field(default_factory=dict[str, Platform])
+    authorities: Mapping[str, Authority] = field(default_factory=dict[str, Authority])
+    tools: Sequence[ToolSource] = ()
+
+
+class Antiphon:
+    """The whole program, connected. `work` is the worker's role, `build_asgi` the web's; `open_antiphon` makes it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        stores: Stores,
+        bus: Bus,
+        signals: LocalSignals,
+        clock: Clock,
+        stop: asyncio.Event,
+        extras: Extras,
+        closing: AsyncExitStack,
+    ) -> None:
+        self.settings = settings
+        self._closing = closing
+        self.stores = stores
+        self.bus = bus
+        self.stop = stop
+        self.clock = clock
+        owner = f"{socket.gethostname()[:20]}:{os.getpid()}:{secrets.token_hex(4)}"
+        platforms: dict[str, Platform] = {"web": WebPlatform(bus), **extras.platforms}
+        authority = PlatformAuthorities({"web": WebAuthority(stores.people), **extras.authorities})
+        policy = ToolPolicy(authority)
+        builtin = BuiltinTools(
+            stores.schedule, stores.memories, stores.people, status=self, policy=policy, catalog=lambda: catalog
+        )
+        catalog = Catalog([*extras.tools, builtin])
+        self.executor = ToolExecutor(catalog, policy, stores.executions, clock, Redactor(_secret_values(settings)))
+        self.brain = TurnBrain(settings, self.executor, stores.threads, stores.people, stores.memories, clock)
+        self.inbox = Inbox(stores.inbox, message_chars=settings.limits.message_chars)
+        self.control = TaskControl(stores.tasks, bus)
+        self.approvals = Approvals(stores.approvals, stores.tasks, authority, bus)
+        self.live = LiveTurns(
+            store=stores.live,
+            tasks=stores.tasks,
+            brain=self.brain,
+            lease_seconds=settings.threads.lease_seconds,
+            message_chars=settings.limits.message_chars,
+        )
+        self.runner = Runner(
+            tasks=stores.tasks,
+            bus=bus,
+            signals=signals,
+            parts=TurnParts(stores.tasks, stores.outbox, self.brain, bus, platforms, clock),
+            owner=owner,
+            options=RunnerOptions(
+                slots=settings.threads.slots,
+                lease_seconds=settings.threads.lease_seconds,
+                max_attempts=settings.threads.max_attempts,
+            ),
+        )
+        self.outbox = Outbox(
+            store=stores.outbox,
+            platforms=platforms,
+            signals=signals,
+            clock=clock,
+            owner=owner,
+            options=OutboxOptions(
+                lease_seconds=settings.outbox.lease_seconds,
+                max_attempts=settings.outbox.max_attempts,
+                doubtful=settings.outbox.doubtful,
+            ),
+        )
+        self.scheduler = Scheduler(stores.schedule, signals, clock)
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """The worker's role: run turns, deliver replies and start what is due, until `stop` is set.
+
+        The outbox stops last, so that what the turns under way still answer can leave.
+        """
+        embedded = not self.settings.database_url.get_secret_value().startswith("postgres")
+        if embedded:
+            # The lock on the data folder says that we are alone: whoever held a lease here is gone.
+            await self.stores.tasks.reap(owners_are_gone=True)
+        runner_ended = asyncio.Event()
+
+        async def run_turns() -> None:
+            try:
+                await self.runner.run(stop)
+            finally:
+                runner_ended.set()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_turns(), name="runner")
+            group.create_task(self.outbox.run(runner_ended), name="outbox")
+            group.create_task(self.scheduler.run(stop), name="scheduler")
+            group.create_task(self.brain.warm_up(), name="warm-up")
+        await self.executor.drain(1.0)
+
+    def build_asgi(self, *, control: Sequence[str] = CONTROL_PLANE, pages: bool = True) -> AsgiApp:
+        """The web faces of a process on one port: the given paths of the control plane, and the pages."""
+        from antiphon.api.asgi import build_asgi
+        from antiphon.api.services import ApiServices
+
+        stores = self.stores
+        api = build_asgi(
+            ApiServices(
+                settings=self.settings,
+                clock=self.clock,
+                bus=self.bus,
+                database=stores.database,
+                tasks=stores.tasks,
+                approvals=stores.approvals,
+                threads=stores.threads,
+                people=stores.people,
+                schedule=stores.schedule,
+                memories=stores.memories,
+                feedback=stores.feedback,
+                keys=stores.keys,
+                users=stores.users,
+                store_health=stores.health,
+                receive=self.inbox.receive,
+                cancel=self.control.cancel,
+                retry=self.control.retry,
+                decide=self._decide,
+                parts=self.parts,
+                should_stop=self.stop.is_set,
+            )
+        )
+        self._closing.push_async_callback(api.aclose)
+        console = self._build_console() if pages else None
+        return OnePort(
+            control_plane=api, control=control, pages=console, static=api.static, principal_of=api.principal_of
+        )
+
+    def _build_console(self) -> AsgiApp:
+        from a2wsgi import WSGIMiddleware
+
+        from antiphon.console.app import ConsoleConfig, create_console
+
+        flask = create_console(
+            ConsoleConfig(
+                message_chars=self.settings.limits.message_chars, idle_minutes=self.settings.threads.idle_minutes
+            )
+        )
+        return WSGIMiddleware(flask, workers=4)  # type: ignore[return-value,arg-type]
+
+    async def _decide(self, approval: int, principal: Principal, approve: bool) -> Approval:
+        """An answer that came over the API: the credential says who answers."""
+        who = Requester(person=principal.person, platform="web", channel="")
+        return await self.approvals.decide(approval, who, approve=approve)
+
+    async def parts(self) -> list[PartHealth]:
+        """The state of every part, for people: the banner, the status page and the status tool."""
+        return [await self.stores.health.health(), await self.bus.health(), self._model_part()]
+
+    def _model_part(self) -> PartHealth:
+        if self.settings.model:
+            return PartHealth("model", PartState.OK, f"{self.settings.model}, then the offline model")
+        return PartHealth(
+            "model",
+            PartState.OFF,
+            "the offline model answers",
+            "for a real assistant set ANTIPHON_MODEL=openai:gpt-4o-mini and OPENAI_API_KEY, "
+            "or ANTIPHON_MODEL_URL for a local server",
+        )
+
+    async def announcement(self, address: str) -> str:
+        """The start-up banner, with a sign-in link while the owner has never signed in."""
+        link: str | None = None
+        owner = await self.stores.users.ensure_owner()
+        if not owner.signed_in:
+            link = f"{address}/welcome/{await self.stores.users.sign_in_token(owner.id, SIGN_IN_VALID)}"
+        return banner(address, await self.parts(), link)
+
+
+@asynccontextmanager
+async def open_antiphon(
+    settings: Settings, *, stop: asyncio.Event, extras: Extras | None = None
+) -> AsyncIterator[Antiphon]:
+    """Build everything on a migrated database, and take it down again. `stop` is set when the process shall end."""
+    configure(settings)
+    clock, signals = SystemClock(), LocalSignals()
+    async with AsyncExitStack() as closing:
+        bus: Bus
+        if url := settings.redis_url.get_secret_value():
+            redis_bus = RedisBus(url, clock)
+            await redis_bus.start()
+            closing.push_async_callback(redis_bus.close)
+            bus = redis_bus
+        else:
+            bus = MemoryBus(clock)
+        stores = open_stores(settings, clock, signals)
+        closing.push_async_callback(stores.close)
+        yield Antiphon(
+            settings,
+            stores=stores,
+            bus=bus,
+            signals=signals,
+            clock=clock,
+            stop=stop,
+            extras=extras or Extras(),
+            closing=closing,
+        )
+
+
+@asynccontextmanager
+async def open_stores_alone(settings: Settings) -> AsyncIterator[Stores]:
+    """Only the database, for commands: migrated when nobody else does it, and closed afterwards."""
+    configure(settings)
+    migrate(settings)
+    stores = open_stores(settings, SystemClock(), LocalSignals())
+    try:
+        yield stores
+    finally:
+        await stores.close()
+
+
+def _secret_values(settings: Settings) -> list[str]:
+    """Every configured secret, so that tools never repeat one."""
+    secrets_of = (settings.openai_api_key, settings.database_url, settings.redis_url)
+    return [secret.get_secret_value() for secret in secrets_of]
