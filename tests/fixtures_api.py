@@ -1,0 +1,236 @@
+"""A whole API over a real database, for the integration tests: two people, their keys, real stores, an in-process bus.
+
+The schema is made once per run and copied, because migrating takes longer than most tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import uvicorn
+
+from antiphon.api.asgi import Api, build_asgi
+from antiphon.api.services import ApiServices
+from antiphon.bus.memory import MemoryBus
+from antiphon.bus.signals import LocalSignals
+from antiphon.config import Settings
+from antiphon.domain.approvals import Approval
+from antiphon.domain.events import turn_topic
+from antiphon.domain.health import PartHealth, PartState
+from antiphon.domain.identity import Principal, Requester, Role, User
+from antiphon.domain.work import Lease, Outcome, TaskState
+from antiphon.platforms.web import WebAuthority
+from antiphon.run.clock import SystemClock
+from antiphon.store.settings import configure
+from antiphon.threads.approvals import Approvals
+from antiphon.threads.control import TaskControl
+from antiphon.threads.inbox import Inbox
+
+if TYPE_CHECKING:  # the stores' models can only be imported once Django is configured
+    from antiphon.store.stores import Stores
+
+ORIGIN = "http://localhost:8000"
+FAR_AWAY = ("203.0.113.9", 40000)
+"""The peer address of test clients: not this machine."""
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty, migrated SQLite database."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("schema"))
+    configure(settings)
+    from django.db import connections
+
+    from antiphon.store.migrate import migrate
+
+    migrate(settings)
+    connections.close_all()
+    return settings.data_dir
+
+
+@dataclass
+class Someone:
+    """A user with a key of each kind."""
+
+    user: User
+    key: str
+    key_id: int
+
+    @property
+    def person(self) -> int:
+        return self.user.person
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@dataclass
+class World:
+    """Everything a test needs: the API, what stands behind it, two people."""
+
+    settings: Settings
+    stores: Stores
+    bus: MemoryBus
+    services: ApiServices
+    api: Api
+    owner: Someone
+    other: Someone
+    stopping: list[bool] = field(default_factory=list)
+    parts: list[PartHealth] = field(default_factory=list)
+
+    def client(self, who: Someone | None = None, **kwargs: Any) -> httpx.AsyncClient:
+        """An HTTP client in this process. Server errors are answers, not exceptions."""
+        transport = httpx.ASGITransport(
+            app=self.api, client=kwargs.pop("peer", FAR_AWAY), raise_app_exceptions=kwargs.pop("raises", True)
+        )
+        headers = {**(who.bearer if who else {}), **kwargs.pop("headers", {})}
+        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers, **kwargs)
+
+    async def signed_in(self, who: Someone) -> httpx.AsyncClient:
+        """A client with a session cookie; its CSRF token is in `client.headers`."""
+        client = self.client(headers={"Origin": ORIGIN})
+        token = await self.stores.users.sign_in_token(who.user.id, timedelta(minutes=15))
+        answer = await client.post("/api/session", json={"token": token})
+        assert answer.status_code == 200, answer.text
+        client.headers["X-CSRFToken"] = answer.json()["csrf"]
+        return client
+
+    async def say(self, who: Someone, channel: str, text: str, **extra: str) -> dict[str, str]:
+        """Post a message; the receipt."""
+        async with self.client(who) as client:
+            answer = await client.post(f"/api/channels/{channel}/messages", json={"text": text, **extra})
+            assert answer.status_code in (200, 202), answer.text
+            return answer.json()
+
+    async def answer(self, text: str) -> Lease:
+        """Work on the oldest queued task as a runner would, and finish it with `text`."""
+        (work,) = await self.stores.tasks.claim("tester", 1, 30)
+        await self.stores.tasks.finish(work.lease, Outcome(TaskState.DONE, text, (text,)))
+        return work.lease
+
+    async def publish(self, channel: str, name: str, **payload: object) -> int:
+        """A turn event, as the runner publishes it."""
+        return await self.bus.publish(turn_topic(channel), name, {"task": "1", "turn": "1.1", "attempt": 1, **payload})
+
+    @contextlib.asynccontextmanager
+    async def served(self) -> AsyncIterator[str]:
+        """The API on a real port of this machine; gives host:port."""
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            self.api,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=3,
+        )
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.005)
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            self.stopping.append(True)
+            server.should_exit = True
+            await running
+            self.stopping.clear()
+            listener.close()
+
+
+@pytest.fixture
+def world_settings(tmp_path: Path, migrated_database: Path) -> Settings:
+    """Settings of one test: a database of its own."""
+    data_dir = tmp_path / "data"
+    shutil.copytree(migrated_database, data_dir)
+    return Settings(data_dir=data_dir)
+
+
+@pytest_asyncio.fixture
+async def world(world_settings: Settings) -> AsyncIterator[World]:
+    """The API over a fresh SQLite database."""
+    async with a_world(world_settings) as built:
+        yield built
+
+
+@contextlib.asynccontextmanager
+async def a_world(settings: Settings) -> AsyncIterator[World]:
+    """Build a world over a migrated database and take it down again."""
+    configure(settings)
+    from antiphon.store.stores import open_stores
+
+    clock = SystemClock()
+    stores = open_stores(settings, clock, LocalSignals())
+    bus = MemoryBus(clock)
+    control = TaskControl(stores.tasks, bus)
+    approvals = Approvals(stores.approvals, stores.tasks, {"web": WebAuthority(stores.people)}, bus)
+    stopping: list[bool] = []
+    parts = [PartHealth("database", PartState.OK, "SQLite")]
+
+    async def decide(approval: int, principal: Principal, approve: bool) -> Approval:
+        who = Requester(person=principal.person, platform="web", channel="")
+        return await approvals.decide(approval, who, approve=approve)
+
+    async def all_parts() -> list[PartHealth]:
+        return list(parts)
+
+    services = ApiServices(
+        settings=settings,
+        clock=clock,
+        bus=bus,
+        database=stores.database,
+        tasks=stores.tasks,
+        approvals=stores.approvals,
+        threads=stores.threads,
+        people=stores.people,
+        schedule=stores.schedule,
+        memories=stores.memories,
+        feedback=stores.feedback,
+        keys=stores.keys,
+        users=stores.users,
+        store_health=stores.health,
+        receive=Inbox(stores.inbox, message_chars=settings.limits.message_chars).receive,
+        cancel=control.cancel,
+        retry=control.retry,
+        decide=decide,
+        parts=all_parts,
+        should_stop=lambda: bool(stopping),
+    )
+    api = build_asgi(services)
+    try:
+        yield World(
+            settings=settings,
+            stores=stores,
+            bus=bus,
+            services=services,
+            api=api,
+            owner=await _someone(stores, await stores.users.ensure_owner(), ("chat", "admin", "metrics")),
+            other=await _someone(stores, await stores.users.create("other", Role.MEMBER), ("chat",)),
+            stopping=stopping,
+            parts=parts,
+        )
+    finally:
+        await api.aclose()
+        await stores.close()
+
+
+async def _someone(stores: Stores, user: User, scopes: tuple[str, ...]) -> Someone:
+    key, secret = await stores.keys.create(f"key of {user.name}", scopes, user.person)
+    return Someone(user, secret, key.id)
