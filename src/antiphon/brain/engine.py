@@ -1,0 +1,248 @@
+"""Runs the agent for `turn.py`: history in, streamed text and tool calls out. Holds everything pydantic-ai about it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_ai import (
+    Agent,
+    AgentStreamEvent,
+    Conversation,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    RunContext,
+    TextPart,
+    TextPartDelta,
+    UsageLimits,
+    UserPromptPart,
+)
+from pydantic_ai.exceptions import (
+    FallbackExceptionGroup,
+    ModelAPIError,
+    UnexpectedModelBehavior,
+    UsageLimitExceeded,
+)
+from pydantic_ai.models import Model
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.settings import ModelSettings
+
+from antiphon.brain.context import TurnContext
+from antiphon.brain.models import ModelChoice
+from antiphon.brain.offline.model import OfflineModel
+from antiphon.brain.offline.understand import Understanding
+from antiphon.brain.prompt import message_as_data, system_prompt
+from antiphon.brain.toolset import CatalogToolset, TurnTools
+from antiphon.config.settings import LimitSettings
+from antiphon.domain.approvals import Approval
+from antiphon.domain.conversation import Author
+from antiphon.domain.errors import ModelError
+from antiphon.domain.work import Usage
+from antiphon.tools.catalog import AnyTool
+from antiphon.tools.execute import ApprovalNeeded, CallSession
+
+log = logging.getLogger(__name__)
+
+_REQUEST_SECONDS = 60.0
+"""How long one request to a model may take before the offline model steps in."""
+
+
+class PauseLost(ModelError):
+    """The stored pause of a turn cannot be read any more."""
+
+    code = "pause_lost"
+    retryable = False
+
+
+class LimitReached(Exception):
+    """A signal: the turn used up what one turn may use."""
+
+
+class NothingUsable(Exception):
+    """A signal: the model answered with nothing, or with nothing that can be used, several times."""
+
+
+class _Snapshot(BaseModel):
+    """A paused turn as it is stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = 1
+    conversation: Conversation
+    occurrences: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of the agent. `snapshot` continues a paused turn instead of beginning with `text`."""
+
+    text: str
+    persona: str
+    context: TurnContext
+    session: CallSession
+    visible: Sequence[AnyTool]
+    snapshot: _Snapshot | None = None
+    approvals: Mapping[str, Approval] = field(default_factory=dict[str, Approval])
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How the run ended: with text, or (`pause`) with questions keyed by call id and the snapshot to go on from."""
+
+    text: str
+    usage: Usage
+    trace: dict[str, object]
+    pause: bytes = b""
+    asked: Mapping[str, ApprovalNeeded] = field(default_factory=dict[str, ApprovalNeeded])
+
+
+def read_snapshot(raw: bytes) -> _Snapshot:
+    """The stored pause. Raises `PauseLost`."""
+    try:
+        return _Snapshot.model_validate_json(raw)
+    except ValidationError as error:
+        raise PauseLost("This turn was paused by another version and cannot go on; please ask again.") from error
+
+
+def pending_calls(snapshot: _Snapshot) -> Sequence[str]:
+    """The names (as models spell them) of the tools the paused turn waits for."""
+    requests = snapshot.conversation.deferred_tool_requests
+    return [call.tool_name for call in requests.approvals] if requests is not None else []
+
+
+def occurrences_of(snapshot: _Snapshot) -> Mapping[str, int]:
+    """The counts of calls made before the pause."""
+    return snapshot.occurrences
+
+
+class Engine:
+    """Owns the agent and the configured model; serves all turns of the process."""
+
+    def __init__(self, choice: ModelChoice, understanding: Understanding, limits: LimitSettings) -> None:
+        self._choice = choice
+        self._understanding = understanding
+        self._limits = limits
+        self._primary: Model | None = choice.build() if choice.configured else None
+        self._agent: Agent[TurnTools, str | DeferredToolRequests] = Agent(
+            deps_type=TurnTools,
+            output_type=[str, DeferredToolRequests],
+            toolsets=[CatalogToolset()],
+            name="antiphon",
+            retries=2,
+        )
+
+    async def run(self, job: Job, say: Callable[[str, bool], None]) -> Ran:
+        """Run to the end or to a pause. `say(text, new_part)` hears the text as it comes.
+
+        Raises `ModelError`, `LimitReached` or `NothingUsable`; store errors of tool calls pass through.
+        """
+        tools = TurnTools(visible=job.visible, session=job.session, approvals=job.approvals)
+        failures: list[str] = []
+        model = self._model(job, failures)
+
+        async def listen(ctx: RunContext[TurnTools], events: AsyncIterable[AgentStreamEvent]) -> None:
+            del ctx
+            async for event in events:
+                if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                    say(event.part.content, True)
+                elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+                    say(event.delta.content_delta, False)
+
+        try:
+            result = await self._agent.run(
+                None if job.snapshot else job.text,
+                conversation=_conversation(job),
+                deferred_tool_results=_decisions(job.snapshot),
+                instructions=system_prompt(job.persona, job.context.person, job.context.memories, job.context.now),
+                deps=tools,
+                model=model,
+                model_settings=ModelSettings(timeout=min(_REQUEST_SECONDS, self._limits.turn_seconds)),
+                usage_limits=UsageLimits(
+                    request_limit=self._limits.turn_requests,
+                    tool_calls_limit=self._limits.turn_tool_calls,
+                    total_tokens_limit=self._limits.turn_tokens,
+                ),
+                event_stream_handler=listen,
+                infer_name=False,
+            )
+        except UsageLimitExceeded as error:
+            raise LimitReached(str(error)) from error
+        except UnexpectedModelBehavior as error:
+            log.warning("the model gave nothing usable: %s", error)
+            raise NothingUsable from error
+        except (ModelAPIError, FallbackExceptionGroup) as error:
+            raise ModelError(f"The language model failed: {reason(error)}") from error
+        used = result.usage
+        answered_by = result.response.model_name or ""
+        usage = Usage(
+            requests=used.requests,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            tool_calls=used.tool_calls,
+            model=answered_by,
+        )
+        trace: dict[str, object] = {"model": answered_by, "tools": [e.tool for e in job.session.executed]}
+        if failures:
+            trace["failures"] = failures
+        if isinstance(result.output, DeferredToolRequests):
+            paused = _Snapshot(conversation=result.conversation, occurrences=job.session.occurrences)
+            return Ran("", usage, trace, pause=paused.model_dump_json().encode(), asked=dict(tools.asked))
+        return Ran(result.output, usage, trace)
+
+    def _model(self, job: Job, failures: list[str]) -> Model:
+        """The chain of this turn: the configured model, and the offline one, which learns why it was needed."""
+        offline = OfflineModel(self._understanding, job.text, job.context, configured=self._choice, failures=failures)
+        if self._primary is None:
+            return offline
+
+        def step_in(error: Exception) -> bool:
+            if not isinstance(error, ModelAPIError):
+                return False
+            failures.append(reason(error))
+            log.warning("%s failed, the offline model answers: %s", self._choice.label, type(error).__name__)
+            return True
+
+        return FallbackModel(self._primary, offline, fallback_on=step_in)
+
+
+def reason(error: BaseException) -> str:
+    """Why a model failed, in words for a person and without anything of its answer."""
+    status = getattr(error, "status_code", None)
+    if status in (401, 403):
+        return f"it refuses the key (HTTP {status})"
+    if status == 404:
+        return "it does not know this model (HTTP 404)"
+    if status == 429:
+        return "it is over its rate limit or quota (HTTP 429)"
+    if isinstance(status, int):
+        return f"it answered HTTP {status}"
+    return "it does not answer"
+
+
+def _conversation(job: Job) -> Conversation:
+    if job.snapshot is not None:
+        return job.snapshot.conversation
+    history: list[ModelMessage] = []
+    for message in job.context.history:
+        if message.author is Author.AGENT:
+            history.append(ModelResponse(parts=[TextPart(message.text)], timestamp=message.at))
+        else:
+            said = message_as_data(message, job.context.person)
+            history.append(ModelRequest(parts=[UserPromptPart(said, timestamp=message.at)]))
+    return Conversation(messages=history)
+
+
+def _decisions(snapshot: _Snapshot | None) -> DeferredToolResults | None:
+    """Let every waiting call through: whether it was approved is looked at where it runs, in `tools.execute`."""
+    if snapshot is None or (requests := snapshot.conversation.deferred_tool_requests) is None:
+        return None
+    through: dict[str, Any] = {call.tool_call_id: True for call in requests.approvals}
+    return requests.build_results(approvals=through)

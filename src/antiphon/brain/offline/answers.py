@@ -1,0 +1,305 @@
+"""How the offline model words what the tools returned, and what it says when it cannot help. English.
+
+Tools return data in the person's own zone; nothing is computed here. Used by `offline/model.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+from antiphon.brain.models import ModelChoice
+
+Data = Mapping[str, object]
+_MOST_LISTED = 12
+
+CONNECT = (
+    "To connect a language model, set `ANTIPHON_MODEL=openai:gpt-4o-mini` and `OPENAI_API_KEY`, or point "
+    "`ANTIPHON_MODEL_URL` at a local Ollama, llama.cpp or vLLM server (with `ANTIPHON_MODEL=ollama:NAME`), and start me "
+    "again."
+)
+ABILITIES = (
+    "the time and date anywhere, sums, units, dice and coins, reminders and timers, and remembering things for you"
+)
+
+
+def cannot(choice: ModelChoice, failures: Sequence[str]) -> str:
+    """The honest answer to what only a language model can do."""
+    if failures:
+        return (
+            f"That needs my language model ({choice.label}), and right now {failures[-1]}. Please try again in a while. "
+            f"Meanwhile I can help with {ABILITIES}."
+        )
+    return (
+        f"I can't do that offline: no language model is connected. What I can do now: {ABILITIES}. "
+        f"Say **help** for examples.\n\n{CONNECT}"
+    )
+
+
+def not_allowed(tool: str) -> str:
+    """The person may not use this here."""
+    return f"You don't have the permission for that here ({tool}), so I did nothing."
+
+
+def missing(what: str, arguments: Data) -> str:
+    """Ask for what a request left out."""
+    text = str(arguments.get("text", ""))
+    if what == "length":
+        return "For how long? For example: **set a timer for 10 minutes**."
+    about = f" of “{text}”" if text else ""
+    again = text if text else "stretch"
+    return f"When shall I remind you{about}? For example: **remind me in 20 minutes to {again}**."
+
+
+def word(tool: str, outcome: Data) -> str:
+    """The answer to a person for one tool result."""
+    summary = str(outcome.get("summary", ""))
+    if outcome.get("status", "ok") != "ok":
+        return summary or "That did not work."
+    data = outcome.get("data")
+    wording = _WORDINGS.get(tool)
+    if not isinstance(data, Mapping) or wording is None:
+        return summary
+    try:
+        return wording(cast("Data", data))
+    except (KeyError, ValueError, TypeError, IndexError):
+        # A record of an older version: its one-line summary is still true.
+        return summary
+
+
+def _list_of(data: Data, key: str) -> Sequence[Data]:
+    return cast("Sequence[Data]", data[key])
+
+
+def _noted(text: str, data: Data) -> str:
+    note = str(data.get("note", ""))
+    return f"{text} {note}".strip()
+
+
+def _long_day(iso: str) -> str:
+    day = datetime.fromisoformat(iso)
+    return f"{day:%A}, {day.day} {day:%B %Y}"
+
+
+def _zone_hint(zone: object) -> str:
+    return " (UTC: tell me where you live, such as “I live in Berlin”, and I use your own time.)" if zone == "UTC" else ""
+
+
+def _clock_now(data: Data) -> str:
+    place = str(data["place"])
+    day = datetime.fromisoformat(str(data["date"]))
+    when = f"{day:%A}, {day.day} {day:%B}"
+    if not place:
+        return f"It's **{data['time']}** ({when}).{_zone_hint(data['zone'])}"
+    ahead = float(cast("float", data["hours_ahead_of_person"]))
+    distance = ""
+    if ahead:
+        hours = f"{abs(ahead):g} hour{'' if abs(ahead) == 1 else 's'}"
+        distance = f", {hours} {'ahead of' if ahead > 0 else 'behind'} you"
+    return _noted(f"It's **{data['time']}** in {place} ({when}{distance}).", data)
+
+
+def _clock_date(data: Data) -> str:
+    away, asked = int(cast("int", data["days_from_today"])), str(data["asked"])
+    day = _long_day(str(data["date"]))
+    if not asked:
+        where = f" in {data['place']}" if data["place"] else ""
+        return _noted(f"Today is **{day}**{where} (week {data['week']}).", data)
+    subject = asked[0].upper() + asked[1:]
+    if abs(away) == 1:
+        distance = "that's tomorrow" if away > 0 else "that was yesterday"
+    elif away == 0:
+        distance = "that's today"
+    else:
+        distance = f"in {away} days" if away > 0 else f"{-away} days ago"
+    return f"{subject} {'is' if away >= 0 else 'was'} **{day}** ({distance})."
+
+
+def _math(data: Data) -> str:
+    asked = re.sub(r"[?=\s]+$", "", str(data["asked"]))
+    return f"{asked} {'=' if data['exact'] else '≈'} **{data['value']}**"
+
+
+def _units(data: Data) -> str:
+    return f"{data['from']} {'=' if data['exact'] else '≈'} **{data['to']}**"
+
+
+def _dice(data: Data) -> str:
+    rolls = cast("Sequence[int]", data["rolls"])
+    if len(rolls) == 1 and not data["plus"]:
+        return f"You rolled a **{data['total']}** ({data['dice']})."
+    plus = int(cast("int", data["plus"]))
+    shown = " + ".join(map(str, rolls)) if len(rolls) <= 20 else f"{len(rolls)} dice"
+    extra = f" {'+' if plus > 0 else '−'} {abs(plus)}" if plus else ""
+    return f"{data['dice']}: {shown}{extra} = **{data['total']}**"
+
+
+def _coin(data: Data) -> str:
+    sides = cast("Sequence[str]", data["sides"])
+    if len(sides) == 1:
+        return f"It's **{sides[0]}**!"
+    return f"{', '.join(sides).capitalize()}: **{data['heads']} heads, {data['tails']} tails**."
+
+
+def _due(entry: Data) -> str:
+    """When an entry is due, as people say it, on their own clock."""
+    due = datetime.fromisoformat(str(entry["due"]))
+    clock = f"{due:%H:%M:%S}" if due.second else f"{due:%H:%M}"
+    days = int(cast("int", entry["days_from_today"]))
+    if days == 0:
+        day = "today"
+    elif days == 1:
+        day = f"tomorrow, {due:%A} {due.day} {due:%B},"
+    else:
+        day = f"on {due:%A}, {due.day} {due:%B %Y},"
+    return f"{day} at {clock}"
+
+
+def _soon(entry: Data) -> str:
+    remaining = str(entry["in"])
+    return "" if "day" in remaining else f" (in {remaining})"
+
+
+def _reminder(entry: Data) -> str:
+    about = f": {entry['text']}" if entry["text"] else "."
+    return f"I'll remind you **{_due(entry)}**{_soon(entry)}{about}{_zone_hint(entry['zone'])}"
+
+
+def _timer(entry: Data) -> str:
+    label = f" for “{entry['text']}”" if entry["text"] else ""
+    return f"Your timer{label} runs: **{entry['duration']}**. I'll tell you {_due(entry)}."
+
+
+def _line(entry: Data) -> str:
+    name = str(entry["text"]) or ("Timer" if entry["kind"] == "timer" else "Reminder")
+    return f"- **{name}** {_due(entry)}{_soon(entry)} (no. {entry['id']})"
+
+
+def _reminders(data: Data) -> str:
+    entries = _list_of(data, "entries")
+    if not entries:
+        return "You have no reminders or timers set."
+    count = f"{len(entries)} {'thing' if len(entries) == 1 else 'things'}"
+    more = f"\n- and {len(entries) - _MOST_LISTED} more" if len(entries) > _MOST_LISTED else ""
+    return f"You have {count} coming up:\n" + "\n".join(map(_line, entries[:_MOST_LISTED])) + more
+
+
+def _cancelled(data: Data) -> str:
+    gone, choices = _list_of(data, "cancelled"), _list_of(data, "choices")
+    if len(gone) == 1:
+        return f"Cancelled: {gone[0]['text'] or gone[0]['kind']} ({_due(gone[0]).replace(',', '')})."
+    if gone:
+        return f"Cancelled all {len(gone)}."
+    if choices:
+        lines = "\n".join(map(_line, choices[:_MOST_LISTED]))
+        return f"Which one do you mean? I cancelled nothing yet. Say for example **cancel reminder {choices[0]['id']}**.\n{lines}"
+    return "There was nothing to cancel: you have no reminders or timers set."
+
+
+def _remembered(data: Data) -> str:
+    if data["scope"] == "server":
+        return f"Noted for everybody here: {data['text']}"
+    return f"Got it, I'll remember: {data['text']}"
+
+
+def _recalled(data: Data) -> str:
+    memories, query = _list_of(data, "memories"), str(data["query"])
+    if not memories:
+        if query:
+            return f"I don't know anything about “{query}”. Tell me with **remember that …** and I will."
+        return "I don't know anything about you yet. Tell me something with **remember that …**."
+    if query:
+        best = [m for m in memories if m["fit"] == memories[0]["fit"]][:3]
+        if len(best) == 1:
+            return f"You told me: **{best[0]['text']}**" if best[0]["scope"] == "person" else f"Noted here: **{best[0]['text']}**"
+        return "This is what I was told:\n" + "\n".join(f"- {m['text']}" for m in best)
+    lines = [f"- {m['text']}{'' if m['scope'] == 'person' else ' (this server)'}" for m in memories[:_MOST_LISTED]]
+    more = f"\n- and {len(memories) - _MOST_LISTED} more" if len(memories) > _MOST_LISTED else ""
+    return "This is what you asked me to remember:\n" + "\n".join(lines) + more
+
+
+def _forgot(data: Data) -> str:
+    gone, choices = cast("Sequence[str]", data["forgotten"]), cast("Sequence[str]", data["choices"])
+    if gone:
+        return f"Forgotten: {gone[0]}"
+    if choices:
+        lines = "\n".join(f"- {text}" for text in choices[:_MOST_LISTED])
+        return f"Several things fit, so I forgot none yet. Which one?\n{lines}"
+    return f"I know nothing about “{data['query']}”, so there was nothing to forget."
+
+
+def _forgot_all(data: Data) -> str:
+    count = int(cast("int", data["count"]))
+    whom = "this server" if data["scope"] == "server" else "you"
+    if not count:
+        return f"I knew nothing about {whom}, so there was nothing to forget."
+    return f"Done: I forgot everything about {whom} ({count} {'thing' if count == 1 else 'things'})."
+
+
+def _timezone(data: Data) -> str:
+    lead = "Your time zone is now" if data["changed"] else "Your time zone is"
+    return _noted(f"{lead} **{data['zone']}**; it is {data['time']} for you.", data)
+
+
+_EXAMPLES = {
+    "clock.now": ("Time and date anywhere", "what time is it in Tokyo? · how many days until Christmas?"),
+    "math.calculate": ("Sums", "what's 15% of 80? · sqrt(2) * 3"),
+    "units.convert": ("Units", "convert 5 miles to km · 350 F in C"),
+    "dice.roll": ("Dice and coins", "roll 2d6 · flip a coin"),
+    "reminders.create": ("Reminders", "remind me tomorrow at 9 to call mum · what reminders do I have? · cancel it"),
+    "timers.create": ("Timers", "set a timer for 10 minutes"),
+    "memory.remember": ("Memory", "remember that my desk is by the window · where is my desk? · forget that"),
+    "profile.timezone": ("Your time zone", "I live in Lisbon"),
+    "system.status": ("How I am", "status"),
+}
+_COVERED = frozenset(
+    """clock.now clock.date math.calculate units.convert dice.roll coin.flip reminders.create timers.create
+    reminders.list reminders.cancel memory.remember memory.recall memory.forget memory.forget_all profile.timezone
+    system.help system.status""".split()
+)
+
+
+def _help(data: Data) -> str:
+    tools = _list_of(data, "tools")
+    names = {str(tool["name"]) for tool in tools}
+    lines = [f"- **{title}**: {examples}" for name, (title, examples) in _EXAMPLES.items() if name in names]
+    lines += [f"- **{tool['name']}**: {tool['description']}" for tool in tools if tool["name"] not in _COVERED]
+    return "This is what I can do:\n" + "\n".join(lines)
+
+
+def _status(data: Data) -> str:
+    parts = _list_of(data, "parts")
+    if not parts:
+        return "I'm up and running."
+    broken = [part for part in parts if part["state"] == "degraded"]
+    head = "Something is not well:" if broken else "Everything works."
+    signs = {"ok": "✓", "degraded": "✗", "off": "–"}
+    lines: list[str] = []
+    for part in parts:
+        detail = f": {part['detail']}" if part["detail"] else ""
+        remedy = f" ({part['remedy']})" if part["remedy"] and part["state"] != "ok" else ""
+        lines.append(f"- {signs.get(str(part['state']), '?')} {part['name']}{detail}{remedy}")
+    return head + "\n" + "\n".join(lines)
+
+
+_WORDINGS: Mapping[str, Callable[[Data], str]] = {
+    "clock.now": _clock_now,
+    "clock.date": _clock_date,
+    "math.calculate": _math,
+    "units.convert": _units,
+    "dice.roll": _dice,
+    "coin.flip": _coin,
+    "reminders.create": _reminder,
+    "timers.create": _timer,
+    "reminders.list": _reminders,
+    "reminders.cancel": _cancelled,
+    "memory.remember": _remembered,
+    "memory.recall": _recalled,
+    "memory.forget": _forgot,
+    "memory.forget_all": _forgot_all,
+    "profile.timezone": _timezone,
+    "system.help": _help,
+    "system.status": _status,
+}

@@ -1,0 +1,137 @@
+"""The sentence templates of one language, compiled: text in, candidate intents with raw slots out. Used by `understand`.
+
+Also repairs typing errors towards the words the templates themselves know. Importing hassil costs a tenth of a second,
+compiling a language about half a one, so both happen in `load`, in a thread, at warm-up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from hassil import Intents, recognize_all
+from rapidfuzz import fuzz, process
+
+_REPAIR_FROM = 80
+"""Least similarity (of 100) for a word to be read as a word of the grammar."""
+_ENDS = re.compile(r"^[\s,.;:!?\-–—…*_~]+|[\s,;:!?.\-–—…*_~]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to read a sentence. `matched` counts the letters that are the template's own: more is surer."""
+
+    intent: str
+    variant: str
+    slots: Mapping[str, str]
+    matched: int
+
+
+class Grammar:
+    """One language."""
+
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        self.language: str = source["language"]
+        self.replies: Mapping[str, Sequence[str]] = source["replies"]
+        self.details = frozenset(source["details"])
+        self._leading = _ends_pattern(source["leading"], start=True)
+        self._trailing = _ends_pattern(source["trailing"], start=False)
+        self._rewrites = [(re.compile(pattern, re.IGNORECASE), new) for pattern, new in source["rewrite"]]
+        self.checks: dict[str, dict[str, str]] = {}
+        intents, slots = self._compile(source["intents"])
+        self._intents = Intents.from_dict(
+            {
+                "language": self.language,
+                "intents": intents,
+                "expansion_rules": source["rules"],
+                "lists": {slot: {"wildcard": True} for slot in slots},
+            }
+        )
+        self._words = _vocabulary(source)
+
+    def _compile(self, source: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], set[str]]:
+        """Templates for hassil; `{slot:check}` becomes a slot of its own name, whose check `slots.py` makes."""
+        slots: set[str] = set()
+
+        def plain(match: re.Match[str]) -> str:
+            name = match[1] + (f"_{match[2]}" if match[2] else "")
+            slots.add(name)
+            return "{" + name + "}"
+
+        compiled = {
+            name: {"data": [{"sentences": [re.sub(r"\{(\w+)(?::(\w+))?\}", plain, s) for s in sentences]}]}
+            for name, sentences in source.items()
+        }
+        return compiled, slots
+
+    def bare(self, text: str) -> str:
+        """The text without mentions, ornaments, and words around the request that do not change it."""
+        text = _ENDS.sub("", re.sub(r"<[@#][!&]?\d+>|@antiphon\b", " ", text.replace("’", "'"), flags=re.IGNORECASE))
+        text = re.sub(r"\s+", " ", text).strip()
+        while True:
+            shorter = _ENDS.sub("", self._leading.sub("", text, count=1))
+            shorter = _ENDS.sub("", self._trailing.sub("", shorter, count=1))
+            if shorter == text or not shorter:
+                return text
+            text = shorter
+
+    def rewritten(self, text: str) -> str:
+        """The text with spellings that mean the same made one."""
+        for pattern, new in self._rewrites:
+            text = pattern.sub(_BASE_FORMS if new == "@verb " else new, text)
+        return text.strip()
+
+    def candidates(self, text: str) -> Iterator[Candidate]:
+        """Every reading of the whole text."""
+        for result in recognize_all(text, self._intents, language=self.language):
+            name, _, variant = result.intent.name.partition("#")
+            slots = {key: str(entity.value).strip() for key, entity in result.entities.items()}
+            yield Candidate(name, variant, slots, result.text_chunks_matched)
+
+    def repaired(self, text: str) -> str:
+        """The text with unknown words replaced by the most similar word of the grammar, where one is close."""
+        return " ".join(self._repair(word) for word in text.split())
+
+    def _repair(self, word: str) -> str:
+        core = word.strip(",.;:!?")
+        if len(core) < 4 or not core.isalpha() or core.casefold() in self._words:
+            return word
+        best = process.extractOne(
+            core.casefold(), self._words, scorer=fuzz.ratio, score_cutoff=_REPAIR_FROM if len(core) > 4 else 75
+        )
+        return word.replace(core, best[0]) if best else word
+
+
+def load(language: str) -> Grammar:
+    """Read and compile a language. Raises `FileNotFoundError` for one that has no file."""
+    path = files("antiphon.brain.offline") / "intents" / f"{language}.yaml"
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Grammar(yaml.load(path.read_text("utf-8"), Loader=loader))  # noqa: S506 - a safe loader either way
+
+
+def _ends_pattern(phrases: Sequence[str], *, start: bool) -> re.Pattern[str]:
+    inner = "|".join(f"(?:{phrase})" for phrase in phrases)
+    pattern = rf"^(?:{inner})(?=[\s,.;:!?\-]|$)" if start else rf"(?<=[\s,.;:!?\-])(?:{inner})$"
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def _BASE_FORMS(match: re.Match[str]) -> str:  # noqa: N802 - a replacement function used like a constant
+    """"flipping " -> "flip "."""
+    word = match[1].casefold().removesuffix("ing")
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] in "tpl" and word not in ("roll", "tell", "call"):
+        word = word[:-1]
+    return {"giv": "give", "not": "note", "mak": "make", "calculat": "calculate", "toss": "toss"}.get(word, word) + " "
+
+
+def _vocabulary(source: Mapping[str, Any]) -> list[str]:
+    """Every word of the templates."""
+    texts = [sentence for sentences in source["intents"].values() for sentence in sentences]
+    texts += source["rules"].values()
+    words: set[str] = set()
+    for text in texts:
+        words |= {w.casefold() for w in re.findall(r"[^\W\d_]{3,}", re.sub(r"\{[^}]*\}|<[^>]*>", " ", text))}
+    return sorted(words)

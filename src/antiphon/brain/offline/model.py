@@ -1,0 +1,226 @@
+"""The offline model behind the interface of any language model: it streams, calls tools, and answers from their results.
+
+Built per turn by `engine`, always as the last of the chain. `_parts_manager` and friends are names pydantic-ai keeps to
+its own model classes; a model has no other way to stream, which is why the version of pydantic-ai is pinned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_ai import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    RetryPromptPart,
+    RunContext,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from antiphon.brain.context import TurnContext, tokens_of
+from antiphon.brain.models import OFFLINE, ModelChoice
+from antiphon.brain.offline import answers
+from antiphon.brain.offline.slots import NONE, Intent
+from antiphon.brain.offline.understand import Understanding
+from antiphon.domain.conversation import Author
+from antiphon.tools.builtin.overlap import content_words, shared
+from antiphon.tools.catalog import model_name
+from antiphon.tools.results import parse
+
+_EARLIER = 3
+"""How many of the person's previous messages a follow-up may refer to."""
+_KNOWN_FROM = 0.66
+"""How much of a question must be found in one memory to answer an unknown question from memory."""
+
+_Part = TextPart | ToolCallPart
+
+
+@dataclass
+class _WordByWord(StreamedResponse):
+    """Streams finished parts, text word by word."""
+
+    parts: Sequence[_Part] = ()
+    answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        for part in self.parts:
+            if isinstance(part, TextPart):
+                for piece in re.findall(r"\s*\S+\s*", part.content):
+                    for event in self._parts_manager.handle_text_delta(vendor_part_id="text", content=piece):
+                        yield event
+                    await asyncio.sleep(0)
+            else:
+                yield self._parts_manager.handle_tool_call_part(
+                    vendor_part_id=part.tool_call_id,
+                    tool_name=part.tool_name,
+                    args=part.args,
+                    tool_call_id=part.tool_call_id,
+                )
+        self._usage = _usage(self.parts)
+
+    async def close_stream(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def model_name(self) -> str:
+        """As the model's."""
+        return OFFLINE
+
+    @property
+    def provider_name(self) -> str:
+        """As the model's."""
+        return OFFLINE
+
+    @property
+    def provider_url(self) -> None:
+        """There is none."""
+        return
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the answer was made."""
+        return self.answered_at
+
+
+class OfflineModel(Model):
+    """Answers one turn. `text` is what was said, `failures` (filled by the chain) why other models did not answer."""
+
+    def __init__(
+        self,
+        understanding: Understanding,
+        text: str,
+        context: TurnContext,
+        *,
+        configured: ModelChoice,
+        failures: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self._understanding = understanding
+        self._text = text
+        self._context = context
+        self._configured = configured
+        self._failures = failures
+
+    @property
+    def model_name(self) -> str:
+        """The name that stands in usage and traces."""
+        return OFFLINE
+
+    @property
+    def system(self) -> str:
+        """The provider's name."""
+        return OFFLINE
+
+    @property
+    def provider(self) -> None:
+        """There is none."""
+        return
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """The whole answer at once."""
+        _, parameters = self.prepare_request(model_settings, model_request_parameters)
+        parts = self._decide(messages, parameters)
+        return ModelResponse(parts=parts, model_name=OFFLINE, provider_name=OFFLINE, usage=_usage(parts))
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncIterator[StreamedResponse]:
+        """The answer word by word."""
+        del run_context
+        _, parameters = self.prepare_request(model_settings, model_request_parameters)
+        parts = self._decide(messages, parameters)
+        yield _WordByWord(model_request_parameters=parameters, parts=parts)
+
+    def _decide(self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> Sequence[_Part]:
+        results = _results(messages)
+        if results:
+            return [TextPart("\n\n".join(text for text in results if text) or answers.word("", {}))]
+        usable = {tool.name for tool in parameters.function_tools}
+        intents = self._understanding.read(self._text, self._earlier())
+        calls: list[_Part] = []
+        for intent in intents:
+            answer = self._without_tools(intent, usable)
+            if answer is not None:
+                return [TextPart(answer)]
+            name = model_name(intent.name)
+            calls.append(ToolCallPart(name, dict(intent.arguments), tool_call_id=f"offline_{uuid.uuid4().hex}"))
+        return calls
+
+    def _without_tools(self, intent: Intent, usable: set[str]) -> str | None:
+        """The answer to what needs no tool, or may not use it; None when the tool is to be called."""
+        if intent is NONE:
+            return self._from_memory() or answers.cannot(self._configured, self._failures)
+        if intent.missing:
+            return answers.missing(intent.missing, intent.arguments)
+        if intent.name.startswith("smalltalk."):
+            return self._reply(intent.name)
+        if model_name(intent.name) not in usable:
+            return answers.not_allowed(intent.name)
+        return None
+
+    def _reply(self, name: str) -> str:
+        """One of the prepared answers; which one depends on the minute, so that they vary without chance."""
+        choices = self._understanding.grammar.replies[name]
+        person = self._context.person.name.strip()
+        chosen = choices[self._context.now.minute % len(choices)]
+        return chosen.format(name=f", {person}" if person and len(person) <= 40 else "")
+
+    def _from_memory(self) -> str | None:
+        """A question that one remembered fact answers almost word for word."""
+        if not self._text.rstrip().endswith("?") or len(content_words(self._text)) < 2:
+            return None
+        fits = [(shared(self._text, memory.text), memory.text) for memory in self._context.memories]
+        best = max(fits, default=(0.0, ""))
+        return f"I was told: **{best[1]}**" if best[0] >= _KNOWN_FROM else None
+
+    def _earlier(self) -> Sequence[str]:
+        person = self._context.person.id
+        said = [m.text for m in self._context.history if m.author is Author.PERSON and m.person == person]
+        return said[-_EARLIER:]
+
+
+def _results(messages: Sequence[ModelMessage]) -> Sequence[str]:
+    """The wordings of the tool results since the person spoke; empty when no tool has run yet."""
+    found: list[str] = []
+    for message in reversed(messages):
+        if isinstance(message, ModelRequest):
+            if any(isinstance(part, UserPromptPart) for part in message.parts):
+                break
+            found[:0] = [_worded(part) for part in message.parts if isinstance(part, ToolReturnPart | RetryPromptPart)]
+    return found
+
+
+def _worded(part: ToolReturnPart | RetryPromptPart) -> str:
+    if isinstance(part, RetryPromptPart):
+        return "I understood what you want, but not all of it. Please say it once more in other words."
+    tool = part.tool_name.replace("_", ".", 1)
+    return answers.word(tool, parse(str(part.content)))
+
+
+def _usage(parts: Sequence[_Part]) -> RequestUsage:
+    """Nothing is paid for; the estimate keeps the figures comparable."""
+    return RequestUsage(output_tokens=sum(tokens_of(p.content) for p in parts if isinstance(p, TextPart)))

@@ -1,0 +1,355 @@
+"""From the free text in a template's slots to a tool's arguments, or a refusal of that reading. Used by `understand`.
+
+A reading is refused when a slot holds something else than the tool needs ("three people" is no amount with a unit), so
+that templates may be generous without doing what nobody asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from antiphon.tools.builtin import when
+from antiphon.tools.builtin.arithmetic import to_expression
+from antiphon.tools.builtin.dice import parse_dice
+from antiphon.tools.builtin.numbers import digits
+from antiphon.tools.builtin.places import find_place
+from antiphon.tools.builtin.units import parse_measure, parse_unit
+
+NO_WHEN = "when"
+NO_LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is asked. `name` is a tool's, `smalltalk.*`, or "none"; `missing` names what has to be asked back.
+
+    `confidence` is 1.0 for a sentence of the grammar, less when words had to be repaired.
+    """
+
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+    confidence: float = 1.0
+    missing: str = ""
+
+
+NONE = Intent("none", confidence=0.0)
+
+Slots = Mapping[str, str]
+
+
+def build(name: str, variant: str, slots: Slots, details: frozenset[str]) -> Intent | None:
+    """The intent of one reading, or None when its slots do not hold what they should."""
+    for key, value in slots.items():
+        check = _CHECKS.get(key.partition("_")[2])
+        if check is not None and not check(value):
+            return None
+        if key == "kind_detail" and value.casefold() not in details:
+            return None
+    plain = {key.partition("_")[0]: value for key, value in slots.items()}
+    if name.startswith("smalltalk."):
+        return Intent(name)
+    return _BUILDERS.get(name, _nothing)(plain, variant)
+
+
+def _known(place: str) -> bool:
+    return len(place.split()) <= 5 and find_place(_place(place)) is not None
+
+
+def _place(text: str) -> str:
+    text = re.sub(r"\b(right now|now|currently|today|at the moment)$", "", text.strip(), flags=re.IGNORECASE).strip()
+    text = re.sub(r"^(the (city|state|country) of|downtown|sunny|beautiful) ", "", text, flags=re.IGNORECASE)
+    return re.sub(r"'s$", "", text)
+
+
+def _timed(text: str) -> bool:
+    return _split(text) is not None
+
+
+def _question(text: str) -> bool:
+    return re.match(r"(what|where|who|which|how|why|when|if|whether)\b", text.casefold()) is not None
+
+
+def _fact(text: str) -> bool:
+    """Something worth remembering: not a question, not a bare pronoun, not a task."""
+    low = text.casefold().strip(" .!")
+    if len(low) < 3 or _question(low) or re.fullmatch(r"(it|that|this|me|us|him|her|them|everything|all|now|well)", low):
+        return False
+    return not re.match(r"(to|when we|the time|the day we|how we|me|us|who|your|you('re| are)?)\b", low)
+
+
+def _todo(text: str) -> bool:
+    return not _question(text)
+
+
+def _own(topic: str) -> bool:
+    """What belongs to the person and can have been told: not their reminders, zone or open tasks."""
+    low = topic.casefold()
+    return len(low.split()) <= 8 and not re.search(
+        r"\b(reminders?|timers?|alarms?|timezone|options|schedule|agenda|chances?|problem|rights|next (step|move))\b", low
+    )
+
+
+def _mine(topic: str) -> bool:
+    low = topic.casefold()
+    about_self = re.search(r"\b(my|me|i|i'm|i've|mine|our|we)\b", low)
+    return bool(about_self) and not re.search(r"\b(how to|the way|can you|timer|reminders?)\b", low)
+
+
+def _deed(topic: str) -> bool:
+    return bool(re.match(r"(put|leave|left|park|parked|store|stored|hide|hid|keep|kept|live|lived|work|sit|sat|place|"
+                        r"placed|lay|born|grow up|go to school|study|tell you|say|buy|bought|save|get|meet|met|see|last|"
+                        r"start|finish|graduate|move|drop|lock|set|have|usually|normally|want|like|sleep)\b", topic.casefold()))  # fmt: skip
+
+
+def _forgettable(text: str) -> bool:
+    low = text.casefold().strip(" .!")
+    if re.fullmatch(r"(it|that|this|about it|about that|him|her|them|him|you|everything|all|me|all of it)", low):
+        return False
+    return not _question(low) and not re.match(r"(to|it\b|the (reminder|timer|alarm)s?\b)", low) and "reminder" not in low
+
+
+_CHECKS: Mapping[str, Callable[[str], bool]] = {
+    "known": _known,
+    "timed": _timed,
+    "length": lambda text: _length(text) is not None,
+    "fact": _fact,
+    "todo": _todo,
+    "own": _own,
+    "mine": _mine,
+    "deed": _deed,
+    "word": lambda text: len(text.split()) <= 2 and not re.search(r"\b(to|can|should|do|kind|sort)\b", text.casefold()),
+    "short": lambda text: len(text.split()) <= 3,
+    "untimed": lambda text: _split(text) is None,
+    "about": lambda text: bool(text.strip()) and not re.search(r"\b(reminder|timer|alarm)s?\b", text.casefold()),
+    "forgettable": _forgettable,
+    "clean": lambda text: bool(text.strip()),
+    "possessive": lambda text: text.casefold().endswith("'s"),
+    "praise": lambda text: _split(text) is None
+    and re.match(r"(for|a|so|very|again|and|you|antiphon|i|that|that's|it|your)\b", text.casefold()) is not None,
+}
+
+
+def _split(text: str) -> tuple[str, str] | None:
+    """The time phrase of a request and the rest: at its ends first, else inside it."""
+    cleaned = re.sub(r"\s+", " ", text).strip(" ,.;:!?")
+    found = when.split_when(cleaned)
+    if found is not None:
+        return found
+    words = cleaned.split()
+    for length in range(min(len(words) - 2, 8), 0, -1):
+        for start in range(1, len(words) - length):
+            phrase = " ".join(words[start : start + length])
+            if when.is_time_phrase(phrase) and not phrase.casefold().startswith(("for ", "the ")):
+                return phrase, " ".join((*words[:start], *words[start + length :]))
+    return None
+
+
+def _what(text: str) -> str:
+    """The thing to be reminded of, without the words that only join it to the request."""
+    text = text.strip(" ,.;:!?-")
+    while True:
+        shorter = re.sub(
+            r"^(to|that|about|of|for|and|on|so that|so|saying|called|named|with the text|titled|"
+            r"i (have|need|want|ought|should|must|am supposed|'ve got|gotta) (to )?|it's time (to|for)|regarding|"
+            r"please|which says|that says|:|-|—)[ :]+",
+            "",
+            text,
+            flags=re.IGNORECASE,
+        )
+        shorter = re.sub(r"[ ,]+(and|to|that|about|please|for me)$", "", shorter, flags=re.IGNORECASE).strip(" ,.;:!?-")
+        if shorter == text:
+            return text
+        text = shorter
+
+
+def _nothing(slots: Slots, variant: str) -> Intent | None:
+    del slots, variant
+    return None
+
+
+def _clock_now(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    place = _place(slots.get("place", ""))
+    if len(place.split()) > 5 or re.match(r"(your|my|the (world|office|meeting|game)|there|here|a|an|general)\b", place.casefold()):
+        return Intent("clock.now") if place.casefold() in ("there", "here", "my city", "my place", "my area") else None
+    return Intent("clock.now", {"place": place} if place else {})
+
+
+def _clock_date(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    arguments: dict[str, object] = {}
+    if place := slots.get("place"):
+        arguments["place"] = _place(place)
+    if day := re.sub(r"'s$", "", slots.get("day", "")).strip():
+        asked = re.sub(r"^(on|of|for|it|the date of) ", "", day, flags=re.IGNORECASE)
+        try:
+            when.parse_day(asked, datetime.now(UTC), UTC)
+        except when.NotATime:
+            return None
+        arguments["day"] = asked
+    return Intent("clock.date", arguments)
+
+
+def _math(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    expression = slots["expression"]
+    return Intent("math.calculate", {"expression": expression}) if to_expression(expression) else None
+
+
+def _units(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    amount, unit = slots["amount"], slots["unit"]
+    if re.match(r"(a|the) (single|whole) ", amount):
+        amount = re.sub(r"^(a|the) (single|whole) ", "a ", amount)
+    if parse_measure(amount) is None or parse_unit(unit) is None:
+        return None
+    return Intent("units.convert", {"amount": amount, "to": unit})
+
+
+def _dice(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    if "reason" in slots:
+        return Intent("dice.roll", {"dice": "1d20"}) if len(slots["reason"].split()) <= 2 else None
+    if "dice" not in slots:
+        return Intent("dice.roll")
+    dice = parse_dice(slots["dice"])
+    return Intent("dice.roll", {"dice": str(dice)}) if dice else None
+
+
+def _coin(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    if "count" not in slots:
+        return Intent("coin.flip")
+    count = {"some": "2", "a couple of": "2", "twice": "2"}.get(slots["count"].casefold(), digits(slots["count"]))
+    return Intent("coin.flip", {"count": int(count)}) if count.isdigit() and 1 <= int(count) <= 100 else None
+
+
+def _remind(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    before, rest = slots.get("before", ""), slots.get("rest", "")
+    if _question(rest) and _split(rest) is None:
+        return None
+    if re.match(r"(don't|do not|never|stop|no need|you don't)\b", before.casefold()):
+        return None
+    if when.is_time_phrase(before):
+        found: tuple[str, str] | None = (before, rest)
+    else:
+        found = _split(rest) or _split(before)
+        if found is not None and before:
+            found = (found[0], f"{before} {found[1]}" if _split(rest) else f"{found[1]} {rest}")
+    if found is None:
+        text = _what(f"{before} {rest}")
+        return Intent("reminders.create", {"text": text} if text else {}, missing=NO_WHEN)
+    phrase, text = found
+    return Intent("reminders.create", {"when": phrase, "text": _what(text)})
+
+
+def _length(text: str) -> tuple[str, str] | None:
+    """The length of time in a text and what is left of it."""
+    words = re.sub(r"\s+", " ", text.replace("-", " ")).strip(" ,.").split()
+    for length in range(min(len(words), 9), 0, -1):
+        for start in range(len(words) - length + 1):
+            phrase = " ".join(words[start : start + length])
+            if not re.match(r"(for|in|of|to|and|from|the|my)\b", phrase.casefold()) and _is_length(phrase):
+                return phrase, " ".join((*words[:start], *words[start + length :]))
+    return None
+
+
+def _is_length(phrase: str) -> bool:
+    try:
+        when.parse_duration(phrase)
+    except when.NotATime:
+        return False
+    return True
+
+
+def _timer(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    label, rest = slots.get("label", ""), slots.get("rest", "")
+    if not rest:
+        return Intent("timers.create", missing=NO_LENGTH)
+    found = _length(rest)
+    if found is None:
+        return None
+    phrase, left = found
+    left = re.sub(r"\b(timer|countdown|and|please)\b", " ", left, flags=re.IGNORECASE)
+    label = label or re.sub(r"^(?:(?:for|of|to|from|at|in|called|named|labell?ed|my|the)\b ?)+", "", left.strip(), flags=re.IGNORECASE)
+    label = re.sub(r"(?:^| )(?:for|of|to|from|at|in|on)$", "", label.strip(" ,.:"), flags=re.IGNORECASE)
+    if len(label.split()) > 8:
+        return None
+    return Intent("timers.create", {"duration": phrase, "label": label} if label else {"duration": phrase})
+
+
+def _list(slots: Slots, variant: str) -> Intent | None:
+    del slots, variant
+    return Intent("reminders.list")
+
+
+def _cancel(slots: Slots, variant: str) -> Intent | None:
+    if variant == "all":
+        return Intent("reminders.cancel", {"all": True})
+    which = re.sub(r"^(my|the|that|this|to|about|for|last|all|all my|every)\b ?", "", _what(slots.get("which", "")), flags=re.IGNORECASE)
+    found = _split(which) if which else None
+    if found is not None and found[1]:
+        which = _what(found[1])
+    return Intent("reminders.cancel", {"which": which} if which else {})
+
+
+def _remember(slots: Slots, variant: str) -> Intent | None:
+    text = re.sub(r"^(that|this|the fact that|:)[ :]+", "", slots["text"], flags=re.IGNORECASE).strip(" ,:;-")
+    if not _fact(text):
+        return None
+    return Intent("memory.remember", {"text": text, "scope": "server"} if variant == "server" else {"text": text})
+
+
+def _recall(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    topic = " ".join(slots[key] for key in ("kind", "topic") if slots.get(key))
+    if re.fullmatch(r"(me|about me|of me|myself|that|this|it|us|so far)", topic.casefold()):
+        topic = ""
+    if re.search(r"\b(reminders?|timers?|alarms?)\b", topic.casefold()):
+        return None
+    return Intent("memory.recall", {"query": topic} if topic else {})
+
+
+def _forget(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    text = re.sub(r"^(that|about|the fact that|my memory of|what i said about)\b ?", "", slots["text"], flags=re.IGNORECASE).strip()
+    if not text or re.fullmatch(r"(everything|all|me|all of it|it|that|this|what i said|everything .* me)", text.casefold()):
+        return None
+    return Intent("memory.forget", {"query": text})
+
+
+def _forget_all(slots: Slots, variant: str) -> Intent | None:
+    del slots, variant
+    return Intent("memory.forget_all")
+
+
+def _timezone(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    place = _place(slots.get("place", ""))
+    return Intent("profile.timezone", {"place": place} if place else {})
+
+
+_BUILDERS: Mapping[str, Callable[[Slots, str], Intent | None]] = {
+    "clock.now": _clock_now,
+    "clock.date": _clock_date,
+    "math.calculate": _math,
+    "units.convert": _units,
+    "dice.roll": _dice,
+    "coin.flip": _coin,
+    "reminders.create": _remind,
+    "timers.create": _timer,
+    "reminders.list": _list,
+    "reminders.cancel": _cancel,
+    "memory.remember": _remember,
+    "memory.recall": _recall,
+    "memory.forget": _forget,
+    "memory.forget_all": _forget_all,
+    "profile.timezone": _timezone,
+    "system.help": lambda slots, variant: Intent("system.help"),
+    "system.status": lambda slots, variant: Intent("system.status"),
+}

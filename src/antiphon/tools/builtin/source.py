@@ -1,0 +1,55 @@
+"""All built-in tools as one source for the catalog. Wiring gives the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from antiphon.domain.ports import MemoryStore, PeopleStore, ScheduleStore
+from antiphon.tools.builtin.clock import ClockDate, ClockNow
+from antiphon.tools.builtin.dice import CoinFlip, DiceRoll
+from antiphon.tools.builtin.math import MathCalculate
+from antiphon.tools.builtin.memory import MemoryForget, MemoryForgetAll, MemoryRecall, MemoryRemember
+from antiphon.tools.builtin.profile import ProfileTimezone
+from antiphon.tools.builtin.reminders import RemindersCancel, RemindersCreate, RemindersList, TimersCreate
+from antiphon.tools.builtin.system import StatusSource, SystemHelp, SystemStatus
+from antiphon.tools.builtin.units import UnitsConvert
+from antiphon.tools.catalog import AnyTool, Catalog
+from antiphon.tools.policy import ToolPolicy
+
+
+class BuiltinTools:
+    """Implements `tools.catalog.ToolSource`."""
+
+    def __init__(
+        self,
+        schedule: ScheduleStore,
+        memories: MemoryStore,
+        people: PeopleStore,
+        status: StatusSource,
+        policy: ToolPolicy,
+        catalog: Callable[[], Catalog],
+    ) -> None:
+        """`catalog` returns the catalog this source will be part of, for `system.help`."""
+        self._tools: tuple[AnyTool, ...] = (
+            ClockNow(),
+            ClockDate(),
+            MathCalculate(),
+            UnitsConvert(),
+            DiceRoll(),
+            CoinFlip(),
+            RemindersCreate(schedule),
+            TimersCreate(schedule),
+            RemindersList(schedule),
+            RemindersCancel(schedule),
+            MemoryRemember(memories),
+            MemoryRecall(memories),
+            MemoryForget(memories),
+            MemoryForgetAll(memories),
+            ProfileTimezone(people),
+            SystemHelp(catalog, policy),
+            SystemStatus(status),
+        )
+
+    def tools(self) -> Sequence[AnyTool]:
+        """Always the same."""
+        return self._tools

@@ -1,0 +1,66 @@
+"""Reminders and timers in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from antiphon.domain.schedule import Entry, EntryState, NewEntry
+from tests.fakes.clock import FakeClock
+
+
+class FakeSchedule:
+    """Implements `domain.ports.ScheduleStore`; firing only marks the entry, there is no channel here."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.rows: dict[int, Entry] = {}
+        self.origins: dict[str, int] = {}
+
+    async def add(self, entry: NewEntry) -> Entry:
+        """Create, once per origin."""
+        if entry.origin in self.origins:
+            return self.rows[self.origins[entry.origin]]
+        row = Entry(
+            id=len(self.rows) + 1,
+            kind=entry.kind,
+            state=EntryState.PENDING,
+            due_at=entry.due_at,
+            channel=entry.channel,
+            person=entry.person,
+            text=entry.text,
+            created_at=self._clock.now(),
+        )
+        self.rows[row.id] = row
+        self.origins[entry.origin] = row.id
+        return row
+
+    async def pending(self, person: int, channel: str | None = None) -> Sequence[Entry]:
+        """Open ones of a person, soonest first."""
+        found = [
+            e
+            for e in self.rows.values()
+            if e.person == person and e.state is EntryState.PENDING and channel in (None, e.channel)
+        ]
+        return sorted(found, key=lambda e: (e.due_at, e.id))
+
+    async def cancel(self, person: int, entries: Sequence[int]) -> Sequence[Entry]:
+        """Cancel pending ones of that person."""
+        done: list[Entry] = []
+        for entry in await self.pending(person):
+            if entry.id in entries:
+                self.rows[entry.id] = replace(entry, state=EntryState.CANCELLED)
+                done.append(self.rows[entry.id])
+        return done
+
+    async def next_due(self) -> datetime | None:
+        """The soonest pending entry."""
+        return min((e.due_at for e in self.rows.values() if e.state is EntryState.PENDING), default=None)
+
+    async def fire_due(self, limit: int) -> int:
+        """Mark what is due as done."""
+        due = [e for e in self.rows.values() if e.state is EntryState.PENDING and e.due_at <= self._clock.now()]
+        for entry in due[:limit]:
+            self.rows[entry.id] = replace(entry, state=EntryState.DONE, fired_at=self._clock.now())
+        return len(due[:limit])
