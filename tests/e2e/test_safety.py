@@ -40,7 +40,7 @@ CORPUS = [
 AUDIT = """(root) => {
   const problems = [];
   const fine = new Set(("section span header b time div p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr "
-    + "a table thead tbody tr th td button svg use").split(" "));
+    + "details summary dl dt dd a table thead tbody tr th td button svg use").split(" "));
   for (const element of root.querySelectorAll("*")) {
     if (!fine.has(element.localName)) problems.push(`<${element.localName}>`);
     for (const { name, value } of element.attributes) {

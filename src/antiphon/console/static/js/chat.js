@@ -217,6 +217,7 @@ class Page {
       }
     }
     this.#conversation.close();
+    this.#composer.close();
     this.#keep.clear();
     location.replace("/sign-in?reason=out");
   }

@@ -45,10 +45,16 @@ export class Composer {
 
   /** Show the draft of a conversation; the draft of the one before is kept. */
   open(channel) {
-    if (this.#channel) this.#save();
+    this.#save();
     this.#channel = channel;
     this.#field.value = this.#keep.get(`draft:${channel}`, "");
     this.#check();
+  }
+
+  /** Keep nothing more: the person leaves. */
+  close() {
+    clearTimeout(this.#timer);
+    this.#channel = "";
   }
 
   focus() {
@@ -82,7 +88,7 @@ export class Composer {
 
   #save() {
     clearTimeout(this.#timer);
-    this.#keep.set(`draft:${this.#channel}`, this.#field.value);
+    if (this.#channel) this.#keep.set(`draft:${this.#channel}`, this.#field.value);
   }
 
   #check() {

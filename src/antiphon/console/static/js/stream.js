@@ -38,7 +38,10 @@ export class Stream {
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#socket?.close();
+    const socket = this.#socket;
+    if (socket?.readyState === WebSocket.CONNECTING)
+      socket.onopen = () => socket.close(); // closing sooner is an error
+    else socket?.close();
   }
 
   #connect() {
@@ -56,7 +59,7 @@ export class Stream {
       this.#tries = 0;
       this.#handlers.open();
     };
-    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onmessage = ({ data }) => this.#closed || this.#receive(data);
     socket.onclose = ({ code }) => {
       this.#socket = null;
       if (this.#closed) return;
