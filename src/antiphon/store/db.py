@@ -23,7 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import InterfaceError, InternalError, OperationalError
 
-from antiphon.domain.errors import InvalidInput, StoreUnavailable
+from antiphon.domain.errors import InvalidInput, NotFound, StoreUnavailable
 from antiphon.domain.ports import Signals
 
 log = structlog.stdlib.get_logger(__name__)
@@ -309,8 +309,11 @@ class _Worker(threading.Thread):
             call.error = StoreUnavailable(UNAVAILABLE)
             call.error.__cause__ = error
             connections[DEFAULT_DB_ALIAS].close()
-        elif isinstance(error, OverflowError | DataError | _driver_errors().DataError):
-            call.error = InvalidInput("A value is out of range.")
+        elif isinstance(error, OverflowError):  # SQLite's word for an id beyond 64 bits
+            call.error = NotFound("There is nothing with such a number.")
+            call.error.__cause__ = error
+        elif isinstance(error, DataError | _driver_errors().DataError):
+            call.error = InvalidInput("A value cannot be stored: it is too long or out of range.")
             call.error.__cause__ = error
 
 

@@ -118,4 +118,6 @@ class DjangoUserStore:
 
 
 def _user(row: models.User) -> User:
-    return User(id=row.pk, name=row.name, role=Role(row.role), person=row.person_id)
+    return User(
+        id=row.pk, name=row.name, role=Role(row.role), person=row.person_id, signed_in=row.last_login is not None
+    )
