@@ -44,7 +44,7 @@ TOOL_CALLS = Counter(
 )
 REPLIES = Counter(
     "antiphon_replies",
-    "Attempts to deliver a reply, by what came of them (sent, retry, dead), and those that may have arrived before "
+    "Attempts to deliver a reply, by what came of them (sent, retry, dead, doubtful), and those that may have arrived before "
     "a crash (doubtful).",
     ("platform", "result"),
     registry=REGISTRY,

@@ -1,0 +1,67 @@
+"""The image and the compose file use settings that exist, and expose nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from antiphon.config import load_settings
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    return YAML(typ="safe").load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def image_environment() -> dict[str, str]:
+    final = (ROOT / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+    return dict(re.findall(r"(ANTIPHON_\w+)=(\S+)", final.partition("COPY")[0]))
+
+
+def test_the_compose_file_gives_settings_that_are_accepted(compose: dict[str, Any], tmp_path: Path) -> None:
+    given = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for name, value in service(compose).items()}
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "database_url").write_text("postgresql://antiphon:x@postgres:5432/antiphon")
+    (secrets / "postgres_password").write_text("x")
+    environ = {**image_environment(), **given, "ANTIPHON_SECRETS_DIR": str(secrets)}
+    settings = load_settings(environ, directory=tmp_path)
+    assert settings.http.host == "0.0.0.0"
+    assert settings.http.trusted_proxies == (gateway(compose),)
+    assert settings.database_url.get_secret_value().startswith("postgresql://")
+
+
+def service(compose: dict[str, Any]) -> dict[str, Any]:
+    return compose["services"]["antiphon"]["environment"]
+
+
+def gateway(compose: dict[str, Any]) -> str:
+    return compose["networks"]["front"]["ipam"]["config"][0]["gateway"]
+
+
+def test_only_loopback_is_published(compose: dict[str, Any]) -> None:
+    published = [port for one in compose["services"].values() for port in one.get("ports", [])]
+    assert published == ["127.0.0.1:8000:8000"]
+
+
+def test_the_databases_are_on_a_network_without_a_way_out(compose: dict[str, Any]) -> None:
+    assert compose["networks"]["back"]["internal"] is True
+    for name in ("postgres", "valkey"):
+        assert compose["services"][name]["networks"] == ["back"]
+
+
+def test_the_image_refuses_to_start_public_and_unprotected(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"http\.trusted_proxies"):
+        load_settings(image_environment(), directory=tmp_path)
+
+
+def test_the_process_in_the_image_is_nobody_special() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "USER 10001:10001" in text.rpartition("\nFROM ")[2]
+    assert "HEALTHCHECK" in text
