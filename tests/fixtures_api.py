@@ -98,14 +98,15 @@ class World:
         headers = {**(who.bearer if who else {}), **kwargs.pop("headers", {})}
         return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers, **kwargs)
 
-    async def signed_in(self, who: Someone) -> httpx.AsyncClient:
+    @contextlib.asynccontextmanager
+    async def signed_in(self, who: Someone) -> AsyncIterator[httpx.AsyncClient]:
         """A client with a session cookie; its CSRF token is in `client.headers`."""
-        client = self.client(headers={"Origin": ORIGIN})
-        token = await self.stores.users.sign_in_token(who.user.id, timedelta(minutes=15))
-        answer = await client.post("/api/session", json={"token": token})
-        assert answer.status_code == 200, answer.text
-        client.headers["X-CSRFToken"] = answer.json()["csrf"]
-        return client
+        async with self.client(headers={"Origin": ORIGIN}) as client:
+            token = await self.stores.users.sign_in_token(who.user.id, timedelta(minutes=15))
+            answer = await client.post("/api/session", json={"token": token})
+            assert answer.status_code == 200, answer.text
+            client.headers["X-CSRFToken"] = answer.json()["csrf"]
+            yield client
 
     async def say(self, who: Someone, channel: str, text: str, **extra: str) -> dict[str, str]:
         """Post a message; the receipt."""
@@ -141,9 +142,8 @@ class World:
             timeout_graceful_shutdown=3,
         )
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         try:
             yield f"127.0.0.1:{port}"
@@ -180,7 +180,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
     stores = open_stores(settings, clock, LocalSignals())
     bus = MemoryBus(clock)
     control = TaskControl(stores.tasks, bus)
-    approvals = Approvals(stores.approvals, stores.tasks, {"web": WebAuthority(stores.people)}, bus)
+    approvals = Approvals(stores.approvals, stores.tasks, WebAuthority(stores.people), bus)
     stopping: list[bool] = []
     parts = [PartHealth("database", PartState.OK, "SQLite")]
 

@@ -8,11 +8,14 @@ other applications around each request (seven middlewares, signals that close co
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from types import ModuleType
 from typing import Any
 
+from django.core.exceptions import BadRequest, RequestAborted, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, set_urlconf
 
 from antiphon.api.edge import Receive
@@ -33,12 +36,35 @@ class UrlModule(ModuleType):
         self.handler500 = _server_error
 
 
-class ApiHandler(ASGIHandler):
-    """Resolves the URL, calls the asynchronous view, sends what it returns."""
+class _Handler(ASGIHandler):
+    """What both handlers share."""
 
     def __init__(self, urls: UrlModule) -> None:
         self._urls = urls
         super().__init__()
+
+    async def read_body(self, receive: Receive) -> io.BytesIO:
+        """The whole body in memory: the edge has bounded it. (Django's own leaks a file when `receive` raises.)"""
+        body = io.BytesIO()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            body.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                body.seek(0)
+                return body
+
+    def create_request(self, scope: Scope, body_file: io.BytesIO) -> Any:
+        """The request, bound to our URLs."""
+        request, refusal = super().create_request(scope, body_file)
+        if request is not None:
+            request.urlconf = self._urls  # Django's own hook
+        return request, refusal
+
+
+class ApiHandler(_Handler):
+    """Resolves the URL, calls the asynchronous view, sends what it returns."""
 
     def load_middleware(self, is_async: bool = False) -> None:
         """There are none."""
@@ -46,21 +72,20 @@ class ApiHandler(ASGIHandler):
         self._middleware_chain = self._get_response_async
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self.read_body(receive)
-        set_urlconf(self._urls)
         try:
-            request, refusal = self.create_request(scope, body)
-            if request is None:
-                await self._send(refusal, receive, send)
-                return
-            request.urlconf = self._urls  # pyright: ignore[reportAttributeAccessIssue] - Django's own hook
-            try:
-                response = await self._get_response_async(request)
-            except Exception as error:  # views answer their own errors; this is a route that is not there
-                response = response_of(problem_of(_known(error)))
-            await self._send(response, receive, send)
-        finally:
-            body.close()
+            body = await self.read_body(receive)
+        except RequestAborted:  # the client has gone: nobody to answer
+            return
+        set_urlconf(self._urls)
+        request, refusal = self.create_request(scope, body)
+        if request is None:
+            await self._send(refusal, receive, send)
+            return
+        try:
+            response = await self._get_response_async(request)
+        except Exception as error:  # views answer their own errors; this is a route that is not there
+            response = response_of(problem_of(_known(error)))
+        await self._send(response, receive, send)
 
     async def _send(self, response: Any, receive: Receive, send: Send) -> None:
         if not response.streaming:
@@ -79,19 +104,8 @@ class ApiHandler(ASGIHandler):
             raise error
 
 
-class AdminHandler(ASGIHandler):
+class AdminHandler(_Handler):
     """Django with every middleware of its settings, for the admin."""
-
-    def __init__(self, urls: UrlModule) -> None:
-        self._urls = urls
-        super().__init__()
-
-    def create_request(self, scope: Scope, body_file: Any) -> Any:
-        """The request, bound to our URLs."""
-        request, refusal = super().create_request(scope, body_file)
-        if request is not None:
-            request.urlconf = self._urls
-        return request, refusal
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -100,9 +114,6 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _known(error: Exception) -> Exception:
-    from django.core.exceptions import BadRequest, SuspiciousOperation
-    from django.http import Http404
-
     if isinstance(error, Http404):
         return no_such_route()
     if isinstance(error, BadRequest | SuspiciousOperation):
@@ -135,7 +146,5 @@ def _not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def _server_error(request: HttpRequest) -> HttpResponse:
-    import sys
-
     error = sys.exc_info()[1]
     return response_of(problem_of(error if isinstance(error, Exception) else RuntimeError("unknown")))

@@ -65,14 +65,14 @@ def sign_out(_tx: Tx, session_key: str) -> None:
     logout(_request_with(session_key))  # pyright: ignore[reportArgumentType]
 
 
-def set_session_cookie(response: HttpResponse, session_key: str) -> None:
-    """Give the browser its session."""
+def set_session_cookie(response: HttpResponse, session_key: str, *, secure: bool) -> None:
+    """Give the browser its session. `secure`: people reach this server by https, so it is never sent without."""
     response.set_cookie(
         settings.SESSION_COOKIE_NAME,
         session_key,
         max_age=settings.SESSION_COOKIE_AGE,
         path="/",
-        secure=settings.SESSION_COOKIE_SECURE,
+        secure=secure,
         httponly=True,
         samesite="Lax",
     )

@@ -50,7 +50,8 @@ class SessionView(ApiView):
         if principal is None:
             raise Unauthenticated(_BAD_LINK)
         response = json_answer(wire.session(principal, user.role, sessions.csrf_token(session_key)))
-        sessions.set_session_cookie(response, session_key)
+        secure = self.services.settings.http.url.startswith("https://")
+        sessions.set_session_cookie(response, session_key, secure=secure)
         return response
 
     @extend_schema(summary="Who is signed in", responses={200: shapes.Session})
