@@ -36,8 +36,10 @@ UPDATE antiphon_approval SET state = 'expired', decided_at = %s
 WHERE task_id = %s AND state = 'pending' AND expires_at <= %s
 """
 _DUE = """
-SELECT id FROM antiphon_scheduleentry WHERE state = 'pending' AND due_at <= %s ORDER BY due_at, id LIMIT %s
+SELECT id FROM antiphon_scheduleentry WHERE state = 'pending' AND due_at <= %s ORDER BY due_at, id LIMIT %s {lock}
 """
+_DUE_SQLITE = _DUE.format(lock="")
+_DUE_POSTGRES = _DUE.format(lock="FOR UPDATE SKIP LOCKED")  # what another process is firing is not ours
 
 
 class DjangoScheduleStore:
@@ -116,7 +118,10 @@ class DjangoScheduleStore:
 
         def fire(tx: Tx) -> int:
             epoch = now.timestamp()
-            fired = sum(self._fire(tx, entry, now) for (entry,) in tx.rows(_DUE, epoch, limit))
+            due = tx.rows(_DUE_POSTGRES if tx.postgres else _DUE_SQLITE, epoch, limit)
+            for (entry,) in due:
+                self._fire(tx, entry, now)
+            fired = len(due)
             for (task,) in tx.rows(_EXPIRED_TASKS, epoch):
                 tx.lock_task(task)
                 fired += tx.execute(_EXPIRE, epoch, task, epoch)
@@ -125,12 +130,9 @@ class DjangoScheduleStore:
 
         return await self._database.run(fire)
 
-    def _fire(self, tx: Tx, entry: int, now: datetime) -> int:
+    def _fire(self, tx: Tx, entry: int, now: datetime) -> None:
         """Turn one due entry into a finished task with the agent's message and its reply."""
-        found = _entries().filter(pk=entry, state=EntryState.PENDING)
-        row = found.select_related("channel", "person").select_for_update(of=("self",), skip_locked=True).first()
-        if row is None:  # another process has it
-            return 0
+        row = models.ScheduleEntry.objects.select_related("channel", "person").get(pk=entry)
         epoch = now.timestamp()
         channel = row.channel
         tx.lock_channel(channel.key)
@@ -139,7 +141,6 @@ class DjangoScheduleStore:
         task = _finished_task(tx, row, thread, text, now)
         row.state, row.fired_at, row.task = EntryState.DONE.value, now, task
         row.save(update_fields=["state", "fired_at", "task"])
-        return 1
 
 
 def _finished_task(tx: Tx, entry: models.ScheduleEntry, thread: int, text: str, now: datetime) -> models.Task:
