@@ -30,6 +30,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._process: subprocess.Popen[str] | None = None
+        self._first_link = ""
         inherited = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
         self._environment = {
             **inherited,
@@ -40,8 +41,8 @@ class Server:
             **(settings or {}),
         }
 
-    def start(self) -> str:
-        """Start and wait until it answers. Returns the sign-in link of a first start, "" later."""
+    def start(self) -> None:
+        """Start and wait until it answers."""
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "antiphon", "up"],
@@ -56,9 +57,9 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while line := lines.get(timeout=max(0.1, deadline - time.monotonic())):
             if line.startswith("Sign in: "):
-                return line.removeprefix("Sign in: ").strip()
-            if line.startswith("Sign in "):
-                return ""
+                self._first_link = line.removeprefix("Sign in: ").strip()
+            if line.startswith("Sign in"):
+                return
         raise AssertionError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
 
     def kill(self) -> None:
@@ -84,7 +85,10 @@ class Server:
         return done.stdout.strip()
 
     def link(self) -> str:
-        """A new sign-in link for the owner."""
+        """A sign-in link for the owner: the one printed at the first start, later new ones."""
+        if self._first_link:
+            link, self._first_link = self._first_link, ""
+            return link
         return re.search(r"http\S+/welcome/\S+", self.command("user", "link")).group(0)  # type: ignore[union-attr]
 
     def client(self) -> httpx.Client:

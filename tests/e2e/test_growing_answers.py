@@ -40,6 +40,29 @@ def test_an_answer_is_seen_while_it_grows(slow_chat: Chat) -> None:
     expect(slow_chat.state).to_have_text("Resting")
 
 
+def test_a_reload_in_the_middle_shows_the_answer_from_its_first_word(slow_chat: Chat) -> None:
+    slow_chat.say("tell me a story")
+    expect(slow_chat.log.get_by_text("word5 ")).to_be_visible()
+    slow_chat.page.reload()
+    growing = slow_chat.page.locator(".msg.reply:has(.caret) .said")
+    expect(growing).to_contain_text("One sentence comes first. word1")
+    expect(slow_chat.replies).to_have_count(1)
+    assert slow_chat.said() == ["tell me a story", WORDS]
+
+
+def test_another_tab_never_shows_a_piece_from_the_middle(slow_chat: Chat) -> None:
+    slow_chat.ask("tell me a story")
+    slow_chat.say("tell me a story")
+    expect(slow_chat.page.locator(".msg.reply:has(.caret)")).to_contain_text("word5 ")
+    other = slow_chat.page.context.new_page()
+    other.goto(slow_chat.address)
+    second = Chat(other, slow_chat.server, slow_chat.key)
+    growing = other.locator(".msg.reply:has(.caret)")
+    expect(growing).to_contain_text("thinking")
+    assert "word" not in growing.inner_text()
+    expect(second.replies).to_have_count(2)
+
+
 def test_only_finished_sentences_are_announced(slow_chat: Chat) -> None:
     slow_chat.say("tell me a story")
     expect(slow_chat.page.locator("#announce p").first).to_have_text("One sentence comes first.")
@@ -52,7 +75,7 @@ def test_only_finished_sentences_are_announced(slow_chat: Chat) -> None:
 @pytest.mark.parametrize("how", ["button", "escape"])
 def test_stop_keeps_what_was_said(slow_chat: Chat, how: str) -> None:
     slow_chat.say("tell me a story")
-    expect(slow_chat.page.get_by_text("word5 ")).to_be_visible()
+    expect(slow_chat.log.get_by_text("word5 ")).to_be_visible()
     if how == "button":
         slow_chat.page.get_by_role("button", name="Stop").click()
     else:
@@ -66,7 +89,7 @@ def test_stop_keeps_what_was_said(slow_chat: Chat, how: str) -> None:
     expect(slow_chat.replies).to_have_count(1)
     assert slow_chat.last_reply() == partial
     slow_chat.page.get_by_role("button", name="Try again").click()
-    expect(slow_chat.page.get_by_text("and the end.")).to_be_visible()
+    expect(slow_chat.log.get_by_text("and the end.")).to_be_visible()
 
 
 def test_a_killed_server_is_survived_by_an_open_page(
@@ -75,7 +98,7 @@ def test_a_killed_server_is_survived_by_an_open_page(
     watch.allow(UNREACHABLE)
     chat = open_chat(context, doomed, sign_in(browser, doomed))
     chat.say("tell me a story")
-    expect(chat.page.get_by_text("word4 ")).to_be_visible()
+    expect(chat.log.get_by_text("word4 ")).to_be_visible()
     doomed.kill()
     expect(chat.page.get_by_role("heading", name="The connection dropped")).to_be_visible()
     chat.say("and another one")

@@ -84,7 +84,7 @@ class Page {
   }
 
   growing(turn) {
-    this.#announcer.growing(turn.text);
+    this.#announcer.growing(turn.shown);
   }
 
   answered(item) {
@@ -320,7 +320,7 @@ class Page {
     if (lost && Date.now() - lost.since > LOST_AFTER_MS) showPresence("error", "No connection");
     else if (approvals.length) showPresence("waiting");
     else if (running?.stopping) showPresence("thinking", "Stopping");
-    else if (running?.text) showPresence("speaking");
+    else if (running?.shown) showPresence("speaking");
     else if (running) showPresence("thinking", tool ? `Thinking: ${tool.tool}` : "");
     else if (entries.some((entry) => entry.error)) showPresence("error", "A message waits to be sent");
     else if (entries.length) showPresence("thinking");

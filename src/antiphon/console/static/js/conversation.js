@@ -18,6 +18,7 @@ export class Conversation {
   lost = null; // {since, until} while the live connection is gone
   #api;
   #page;
+  #isNew;
   #path;
   #messages = new Map();
   #replies = new Set();
@@ -36,6 +37,7 @@ export class Conversation {
   constructor(key, { api, keep, page, isNew }) {
     this.key = key;
     this.exists = !isNew;
+    this.#isNew = isNew;
     this.#api = api;
     this.#page = page;
     this.#path = `/api/channels/${encodeURIComponent(key)}`;
@@ -48,7 +50,7 @@ export class Conversation {
       onRefused: (entry, error) => this.#page.refused(entry, error),
     });
     this.#stream = new Stream(key, {
-      event: (name, data) => this.#event(name, data),
+      event: (name, data, id) => this.#event(name, data, id),
       open: () => this.#connected(),
       lost: (until) => this.#disconnected(until),
       signedOut: () => this.#api.session().catch(() => {}),
@@ -70,10 +72,11 @@ export class Conversation {
     return this.turns.all.flatMap((turn) => [...turn.approvals.values()]).filter(needsAnswer);
   }
 
+  /** Read, connect, and send what waits. `isNew`: the server does not know the channel, and lets us listen already. */
   async open() {
     await this.refresh();
     if (this.#closed) return;
-    if (this.exists) this.#stream.open();
+    if (this.exists || this.#isNew) this.#stream.open(this.#resumePoint());
     this.#outbox.flush();
   }
 
@@ -88,7 +91,7 @@ export class Conversation {
   }
   /** Try everything that waits at once: the connection and the unsent messages. */
   hurry() {
-    if (this.exists) this.#stream.hurry();
+    if (this.exists || this.#isNew) this.#stream.hurry();
     this.#outbox.flush();
   }
   takeBack(id) {
@@ -168,11 +171,13 @@ export class Conversation {
   }
 
   async retry(turn) {
+    const { state } = turn;
     turn.stopping = false;
-    await this.#deed(`/api/tasks/${turn.id}/retry`, () => {
-      turn.state = "queued";
-      turn.error = null;
-    });
+    turn.state = "queued"; // before asking: the first events may be faster than the answer
+    this.#changed();
+    const isDone = await this.#deed(`/api/tasks/${turn.id}/retry`);
+    if (!isDone && turn.state === "queued") turn.state = state;
+    this.#changed();
   }
 
   /** Answer a question: `verb` is approve or deny. */
@@ -182,7 +187,7 @@ export class Conversation {
     this.#changed();
     await this.#deed(`/api/approvals/${approval.id}/${verb}`, (item) => {
       this.turns.approval(turn, item);
-      turn.state = "queued";
+      if (turn.state === "waiting") turn.state = "queued"; // else its events were faster than this answer
     });
     if (needsAnswer(approval)) {
       const item = await this.#api.get(`/api/approvals/${approval.id}`).catch(() => null);
@@ -192,9 +197,12 @@ export class Conversation {
     this.#changed();
   }
 
-  async #deed(path, done) {
+  /** POST and hand the answer to `done`. Resolves to whether it was accepted. */
+  async #deed(path, done = () => {}) {
+    let isDone = false;
     try {
       done(await this.#api.post(path));
+      isDone = true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 409 || error.status === 404)
@@ -202,6 +210,7 @@ export class Conversation {
       else this.#page.refused(null, error);
     }
     this.#changed();
+    return isDone;
   }
 
   #accepted(entry, receipt) {
@@ -217,13 +226,13 @@ export class Conversation {
     this.turns.open(receipt.task);
     this.exists = true;
     if (isNew) {
-      this.#stream.open(0); // the first events may be older than this connection
+      this.#stream.open();
       this.#page.created(entry.text);
     } else this.refresh(); // the answer may have been faster than this receipt
     this.#changed();
   }
 
-  #event(name, data) {
+  #event(name, data, id) {
     if (name === "reset") {
       this.refresh();
       return;
@@ -232,10 +241,33 @@ export class Conversation {
     if (name === "turn.started" && !this.turns.has(data.task)) this.refresh(); // said in another tab or another place
     const turn = this.turns.event(name, data);
     if (!turn) return;
+    if (name === "turn.started") this.#rememberStart(data, id);
     if (name === "text.delta") this.#page.growing(turn);
     if (name === "reply") this.#replied(data);
     if (name === "approval.needed") this.#page.waiting(turn.approvals.get(String(data.approval)));
     this.#changed();
+  }
+
+  /** Note where the events of this turn begin, so that a reload in its middle hears it from the first word again. */
+  #rememberStart({ task, attempt }, id) {
+    try {
+      sessionStorage.setItem(`antiphon-turn:${this.key}`, JSON.stringify({ task: String(task), attempt, id }));
+    } catch {
+      // no storage: after a reload the answer is shown when it is whole
+    }
+  }
+
+  /** The event to resume after when a turn still runs whose start this tab has heard, else null. */
+  #resumePoint() {
+    try {
+      const { task, attempt, id } = JSON.parse(sessionStorage.getItem(`antiphon-turn:${this.key}`)) ?? {};
+      const turn = this.turns.get(task);
+      if (!turn?.active || turn.attempt !== attempt) return null;
+      turn.began = attempt;
+      return id;
+    } catch {
+      return null;
+    }
   }
 
   #replied(data) {

@@ -49,7 +49,7 @@ export class Log {
     }
     for (const turn of turns.active) {
       this.#work(used, nodes, turn);
-      if (turn.text || turn.state !== "waiting") nodes.push(this.#grow(turn));
+      if (turn.shown || turn.state !== "waiting") nodes.push(this.#grow(turn));
     }
     for (const key of this.#cache.keys()) if (!used.has(key)) this.#cache.delete(key);
     for (const id of this.#growing.keys()) if (!turns.get(id)?.active) this.#growing.delete(id);
@@ -102,7 +102,7 @@ export class Log {
   #grow(turn) {
     if (!this.#growing.has(turn.id)) this.#growing.set(turn.id, new Growing(AGENT));
     const growing = this.#growing.get(turn.id);
-    growing.update(turn.text);
+    growing.update(turn.shown);
     return growing.element;
   }
 

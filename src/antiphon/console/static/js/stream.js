@@ -16,7 +16,7 @@ export class Stream {
   #closed = false;
 
   /**
-   * Handlers: `event(name, data)`, `open()`, `lost(nextTryAt)`, `signedOut()`, `unsure()` when the server refused
+   * Handlers: `event(name, data, id)`, `open()`, `lost(nextTryAt)`, `signedOut()`, `unsure()` when the server refused
    * without a reason the browser may see.
    */
   constructor(channel, handlers) {
@@ -80,7 +80,7 @@ export class Stream {
       return; // not ours
     }
     if (Number.isInteger(frame.id)) this.#last = frame.id;
-    if (typeof frame.event === "string") this.#handlers.event(frame.event, frame.data ?? {});
+    if (typeof frame.event === "string") this.#handlers.event(frame.event, frame.data ?? {}, frame.id);
   }
 
   #later() {

@@ -7,6 +7,7 @@ const FINAL = new Set(["done", "dead", "cancelled"]);
 class Turn {
   state = "queued";
   attempt = 0;
+  began = 0; // the attempt whose text was heard from its first word
   text = "";
   rows = new Map();
   approvals = new Map();
@@ -21,6 +22,10 @@ class Turn {
 
   get active() {
     return !FINAL.has(this.state);
+  }
+  /** The answer so far; nothing while only a piece from its middle is known. */
+  get shown() {
+    return this.began === this.attempt ? this.text : "";
   }
   /** Whether it ended without doing what was asked, so that a person may want it tried again. */
   get failed() {
@@ -63,6 +68,7 @@ export class Turns {
     switch (name) {
       case "turn.started":
         turn.state = "running";
+        turn.began = turn.attempt;
         turn.error = null;
         break;
       case "text.delta":
