@@ -40,6 +40,7 @@ _PLAIN_ERRORS = (AntiphonError, OSError, ImportError, AttributeError, NameError,
 _PLAIN_ERROR_NAMES = frozenset({"OperationalError", "InterfaceError", "ImproperlyConfigured", "AppRegistryNotReady"})
 """The same, for kinds that cannot be imported here: every database driver calls its errors like this (PEP 249)."""
 _NOISY = {
+    "uvicorn.error": logging.WARNING,  # in spite of its name, mostly that it starts and stops
     "uvicorn.access": logging.WARNING,  # its lines hold whole addresses; the API logs requests by route
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
