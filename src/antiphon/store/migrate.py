@@ -174,8 +174,17 @@ def sqlite_file(connection: BaseDatabaseWrapper) -> Path:
     return Path(str(connection.settings_dict["NAME"]))
 
 
+def _fold_log(path: Path) -> None:
+    """Bring the write-ahead log into the file, so that a crash between removing the one and replacing the other costs
+    nothing. A file too damaged for that is being replaced anyway."""
+    if path.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def replace_sqlite_file(new: Path, path: Path) -> None:
     """Put `new` in the place of a database that nobody has open, durably. Its old log must not be applied to it."""
+    _fold_log(path)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     with new.open("rb+") as file:
