@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -53,3 +54,17 @@ def test_the_type_checker_is_strict_on_the_core() -> None:
     strict = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]["strict"]
     core = {"domain", "config", "telemetry", "bus", "tools", "brain", "threads"}
     assert core <= {Path(path).name for path in strict}
+
+
+def test_nothing_the_program_needs_is_left_out_of_version_control() -> None:
+    run = subprocess.run(
+        ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "src", "tests"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    fetched = "src/antiphon/console/static/vendor/"
+    left_out = [path for path in run.stdout.splitlines() if "__pycache__" not in path and not path.startswith(fetched)]
+    assert left_out == []
