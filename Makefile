@@ -31,7 +31,7 @@ check: $(STAMPS)/dev $(NODE) ## style, types, import rules, lock files, workflow
 
 bench: $(STAMPS)/dev $(STAMPS)/assets ## measure the speed; ONLY=name for one figure
 	@scripts/system_packages.sh postgresql redis
-	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 lock: ## resolve the requirements again (needs uv and the package registries)
 	@scripts/lock.sh
