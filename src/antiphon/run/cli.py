@@ -143,6 +143,11 @@ def _with_stores(options: argparse.Namespace, action: Callable[..., Awaitable[T]
     """Run `action(stores, settings)` on the database of the configuration, beside a running server if there is one."""
     settings = _settings(options)
     from antiphon.run.wiring import open_stores_alone
+    from antiphon.store.migrate import migrate
+    from antiphon.telemetry.logs import configure_logging
+
+    configure_logging(settings.log.model_copy(update={"level": "warning"}))
+    migrate(settings)
 
     async def run() -> T:
         async with open_stores_alone(settings) as stores:

@@ -6,10 +6,11 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,9 +28,7 @@ from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, OnePort
 from antiphon.run.banner import banner
 from antiphon.run.clock import SystemClock
-from antiphon.store.migrate import migrate
 from antiphon.store.settings import configure
-from antiphon.store.stores import Stores, open_stores
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
@@ -43,6 +42,9 @@ from antiphon.tools.catalog import Catalog, ToolSource
 from antiphon.tools.execute import ToolExecutor
 from antiphon.tools.policy import ToolPolicy
 from antiphon.tools.redact import Redactor
+
+if TYPE_CHECKING:
+    from antiphon.store.stores import Stores
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -234,7 +236,7 @@ async def open_antiphon(
     settings: Settings, *, stop: asyncio.Event, extras: Extras | None = None
 ) -> AsyncIterator[Antiphon]:
     """Build everything on a migrated database, and take it down again. `stop` is set when the process shall end."""
-    configure(settings)
+    open_stores = _configured(settings)
     clock, signals = SystemClock(), LocalSignals()
     async with AsyncExitStack() as closing:
         bus: Bus
@@ -261,14 +263,21 @@ async def open_antiphon(
 
 @asynccontextmanager
 async def open_stores_alone(settings: Settings) -> AsyncIterator[Stores]:
-    """Only the database, for commands: migrated when nobody else does it, and closed afterwards."""
-    configure(settings)
-    migrate(settings)
+    """Only the (migrated) database, for commands; closed afterwards."""
+    open_stores = _configured(settings)
     stores = open_stores(settings, SystemClock(), LocalSignals())
     try:
         yield stores
     finally:
         await stores.close()
+
+
+def _configured(settings: Settings) -> Callable[[Settings, Clock, LocalSignals], Stores]:
+    """Django's models can only be imported once it is configured, and the stores import them."""
+    configure(settings)
+    from antiphon.store.stores import open_stores
+
+    return open_stores
 
 
 def _secret_values(settings: Settings) -> list[str]:

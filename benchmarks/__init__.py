@@ -1,0 +1,1 @@
+"""What Antiphon costs, measured beside the machine's own limits in the same run. `make bench [ONLY=name]`."""
