@@ -45,9 +45,7 @@ class FakeApprovals:
 
     async def pending(self, channel: str | None = None) -> Sequence[Approval]:
         """Pending ones, oldest first."""
-        return [
-            a for a in self.rows.values() if a.state is ApprovalState.PENDING and channel in (None, a.channel)
-        ]
+        return [a for a in self.rows.values() if a.state is ApprovalState.PENDING and channel in (None, a.channel)]
 
     async def decide(self, approval: int, state: ApprovalState, by: int) -> Approval:
         """Decide once."""

@@ -33,9 +33,9 @@ class ModelChoice:
 
     def build(self) -> Model:
         """The model as pydantic-ai knows it. Imports the client (a second of CPU): call it late, and once."""
-        from openai import AsyncOpenAI  # noqa: PLC0415 - see above
-        from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415
-        from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415
+        from openai import AsyncOpenAI  # late: see above
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.providers.openai import OpenAIProvider
 
         # One quick try again inside the client; beyond that the offline model answers and says why.
         client = AsyncOpenAI(base_url=self.base_url or None, api_key=self.api_key or "none", max_retries=1)
@@ -66,7 +66,9 @@ def choose_model(settings: Settings) -> ModelChoice:
     if not url and provider != "openai":
         raise _refused("model_url", f"is empty, and {provider} has no usual address", "set ANTIPHON_MODEL_URL")
     if not url and not key:
-        raise _refused("openai_api_key", f"is empty, and {wanted} needs it", "set OPENAI_API_KEY, or ANTIPHON_MODEL_URL")
+        raise _refused(
+            "openai_api_key", f"is empty, and {wanted} needs it", "set OPENAI_API_KEY, or ANTIPHON_MODEL_URL"
+        )
     return ModelChoice(name=name, base_url=url, api_key=key, label=wanted)
 
 

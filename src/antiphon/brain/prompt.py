@@ -69,7 +69,7 @@ def message_as_data(message: Message, person: Person) -> str:
 
 def _data(text: str) -> str:
     """Text of somebody else: it cannot close its own tag or open another."""
-    return _TAG.sub(r"‹\1\2", text)
+    return _TAG.sub("\u2039\\1\\2", text)
 
 
 def _label(text: str) -> str:

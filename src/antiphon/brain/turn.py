@@ -87,8 +87,9 @@ class TurnBrain:
         began = loop.time()
         speech = _Speech(emit)
         seconds = self._settings.limits.turn_seconds
+        deadline = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as deadline:
+            async with deadline:
                 ended = await self._answer(request, speech, emit)
         except TimeoutError:
             if not deadline.expired():
@@ -97,11 +98,9 @@ class TurnBrain:
         usage = replace(ended.usage, seconds=loop.time() - began)
         return replace(ended, usage=usage)
 
-    async def _answer(
-        self, request: TurnRequest, speech: _Speech, emit: Callable[[TurnEvent], None]
-    ) -> Final | Paused:
+    async def _answer(self, request: TurnRequest, speech: _Speech, emit: Callable[[TurnEvent], None]) -> Final | Paused:
         engine = await self._engine()
-        from antiphon.brain import engine as engines  # noqa: PLC0415 - imported already, in the thread of `_engine`
+        from antiphon.brain import engine as engines  # late: imported already, in the thread of `_engine`
 
         context = await self._context.read(request)
         snapshot = engines.read_snapshot(request.resume.snapshot) if request.resume else None
@@ -174,7 +173,7 @@ class TurnBrain:
             raise
 
     def _build(self) -> Engine:
-        from antiphon.brain.engine import Engine  # noqa: PLC0415 - more than a second of imports, in a thread
+        from antiphon.brain.engine import Engine  # late: more than a second of imports, in a thread
 
         self._understanding.warm_up()
         return Engine(self._choice, self._understanding, self._settings.limits)
@@ -226,7 +225,7 @@ def _once(commit: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
 
 
 def _warm_tools() -> None:
-    from antiphon.tools.builtin import places, units, when  # noqa: PLC0415 - heavy on purpose
+    from antiphon.tools.builtin import places, units, when  # late: heavy on purpose
 
     for part in (places, when, units):
         part.warm_up()

@@ -1,4 +1,4 @@
-"""Which tools exist. Wiring gives the sources (built-in, later MCP and Discord); the brain and `execute` look up here."""
+"""Which tools exist. Wiring gives the sources (built-in, later MCP, Discord); the brain and `execute` look up here."""
 
 from __future__ import annotations
 

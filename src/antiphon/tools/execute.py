@@ -162,8 +162,9 @@ class ToolExecutor:
         loop = asyncio.get_running_loop()
         started = loop.time()
         spec = tool.spec
+        deadline = asyncio.timeout(spec.timeout)
         try:
-            async with asyncio.timeout(spec.timeout) as deadline:
+            async with deadline:
                 result = await tool.run(call)
             outcome = Outcome(ExecutionStatus.OK, result.summary, result.data, result.source)
         except AntiphonError as error:

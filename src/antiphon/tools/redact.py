@@ -1,4 +1,4 @@
-"""Takes secrets out of text before it is recorded or given to a model. Used by `execute` on every argument and result."""
+"""Takes secrets out of text before it is recorded or given to a model. `execute` uses it on arguments and results."""
 
 from __future__ import annotations
 

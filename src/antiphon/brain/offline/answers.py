@@ -17,8 +17,8 @@ _MOST_LISTED = 12
 
 CONNECT = (
     "To connect a language model, set `ANTIPHON_MODEL=openai:gpt-4o-mini` and `OPENAI_API_KEY`, or point "
-    "`ANTIPHON_MODEL_URL` at a local Ollama, llama.cpp or vLLM server (with `ANTIPHON_MODEL=ollama:NAME`), and start me "
-    "again."
+    "`ANTIPHON_MODEL_URL` at a local Ollama, llama.cpp or vLLM server (with `ANTIPHON_MODEL=ollama:NAME`), and start "
+    "me again."
 )
 ABILITIES = (
     "the time and date anywhere, sums, units, dice and coins, reminders and timers, and remembering things for you"
@@ -29,7 +29,7 @@ def cannot(choice: ModelChoice, failures: Sequence[str]) -> str:
     """The honest answer to what only a language model can do."""
     if failures:
         return (
-            f"That needs my language model ({choice.label}), and right now {failures[-1]}. Please try again in a while. "
+            f"That needs my language model ({choice.label}), and right now {failures[-1]}. Please try again later. "
             f"Meanwhile I can help with {ABILITIES}."
         )
     return (
@@ -46,6 +46,10 @@ def not_allowed(tool: str) -> str:
 def missing(what: str, arguments: Data) -> str:
     """Ask for what a request left out."""
     text = str(arguments.get("text", ""))
+    if what == "topic":
+        return (
+            "Which one? Say for example: **forget that my desk is by the window**, or **forget everything about me**."
+        )
     if what == "length":
         return "For how long? For example: **set a timer for 10 minutes**."
     about = f" of “{text}”" if text else ""
@@ -84,7 +88,9 @@ def _long_day(iso: str) -> str:
 
 
 def _zone_hint(zone: object) -> str:
-    return " (UTC: tell me where you live, such as “I live in Berlin”, and I use your own time.)" if zone == "UTC" else ""
+    return (
+        " (UTC: tell me where you live, such as “I live in Berlin”, and I use your own time.)" if zone == "UTC" else ""
+    )
 
 
 def _clock_now(data: Data) -> str:
@@ -132,7 +138,8 @@ def _dice(data: Data) -> str:
         return f"You rolled a **{data['total']}** ({data['dice']})."
     plus = int(cast("int", data["plus"]))
     shown = " + ".join(map(str, rolls)) if len(rolls) <= 20 else f"{len(rolls)} dice"
-    extra = f" {'+' if plus > 0 else '−'} {abs(plus)}" if plus else ""
+    sign = "+" if plus > 0 else "\N{MINUS SIGN}"
+    extra = f" {sign} {abs(plus)}" if plus else ""
     return f"{data['dice']}: {shown}{extra} = **{data['total']}**"
 
 
@@ -194,7 +201,8 @@ def _cancelled(data: Data) -> str:
         return f"Cancelled all {len(gone)}."
     if choices:
         lines = "\n".join(map(_line, choices[:_MOST_LISTED]))
-        return f"Which one do you mean? I cancelled nothing yet. Say for example **cancel reminder {choices[0]['id']}**.\n{lines}"
+        example = f"**cancel reminder {choices[0]['id']}**"
+        return f"Which one do you mean? I cancelled nothing yet. Say for example {example}.\n{lines}"
     return "There was nothing to cancel: you have no reminders or timers set."
 
 
@@ -213,7 +221,11 @@ def _recalled(data: Data) -> str:
     if query:
         best = [m for m in memories if m["fit"] == memories[0]["fit"]][:3]
         if len(best) == 1:
-            return f"You told me: **{best[0]['text']}**" if best[0]["scope"] == "person" else f"Noted here: **{best[0]['text']}**"
+            return (
+                f"You told me: **{best[0]['text']}**"
+                if best[0]["scope"] == "person"
+                else f"Noted here: **{best[0]['text']}**"
+            )
         return "This is what I was told:\n" + "\n".join(f"- {m['text']}" for m in best)
     lines = [f"- {m['text']}{'' if m['scope'] == 'person' else ' (this server)'}" for m in memories[:_MOST_LISTED]]
     more = f"\n- and {len(memories) - _MOST_LISTED} more" if len(memories) > _MOST_LISTED else ""
@@ -255,9 +267,25 @@ _EXAMPLES = {
     "system.status": ("How I am", "status"),
 }
 _COVERED = frozenset(
-    """clock.now clock.date math.calculate units.convert dice.roll coin.flip reminders.create timers.create
-    reminders.list reminders.cancel memory.remember memory.recall memory.forget memory.forget_all profile.timezone
-    system.help system.status""".split()
+    [
+        "clock.now",
+        "clock.date",
+        "math.calculate",
+        "units.convert",
+        "dice.roll",
+        "coin.flip",
+        "reminders.create",
+        "timers.create",
+        "reminders.list",
+        "reminders.cancel",
+        "memory.remember",
+        "memory.recall",
+        "memory.forget",
+        "memory.forget_all",
+        "profile.timezone",
+        "system.help",
+        "system.status",
+    ]
 )
 
 
@@ -275,7 +303,7 @@ def _status(data: Data) -> str:
         return "I'm up and running."
     broken = [part for part in parts if part["state"] == "degraded"]
     head = "Something is not well:" if broken else "Everything works."
-    signs = {"ok": "✓", "degraded": "✗", "off": "–"}
+    signs = {"ok": "✓", "degraded": "✗", "off": "\N{EN DASH}"}
     lines: list[str] = []
     for part in parts:
         detail = f": {part['detail']}" if part["detail"] else ""

@@ -1,4 +1,4 @@
-"""The sentence templates of one language, compiled: text in, candidate intents with raw slots out. Used by `understand`.
+"""The sentence templates of one language, compiled: text in, candidate intents out. Used by `understand`.
 
 Also repairs typing errors towards the words the templates themselves know. Importing hassil costs a tenth of a second,
 compiling a language about half a one, so both happen in `load`, in a thread, at warm-up.
@@ -18,7 +18,7 @@ from rapidfuzz import fuzz, process
 
 _REPAIR_FROM = 80
 """Least similarity (of 100) for a word to be read as a word of the grammar."""
-_ENDS = re.compile(r"^[\s,.;:!?\-–—…*_~]+|[\s,;:!?.\-–—…*_~]+$")
+_ENDS = re.compile(r"^[\s,.;:!?\-\u2013\u2014\u2026*_~]+|[\s,;:!?.\-\u2013\u2014\u2026*_~]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class Grammar:
 
     def bare(self, text: str) -> str:
         """The text without mentions, ornaments, and words around the request that do not change it."""
-        text = _ENDS.sub("", re.sub(r"<[@#][!&]?\d+>|@antiphon\b", " ", text.replace("’", "'"), flags=re.IGNORECASE))
+        text = _ENDS.sub(
+            "", re.sub(r"<[@#][!&]?\d+>|@antiphon\b", " ", text.replace("\u2019", "'"), flags=re.IGNORECASE)
+        )
         text = re.sub(r"\s+", " ", text).strip()
         while True:
             shorter = _ENDS.sub("", self._leading.sub("", text, count=1))
@@ -120,7 +122,7 @@ def _ends_pattern(phrases: Sequence[str], *, start: bool) -> re.Pattern[str]:
 
 
 def _BASE_FORMS(match: re.Match[str]) -> str:  # noqa: N802 - a replacement function used like a constant
-    """"flipping " -> "flip "."""
+    """ "flipping " -> "flip "."""
     word = match[1].casefold().removesuffix("ing")
     if len(word) > 3 and word[-1] == word[-2] and word[-1] in "tpl" and word not in ("roll", "tell", "call"):
         word = word[:-1]

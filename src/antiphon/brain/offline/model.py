@@ -1,4 +1,4 @@
-"""The offline model behind the interface of any language model: it streams, calls tools, and answers from their results.
+"""The offline model behind the interface of any language model: it streams, calls tools, words their results.
 
 Built per turn by `engine`, always as the last of the chain. `_parts_manager` and friends are names pydantic-ai keeps to
 its own model classes; a model has no other way to stream, which is why the version of pydantic-ai is pinned.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,6 @@ from pydantic_ai import (
     ModelRequest,
     ModelResponse,
     ModelResponseStreamEvent,
-    RetryPromptPart,
     RunContext,
     TextPart,
     ToolCallPart,
@@ -148,7 +147,7 @@ class OfflineModel(Model):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
         run_context: RunContext[Any] | None = None,
-    ) -> AsyncIterator[StreamedResponse]:
+    ) -> AsyncGenerator[StreamedResponse]:
         """The answer word by word."""
         del run_context
         _, parameters = self.prepare_request(model_settings, model_request_parameters)
@@ -210,12 +209,12 @@ def _results(messages: Sequence[ModelMessage]) -> Sequence[str]:
         if isinstance(message, ModelRequest):
             if any(isinstance(part, UserPromptPart) for part in message.parts):
                 break
-            found[:0] = [_worded(part) for part in message.parts if isinstance(part, ToolReturnPart | RetryPromptPart)]
+            found[:0] = [_worded(part) for part in message.parts if isinstance(part, ToolReturnPart)]
     return found
 
 
-def _worded(part: ToolReturnPart | RetryPromptPart) -> str:
-    if isinstance(part, RetryPromptPart):
+def _worded(part: ToolReturnPart) -> str:
+    if part.outcome == "retried":
         return "I understood what you want, but not all of it. Please say it once more in other words."
     tool = part.tool_name.replace("_", ".", 1)
     return answers.word(tool, parse(str(part.content)))

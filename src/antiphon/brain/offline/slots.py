@@ -20,6 +20,8 @@ from antiphon.tools.builtin.units import parse_measure, parse_unit
 
 NO_WHEN = "when"
 NO_LENGTH = "length"
+NO_TOPIC = "topic"
+NO_PLACE = "place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def _question(text: str) -> bool:
 def _fact(text: str) -> bool:
     """Something worth remembering: not a question, not a bare pronoun, not a task."""
     low = text.casefold().strip(" .!")
-    if len(low) < 3 or _question(low) or re.fullmatch(r"(it|that|this|me|us|him|her|them|everything|all|now|well)", low):
+    if (
+        len(low) < 3
+        or _question(low)
+        or re.fullmatch(r"(it|that|this|me|us|him|her|them|everything|all|now|well)", low)
+    ):
         return False
     return not re.match(r"(to|when we|the time|the day we|how we|me|us|who|your|you('re| are)?)\b", low)
 
@@ -88,32 +94,47 @@ def _own(topic: str) -> bool:
     """What belongs to the person and can have been told: not their reminders, zone or open tasks."""
     low = topic.casefold()
     return len(low.split()) <= 8 and not re.search(
-        r"\b(reminders?|timers?|alarms?|timezone|options|schedule|agenda|chances?|problem|rights|next (step|move))\b", low
+        r"\b(reminders?|timers?|alarms?|timezone|options|schedule|agenda|chances?|problem|rights|next (step|move))\b",
+        low,
     )
 
 
 def _mine(topic: str) -> bool:
     low = topic.casefold()
+    if re.match(r"(that|this|to|it)\b", low):
+        return False
     about_self = re.search(r"\b(my|me|i|i'm|i've|mine|our|we)\b", low)
     return bool(about_self) and not re.search(r"\b(how to|the way|can you|timer|reminders?)\b", low)
 
 
+_DEED = re.compile(
+    r"(put|leave|left|park|parked|store|stored|hide|hid|keep|kept|live|lived|work|sit|sat|place|placed|lay|born|"
+    r"grow up|go to school|study|tell you|say|buy|bought|save|get|meet|met|see|last|start|finish|graduate|move|drop|"
+    r"lock|set|have|usually|normally|want|like|sleep)\b",
+    re.IGNORECASE,
+)
+
+
 def _deed(topic: str) -> bool:
-    return bool(re.match(r"(put|leave|left|park|parked|store|stored|hide|hid|keep|kept|live|lived|work|sit|sat|place|"
-                        r"placed|lay|born|grow up|go to school|study|tell you|say|buy|bought|save|get|meet|met|see|last|"
-                        r"start|finish|graduate|move|drop|lock|set|have|usually|normally|want|like|sleep)\b", topic.casefold()))  # fmt: skip
+    """Something the person did and may have told ("where did I ...")."""
+    return _DEED.match(topic) is not None
 
 
 def _forgettable(text: str) -> bool:
     low = text.casefold().strip(" .!")
     if re.fullmatch(r"(it|that|this|about it|about that|him|her|them|him|you|everything|all|me|all of it)", low):
         return False
-    return not _question(low) and not re.match(r"(to|it\b|the (reminder|timer|alarm)s?\b)", low) and "reminder" not in low
+    if _question(low) and not re.search(r"\b(my|i|i'm)\b", low):
+        return False
+    return not re.match(r"(to|it\b|the (reminder|timer|alarm)s?\b)", low) and "reminder" not in low
 
 
 _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "known": _known,
     "timed": _timed,
+    "task": lambda text: (
+        _timed(text) and re.search(r"(^|\s)(to|that|about)\s+\w", (_split(text) or ("", ""))[1]) is not None
+    ),
     "length": lambda text: _length(text) is not None,
     "fact": _fact,
     "todo": _todo,
@@ -121,14 +142,18 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "mine": _mine,
     "deed": _deed,
     "word": lambda text: len(text.split()) <= 2 and not re.search(r"\b(to|can|should|do|kind|sort)\b", text.casefold()),
+    "numbered": lambda text: digits(text).strip("# ").isdigit(),
+    "name": lambda text: len(text.split()) <= 2 and text.replace(" ", "").isalpha() and not _question(text),
     "short": lambda text: len(text.split()) <= 3,
     "untimed": lambda text: _split(text) is None,
     "about": lambda text: bool(text.strip()) and not re.search(r"\b(reminder|timer|alarm)s?\b", text.casefold()),
     "forgettable": _forgettable,
     "clean": lambda text: bool(text.strip()),
     "possessive": lambda text: text.casefold().endswith("'s"),
-    "praise": lambda text: _split(text) is None
-    and re.match(r"(for|a|so|very|again|and|you|antiphon|i|that|that's|it|your)\b", text.casefold()) is not None,
+    "praise": lambda text: (
+        _split(text) is None
+        and re.match(r"(for|a|so|very|again|and|you|antiphon|i|that|that's|it|your)\b", text.casefold()) is not None
+    ),
 }
 
 
@@ -173,7 +198,9 @@ def _nothing(slots: Slots, variant: str) -> Intent | None:
 def _clock_now(slots: Slots, variant: str) -> Intent | None:
     del variant
     place = _place(slots.get("place", ""))
-    if len(place.split()) > 5 or re.match(r"(your|my|the (world|office|meeting|game)|there|here|a|an|general)\b", place.casefold()):
+    if len(place.split()) > 5 or re.match(
+        r"(your|my|the (world|office|meeting|game)|there|here|a|an|general)\b", place.casefold()
+    ):
         return Intent("clock.now") if place.casefold() in ("there", "here", "my city", "my place", "my area") else None
     return Intent("clock.now", {"place": place} if place else {})
 
@@ -227,13 +254,21 @@ def _coin(slots: Slots, variant: str) -> Intent | None:
     return Intent("coin.flip", {"count": int(count)}) if count.isdigit() and 1 <= int(count) <= 100 else None
 
 
+_NOT_BEFORE = re.compile(
+    r"(don't|do not|never|stop|no need|you don't|did|do|does|are|is|have|has|had|can|could|will|would|should|"
+    r"what|which|when|where|who|why|how|if|was|were)\b(?! you$)",
+    re.IGNORECASE,
+)
+"""Before "remind me" these make a question or a refusal of it, not a request."""
+
+
 def _remind(slots: Slots, variant: str) -> Intent | None:
     del variant
     before, rest = slots.get("before", ""), slots.get("rest", "")
-    if _question(rest) and _split(rest) is None:
+    if _question(rest) or _NOT_BEFORE.match(before):
         return None
-    if re.match(r"(don't|do not|never|stop|no need|you don't)\b", before.casefold()):
-        return None
+    if after := slots.get("after", ""):
+        rest = f"{rest} {after}"
     if when.is_time_phrase(before):
         found: tuple[str, str] | None = (before, rest)
     else:
@@ -276,8 +311,11 @@ def _timer(slots: Slots, variant: str) -> Intent | None:
         return None
     phrase, left = found
     left = re.sub(r"\b(timer|countdown|and|please)\b", " ", left, flags=re.IGNORECASE)
-    label = label or re.sub(r"^(?:(?:for|of|to|from|at|in|called|named|labell?ed|my|the)\b ?)+", "", left.strip(), flags=re.IGNORECASE)
+    label = label or re.sub(
+        r"^(?:(?:for|of|to|from|at|in|called|named|labell?ed|my|the)\b ?)+", "", left.strip(), flags=re.IGNORECASE
+    )
     label = re.sub(r"(?:^| )(?:for|of|to|from|at|in|on)$", "", label.strip(" ,.:"), flags=re.IGNORECASE)
+    label = re.sub(r"^(?:(?:a|an|the|my|another|new|quick|one)\b ?)+", "", label, flags=re.IGNORECASE)
     if len(label.split()) > 8:
         return None
     return Intent("timers.create", {"duration": phrase, "label": label} if label else {"duration": phrase})
@@ -291,7 +329,12 @@ def _list(slots: Slots, variant: str) -> Intent | None:
 def _cancel(slots: Slots, variant: str) -> Intent | None:
     if variant == "all":
         return Intent("reminders.cancel", {"all": True})
-    which = re.sub(r"^(my|the|that|this|to|about|for|last|all|all my|every)\b ?", "", _what(slots.get("which", "")), flags=re.IGNORECASE)
+    which = re.sub(
+        r"^(my|the|that|this|to|about|for|last|all|all my|every)\b ?",
+        "",
+        _what(slots.get("which", "")),
+        flags=re.IGNORECASE,
+    )
     found = _split(which) if which else None
     if found is not None and found[1]:
         which = _what(found[1])
@@ -310,15 +353,23 @@ def _recall(slots: Slots, variant: str) -> Intent | None:
     topic = " ".join(slots[key] for key in ("kind", "topic") if slots.get(key))
     if re.fullmatch(r"(me|about me|of me|myself|that|this|it|us|so far)", topic.casefold()):
         topic = ""
-    if re.search(r"\b(reminders?|timers?|alarms?)\b", topic.casefold()):
+    if re.search(r"\b(reminders?|timers?|alarms?|time ?zone)\b", topic.casefold()):
+        return None
+    if re.match(r"(the )?(day|time|date|week|month|year)( of the week)?( it)?( is)?( it)?$", topic.casefold()):
         return None
     return Intent("memory.recall", {"query": topic} if topic else {})
 
 
 def _forget(slots: Slots, variant: str) -> Intent | None:
     del variant
-    text = re.sub(r"^(that|about|the fact that|my memory of|what i said about)\b ?", "", slots["text"], flags=re.IGNORECASE).strip()
-    if not text or re.fullmatch(r"(everything|all|me|all of it|it|that|this|what i said|everything .* me)", text.casefold()):
+    if "text" not in slots:
+        return Intent("memory.forget", missing=NO_TOPIC)
+    text = re.sub(
+        r"^(that|about|the fact that|my memory of|what i said about)\b ?", "", slots["text"], flags=re.IGNORECASE
+    ).strip()
+    if not text or re.fullmatch(
+        r"(everything|all|me|all of it|it|that|this|what i said|everything .* me)", text.casefold()
+    ):
         return None
     return Intent("memory.forget", {"query": text})
 

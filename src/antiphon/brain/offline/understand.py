@@ -24,7 +24,11 @@ _SURE_ONLY = frozenset({"memory.forget", "memory.forget_all", "reminders.cancel"
 LONGEST = 400
 """Characters beyond which a text is a story and no request."""
 _MOST_REQUESTS = 4
-_ALSO = re.compile(r"^(?:and |or |but |then |now )?(?:what about|how about|and|same for|also)\s+(?:for |the time |it )?(.+)$", re.I)
+_POLITE = re.compile(r"(please|pls|hey|hi|can|could|would|will|may|might|mind)\b", re.I)
+"""How a request begins that is only put as a question."""
+_ALSO = re.compile(
+    r"^(?:and |or |but |then |now )?(?:what about|how about|and|same for|also)\s+(?:for |the time |it )?(.+)$", re.I
+)
 
 
 class Understanding:
@@ -42,7 +46,7 @@ class Understanding:
     def grammar(self) -> Grammar:
         """The compiled language."""
         if self._grammar is None:
-            from antiphon.brain.offline.grammar import load  # noqa: PLC0415 - hassil is loaded with the first use
+            from antiphon.brain.offline.grammar import load  # late: hassil is loaded with the first use
 
             self._grammar = load(self._language)
         return self._grammar
@@ -69,11 +73,12 @@ class Understanding:
         return (NONE,)
 
     def _one(self, text: str) -> Intent | None:
+        question = text.endswith("?") and _POLITE.match(text) is None
         for form in self._forms(text):
             best: tuple[tuple[int, int, int], Intent] | None = None
             for candidate in self.grammar.candidates(form):
                 intent = build(candidate.intent, candidate.variant, candidate.slots, self.grammar.details)
-                if intent is None:
+                if intent is None or (question and intent.name == "memory.remember"):
                     continue
                 rank = (int(not intent.missing), candidate.matched, -sum(map(len, candidate.slots.values())))
                 if best is None or rank > best[0]:
@@ -94,14 +99,19 @@ class Understanding:
 
     def _several(self, text: str) -> Sequence[Intent]:
         """Several requests in one message; a greeting or thanks among them is only politeness."""
-        for separator in (r"(?<=[.!?;])\s+", r"(?:[.,;]\s*|\s+)(?:and then|then|and also|and|also|plus)\s+", r"[,;:]\s+"):
+        for separator in (
+            r"(?<=[.!?;])\s+",
+            r"(?:[.,;]\s*|\s+)(?:and then|then|and also|and|also|plus)\s+",
+            r"[,;:]\s+",
+        ):
             parts = [part for part in re.split(separator, text) if part.strip()]
             if not 2 <= len(parts) <= _MOST_REQUESTS:
                 continue
             intents = [self._one(part) for part in parts]
             known = [intent for intent in intents if intent is not None]
             requests = [intent for intent in known if not intent.name.startswith("smalltalk.")]
-            if len(known) == len(parts) and not any(intent.missing for intent in known):
+            asked = text.endswith("?") and any(intent.name == "memory.remember" for intent in known)
+            if len(known) == len(parts) and not asked and not any(intent.missing for intent in known):
                 return requests or known[:1]
         return ()
 

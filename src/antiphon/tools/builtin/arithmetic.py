@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import partial
 
 from antiphon.tools.builtin.numbers import digits
 
@@ -28,6 +30,7 @@ class OutOfBounds(ValueError):
 
 
 _N = r"(\(.+?\)|-?\d+(?:\.\d+)?%?)"
+_PERCENT = "(?:%|percent|per cent|pct)"
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), new)
     for pattern, new in (
@@ -43,12 +46,15 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"^(?:double|twice) {_N}$", r"2 * \1"),
         (rf"^(?:triple|three times|thrice) {_N}$", r"3 * \1"),
         (rf"^(?:halve|split) {_N}(?: in half)?$", r"\1 / 2"),
-        (rf"\bsplit {_N} (?:between|among|by|into|evenly between|evenly among) {_N}(?: people| ways| parts| friends)?", r"\1 / \2"),
-        (rf"\b{_N} ?(?:%|percent|per cent|pct) (?:tip )?(?:of|on|from) (?:an? )?(?:\w+ of )?{_N}(?: bill| check| meal| total)?", r"(\1) / 100 * \2"),
-        (rf"\b{_N} ?(?:%|percent|per cent) off (?:of )?{_N}", r"\2 * (1 - (\1) / 100)"),
-        (rf"\b{_N} (?:plus|\+|and add|increased by|with) {_N} ?(?:%|percent|per cent)(?: added| on top| tax| vat)?", r"\1 * (1 + (\2) / 100)"),
-        (rf"\badd {_N} ?(?:%|percent|per cent) to {_N}", r"\2 * (1 + (\1) / 100)"),
-        (rf"\b{_N} (?:minus|-|less|decreased by|reduced by) {_N} ?(?:%|percent|per cent)", r"\1 * (1 - (\2) / 100)"),
+        (rf"\b(?:split|divide) (?:an? )?{_N}(?: bill| check| tab)? (?:by |into )?{_N} ways", r"\1 / \2"),
+        (rf"\b(?:split|divide) {_N} (?:evenly )?(?:between|among|by|into) {_N}(?: \w+)?", r"\1 / \2"),
+        (rf"\b{_N} ?{_PERCENT} (?:tip )?(?:of|on|from) (?:an? )?(?:\w+ of )?{_N}(?: bill| check| meal| total)?", r"(\1) / 100 * \2"),
+        (r"\b(\d+)/(\d+) of (?=[\d(])", r"(\1/\2) * "),
+        (r"(?<=\d) dozen\b", " * 12"),
+        (rf"\b{_N} ?{_PERCENT} off (?:of )?{_N}", r"\2 * (1 - (\1) / 100)"),
+        (rf"\b{_N} (?:plus|\+|and add|increased by|with) {_N} ?{_PERCENT}(?: added| on top| tax| vat)?", r"\1 * (1 + (\2) / 100)"),
+        (rf"\badd {_N} ?{_PERCENT} to {_N}", r"\2 * (1 + (\1) / 100)"),
+        (rf"\b{_N} (?:minus|-|less|decreased by|reduced by) {_N} ?{_PERCENT}", r"\1 * (1 - (\2) / 100)"),
         (rf"\b{_N} ?(?:percent|per cent)\b", r"(\1) / 100"),
         (rf"\b(?:what )?percent(?:age)? of {_N} is {_N}", r"\2 / \1 * 100"),
         (rf"\b{_N} as a percentage of {_N}", r"\1 / \2 * 100"),
@@ -58,8 +64,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:a |1 )?(?:quarter|fourth) of\b", "0.25 *"),
         (r"\b(?:3|three) quarters of\b", "0.75 *"),
         (r"\b(?:a |1 )?(fifth|sixth|eighth|tenth) of\b", r"\1 *"),
-        (r"\b(?:the )?(?:square root|sqrt|root) (?:of |from )?", "sqrt "),
         (r"\b(?:the )?(?:cube root|cubic root) (?:of )?", "cbrt "),
+        (r"\b(?:the )?(?:square root|sqrt|root) (?:of |from )?", "sqrt "),
         (r"√", "sqrt "),
         (r"\b(?:the )?(?:factorial of|factorial) ", "factorial "),
         (rf"{_N} factorial\b", r"factorial \1"),
@@ -70,6 +76,16 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:the )?(?:sine|sin) (?:of )?", "sin "),
         (r"\b(?:the )?(?:cosine|cos) (?:of )?", "cos "),
         (r"\b(?:the )?(?:tangent|tan) (?:of )?", "tan "),
+        (r"\bto the second(?: power)?\b", "** 2"),
+        (r"\bto the third(?: power)?\b", "** 3"),
+        (rf"^(?:the )?square of {_N}", r"\1 ** 2"),
+        (rf"^(?:the )?cube of {_N}", r"\1 ** 3"),
+        (rf"^raise {_N} \*\*", r"\1 **"),
+        (rf"^(?:the )?remainder (?:of|when|from) {_N} (?:is )?divided by {_N}", r"\1 % \2"),
+        (rf"^{_N} more than {_N}$", r"\2 + \1"),
+        (rf"^{_N} less than {_N}$", r"\2 - \1"),
+        (rf"^(?:increase|raise) {_N} by {_N} ?{_PERCENT}", r"\1 * (1 + (\2) / 100)"),
+        (rf"^(?:decrease|reduce|lower) {_N} by {_N} ?{_PERCENT}", r"\1 * (1 - (\2) / 100)"),
         (rf"^square {_N}$", r"\1 ** 2"),
         (rf"^cube {_N}$", r"\1 ** 3"),
         (rf"{_N} squared\b", r"\1 ** 2"),
@@ -78,10 +94,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:raised )?to the (\d+)(?:st|nd|rd|th)(?: power)?", r"** \1"),
         (r"\bto the (?=\d)", "** "),
         (r"\bpower of ", ""),
-        (r"(?<=[\d)])\s*(?:multiplied by|multiplied with|times|x|×|·)\s*(?=[-\d(a-z])", " * "),
+        (r"(?<=[\d)])\s*(?:multiplied by|multiplied with|times|x|\u00d7|\u00b7)\s*(?=[-\d(a-z])", " * "),
         (r"(?<=[\d)])\s*(?:divided by|over|÷|:)\s*(?=[-\d(a-z])", " / "),
         (r"(?<=[\d)])\s*(?:plus|and|added to|in addition to)\s*(?=[-\d(a-z])", " + "),
-        (r"(?<=[\d)])\s*(?:minus|less|take away|−|–)\s*(?=[-\d(a-z])", " - "),
+        (r"(?<=[\d)])\s*(?:minus|less|take away|\u2212|\u2013)\s*(?=[-\d(a-z])", " - "),
         (r"(?<=[\d)])\s*(?:modulo|modulus|mod)\s*(?=[-\d(])", " % "),
         (r"\^", "**"),
         (r"\b(?:minus|negative) (?=\d)", "-"),
@@ -89,14 +105,12 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )  # fmt: skip
 _LIST = re.compile(
-    r"^(?:add (?:up |together )?|(?:the )?(?P<what>average|mean|sum|total) of )"
-    r"(?P<items>-?[\d.]+(?:(?:,| and|, and) -?[\d.]+)+)(?: together)?$"
+    r"^(?:add (?:up |together )?|(?:the )?(?P<what>average|mean|sum|total)(?: of)? )"
+    r"(?P<items>-?[\d.]+(?:(?:,| and|, and|) -?[\d.]+)+)(?: together)?$"
 )
 _FRACTIONS = {"fifth": "0.2", "sixth": "(1 / 6)", "eighth": "0.125", "tenth": "0.1"}
 _FUNCTIONS = ("sqrt", "cbrt", "factorial", "ln", "log", "abs", "sin", "cos", "tan")
-_TOKEN = re.compile(
-    r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d{1,3})?%?|\.\d+|\*\*|//|[-+*/%(),]|[a-z]+\d*)", re.IGNORECASE
-)
+_TOKEN = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d{1,3})?%?|\.\d+|\*\*|//|[-+*/%(),]|[a-z]+\d*)", re.IGNORECASE)
 _NAMES = frozenset((*_FUNCTIONS, "sum", "mean", "pi", "e", "round", "min", "max"))
 
 
@@ -105,7 +119,8 @@ def to_expression(text: str) -> str | None:
     work = digits(text.casefold().strip(" ?.=!" if not re.search(r"\d\s?!$", text) else " ?.="))
     if not work or len(work) > LONGEST or not re.search(r"\d|pi\b|π", work):
         return None
-    work = re.sub(r"[$€£]", "", work).replace("“", "").replace("”", "")
+    work = re.sub(r"[$€£]|\b(?:dollars?|euros?|bucks|usd|eur)\b", "", work)
+    work = re.sub(r"^(?:an?|the) (?=\d)", "", work).replace("“", "").replace("”", "")
     work = _LIST.sub(_comma_list, re.sub(r"(?<=\d),(?=\d{3}\b)", "", work))
     for pattern, new in _REWRITES:
         work = pattern.sub(new, work)
@@ -126,7 +141,7 @@ def to_expression(text: str) -> str | None:
             names += token not in ("pi", "e")
         operators += token in ("+", "-", "*", "/", "//", "%", "**")
         position = match.end()
-    if not names and not operators or re.fullmatch(r"\s*-\s*\d+(\.\d+)?\s*", work):
+    if (not names and not operators) or re.fullmatch(r"\s*-\s*\d+(\.\d+)?\s*", work):
         return None
     if re.fullmatch(r"\s*\d{1,4}\s*[-/]\s*\d{1,2}\s*[-/]\s*\d{1,4}\s*", work) or not _parses(work):
         return None
@@ -145,18 +160,16 @@ def calculate(text: str) -> Fraction | float:
     expression = to_expression(text) or text.strip()
     if expression == text.strip() and not re.fullmatch(r"-?\d+(\.\d+)?", expression) and not to_expression(text):
         raise NotASum(text)
-    import simpleeval  # noqa: PLC0415 - not needed to start
-
-    evaluator = simpleeval.SimpleEval(operators=_operators(), functions=_functions(), names=_constants())
     try:
-        value = evaluator.eval(_exact_numbers(expression))
+        parsed = ast.parse(expression.strip(), mode="eval")
+        value = _evaluate(parsed, lambda constant: ast.get_source_segment(expression.strip(), constant) or "0")
     except ZeroDivisionError:
         raise OutOfBounds("Nothing can be divided by zero.") from None
-    except OutOfBounds:
-        raise
     except (OverflowError, MemoryError, RecursionError):
         raise OutOfBounds("That number is too large for me.") from None
-    except Exception as error:
+    except (SyntaxError, TypeError, ValueError) as error:
+        if isinstance(error, NotASum | OutOfBounds):
+            raise
         raise NotASum(text) from error
     if isinstance(value, complex) or not isinstance(value, Fraction | float | int):
         raise NotASum(text)
@@ -200,11 +213,6 @@ def _parses(expression: str) -> bool:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
     return True
-
-
-def _exact_numbers(expression: str) -> str:
-    """Decimal literals as exact fractions."""
-    return re.sub(r"(?<![\w.])(\d*\.\d+)(?![\w.])", r"exact('\1')", expression)
 
 
 def _bounded(value: Fraction) -> Fraction:
@@ -283,15 +291,18 @@ def _round(value: object, places: object = 0) -> Fraction | float:
     return Fraction(round(_number(value), int(_number(places))))
 
 
+def _absolute(value: object) -> Fraction | float:
+    return abs(_number(value))
+
+
 def _functions() -> dict[str, Callable[..., object]]:
     return {
-        "exact": lambda text: Fraction(str(text)),
-        "sqrt": lambda value: _root(value, 2),
-        "cbrt": lambda value: _root(value, 3),
+        "sqrt": partial(_root, degree=2),
+        "cbrt": partial(_root, degree=3),
         "factorial": _factorial,
         "ln": _logarithm(math.log),
         "log": _logarithm(math.log10),
-        "abs": lambda value: abs(_number(value)),
+        "abs": _absolute,
         "sin": _degrees(math.sin),
         "cos": _degrees(math.cos),
         "tan": _degrees(math.tan),
@@ -303,21 +314,41 @@ def _functions() -> dict[str, Callable[..., object]]:
     }
 
 
-def _constants() -> dict[str, float]:
-    return {"pi": math.pi, "e": math.e}
+_CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
-def _operators() -> dict[type, Callable[..., object]]:
-    import ast  # noqa: PLC0415 - only for the node types
-
+def _operators() -> dict[type[ast.AST], Callable[[object, object], Fraction | float]]:
     return {
         ast.Add: lambda a, b: _number(a) + _number(b),
         ast.Sub: lambda a, b: _number(a) - _number(b),
         ast.Mult: lambda a, b: _number(a) * _number(b),
         ast.Div: lambda a, b: _number(a) / _number(b),
-        ast.FloorDiv: lambda a, b: _number(a) // _number(b),
+        ast.FloorDiv: lambda a, b: Fraction(_number(a) // _number(b)),
         ast.Mod: lambda a, b: _number(a) % _number(b),
         ast.Pow: _power,
-        ast.USub: lambda a: -_number(a),
-        ast.UAdd: _number,
     }
+
+
+_OPERATORS = _operators()
+_FUNCTION_TABLE = _functions()
+
+
+def _evaluate(node: ast.AST, literal: Callable[[ast.Constant], str]) -> object:
+    """The value of a parsed sum: numbers, the operators and functions above, and nothing else."""
+    match node:
+        case ast.Expression(body=body):
+            return _evaluate(body, literal)
+        case ast.Constant(value=int() | float()):
+            return Fraction(literal(node))
+        case ast.Name(id=name) if name in _CONSTANTS:
+            return _CONSTANTS[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_number(_evaluate(operand, literal))
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _number(_evaluate(operand, literal))
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+            return _number(_OPERATORS[type(operator)](_evaluate(left, literal), _evaluate(right, literal)))
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTION_TABLE:
+            return _FUNCTION_TABLE[name](*(_evaluate(arg, literal) for arg in args))
+        case _:
+            raise NotASum("not arithmetic")

@@ -25,11 +25,10 @@ class DateArguments(ClockArguments):
     day: str = Field("", max_length=80, description='A day such as "tomorrow", "next friday" or "24 december".')
 
 
-async def place_of(call: ToolCall[ClockArguments]) -> Place:
-    """The asked place, or where the requester is. Raises `ToolError` for one that is not known."""
-    name = call.arguments.place
+def place_of(name: str, zone: tzinfo, zone_name: str) -> Place:
+    """The asked place, or the person's own zone. Raises `ToolError` for one that is not known."""
     if not name:
-        return Place("", call.zone, call.zone_name)
+        return Place("", zone, zone_name)
     place = find_place(name)
     if place is None:
         raise ToolError(f"I do not know a place or time zone called “{name}”.")
@@ -49,7 +48,7 @@ class ClockNow(Tool[ClockArguments]):
 
     async def run(self, call: ToolCall[ClockArguments]) -> ToolResult:
         """The time there, and how far it is from the person's own."""
-        place = await place_of(call)
+        place = place_of(call.arguments.place, call.zone, call.zone_name)
         there = call.now.astimezone(place.zone)
         ahead = _hours_ahead(call.now, place.zone, call.zone)
         where = f" in {place.label}" if place.label else ""
@@ -81,7 +80,7 @@ class ClockDate(Tool[DateArguments]):
 
     async def run(self, call: ToolCall[DateArguments]) -> ToolResult:
         """The day, its weekday and week, and how far away it is."""
-        place = await place_of(call)
+        place = place_of(call.arguments.place, call.zone, call.zone_name)
         today = call.now.astimezone(place.zone).date()
         day = today
         if call.arguments.day:

@@ -39,6 +39,11 @@ def parse_dice(text: str) -> Dice | None:
     """ "2d6+1", "a d20", "two dice", "3 eight-sided dice": what is to be rolled, or None."""
     wanted = digits(text.casefold().strip(" .!?"))
     wanted = re.sub(r"\bplus\b", "+", re.sub(r"\bminus\b", "-", wanted))
+    wanted = re.sub(
+        r",? (?:and add|adding|add|with a|with|and a) ?\+? ?(\d+)(?: to it| bonus| modifier)?$", r"+\1", wanted
+    )
+    wanted = re.sub(r"^(?:a )?(?:pair|couple) of (?=d\d)", "2", wanted)
+    wanted = re.sub(r"\bpercentile (?:dice|die)\b", "d100", wanted)
     times = re.fullmatch(r"(.+?) (?:(\d+) times|(once)|(twice)|(thrice))", wanted)
     rolls = 1
     if times:

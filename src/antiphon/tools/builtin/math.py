@@ -13,7 +13,9 @@ from antiphon.tools.tool import Arguments, Tool, ToolCall, ToolResult, declare
 class MathArguments(Arguments):
     """The sum."""
 
-    expression: str = Field(min_length=1, max_length=LONGEST, description='Such as "15% of 80", "2^10" or "sqrt(2) * 3".')
+    expression: str = Field(
+        min_length=1, max_length=LONGEST, description='Such as "15% of 80", "2^10" or "sqrt(2) * 3".'
+    )
 
 
 class MathCalculate(Tool[MathArguments]):
@@ -21,7 +23,7 @@ class MathCalculate(Tool[MathArguments]):
 
     spec = declare(
         "math.calculate",
-        "Calculate exactly: + - * / % ^, percentages, roots, factorials, logarithms, trigonometry in degrees, averages.",
+        "Calculate exactly: + - * / % ^, percentages, roots, factorials, logarithms, angles in degrees, averages.",
         MathArguments,
         Risk.READ,
     )
@@ -36,5 +38,10 @@ class MathCalculate(Tool[MathArguments]):
             raise ToolError(str(error)) from error
         except NotASum:
             raise ToolError(f"I cannot read “{text}” as a sum.") from None
-        data: dict[str, object] = {"asked": text, "expression": to_expression(text) or text, "value": value, "exact": exact}
+        data: dict[str, object] = {
+            "asked": text,
+            "expression": to_expression(text) or text,
+            "value": value,
+            "exact": exact,
+        }
         return ToolResult(f"{text} = {value}" if exact else f"{text} ≈ {value}", data)

@@ -15,7 +15,7 @@ from antiphon.tools.builtin.overlap import best_matches, shared
 from antiphon.tools.tool import A, Arguments, Tool, ToolCall, ToolResult, declare
 
 Scope = Literal["person", "server"]
-_SCOPE = Field("person", description="person: about the requester alone; server: for everybody in this server.")
+_SCOPE = "person: about the requester alone; server: for everybody in this server."
 _READ_AT_MOST = 20
 _WRITE_SERVER = "operator"
 
@@ -24,7 +24,7 @@ class RememberArguments(Arguments):
     """The fact."""
 
     text: str = Field(min_length=1, max_length=2000, description="The fact, in a sentence that is clear on its own.")
-    scope: Scope = _SCOPE
+    scope: Scope = Field("person", description=_SCOPE)
 
 
 class RecallArguments(Arguments):
@@ -38,13 +38,13 @@ class ForgetArguments(Arguments):
     """Which fact."""
 
     query: str = Field(min_length=1, max_length=300, description="Words of the fact to forget.")
-    scope: Scope = _SCOPE
+    scope: Scope = Field("person", description=_SCOPE)
 
 
 class ForgetAllArguments(Arguments):
     """Whose."""
 
-    scope: Scope = _SCOPE
+    scope: Scope = Field("person", description=_SCOPE)
 
 
 class MemoryRemember(Tool[RememberArguments]):
@@ -111,7 +111,9 @@ class MemoryRecall(Tool[RecallArguments]):
                 for m in found
             ],
         }
-        return ToolResult(f"{len(found)} remembered", data, source="what other people asked to remember" if others else "")
+        return ToolResult(
+            f"{len(found)} remembered", data, source="what other people asked to remember" if others else ""
+        )
 
 
 class MemoryForget(Tool[ForgetArguments]):

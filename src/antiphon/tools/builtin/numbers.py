@@ -20,7 +20,9 @@ _ORDINALS = {
 }  # fmt: skip
 _WORDS = {**_ONES, **_TENS, **_SCALES}
 _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
-_RUN = re.compile(rf"\b(?:(?:an?|\d+)\s+(?={'|'.join(_SCALES)}))?(?:{_WORD})(?:(?:[\s-]+(?:and\s+)?)(?:{_WORD}))*\b", re.I)
+_RUN = re.compile(
+    rf"\b(?:(?:an?|\d+)\s+(?={'|'.join(_SCALES)}))?(?:{_WORD})(?:(?:[\s-]+(?:and\s+)?)(?:{_WORD}))*\b", re.I
+)
 _POINT = re.compile(r"\b(\d+) point ((?:\d ?)+)(?!\d)")
 _ORDINAL = re.compile(rf"\b(the|twenty|thirty)[\s-]({'|'.join(_ORDINALS)})\b", re.I)
 
@@ -43,7 +45,9 @@ def _ordinal(match: re.Match[str]) -> str:
 
 def _run(match: re.Match[str]) -> str:
     words = re.findall(r"[a-z]+|\d+", match[0].casefold())
-    if words == ["one"] and re.search(r"\b(this|that|which|the|no|any|every|each|another|good)\s+$", match.string[: match.start()], re.I):
+    if words == ["one"] and re.search(
+        r"\b(this|that|which|the|no|any|every|each|another|good)\s+$", match.string[: match.start()], re.I
+    ):
         return match[0]
     groups: list[int] = []
     total, current, last = 0, 0, ""

@@ -9,15 +9,94 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _COMMON = frozenset(
-    """a about am an and are as at be been but by can did do does for from had has have he her his how i i'm if in is it
-    its me mine my of on or our she so tell that the their them there they this to us was we were what what's when where
-    where's which who who's whose why will with you your s m re ve know remember said told please again called named""".split()
+    [
+        "a",
+        "about",
+        "am",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "but",
+        "by",
+        "can",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "how",
+        "i",
+        "i'm",
+        "if",
+        "in",
+        "is",
+        "it",
+        "its",
+        "me",
+        "mine",
+        "my",
+        "of",
+        "on",
+        "or",
+        "our",
+        "she",
+        "so",
+        "tell",
+        "that",
+        "the",
+        "their",
+        "them",
+        "there",
+        "they",
+        "this",
+        "to",
+        "us",
+        "was",
+        "we",
+        "were",
+        "what",
+        "what's",
+        "when",
+        "where",
+        "where's",
+        "which",
+        "who",
+        "who's",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "you",
+        "your",
+        "s",
+        "m",
+        "re",
+        "ve",
+        "know",
+        "remember",
+        "said",
+        "told",
+        "please",
+        "again",
+        "called",
+        "named",
+    ]
 )
 
 
 def content_words(text: str) -> frozenset[str]:
     """The words that carry meaning, cut to their stems roughly (plural and -ing)."""
-    words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.casefold().replace("’", "'"))
+    words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.casefold().replace("\u2019", "'"))
     return frozenset(_stem(word) for word in words if word not in _COMMON)
 
 

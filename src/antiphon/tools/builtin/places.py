@@ -47,7 +47,8 @@ _NAMED_ZONES = {
 }  # fmt: skip
 _NICKNAMES = {
     "nyc": "new york city", "new york": "new york city", "ny": "new york city", "la": "los angeles",
-    "sf": "san francisco", "dc": "district of columbia", "washington": "district of columbia", "washington dc": "district of columbia", "philly": "philadelphia",
+    "sf": "san francisco", "dc": "district of columbia", "washington": "district of columbia",
+    "washington dc": "district of columbia", "philly": "philadelphia",
     "vegas": "las vegas", "cdmx": "mexico city", "kl": "kuala lumpur", "saigon": "ho chi minh city",
     "bombay": "mumbai", "calcutta": "kolkata", "madras": "chennai", "peking": "beijing", "kiev": "kyiv",
     "sao paulo": "são paulo", "rio": "rio de janeiro", "st petersburg": "saint petersburg",
@@ -83,7 +84,7 @@ def find_place(name: str) -> Place | None:
 
 def fold(name: str) -> str:
     """A name as the tables are searched: lower case, no accents, no punctuation at its ends, no leading article."""
-    plain = unicodedata.normalize("NFKD", name.casefold().replace("’", "'"))
+    plain = unicodedata.normalize("NFKD", name.casefold().replace("\u2019", "'"))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     plain = re.sub(r"[.?!,;]+", "", plain).strip(" '\"`")
     plain = re.sub(r"^(the|city of|downtown) ", "", plain)

@@ -27,7 +27,9 @@ Kind = Literal["any", "reminder", "timer"]
 class ReminderArguments(Arguments):
     """What to be reminded of, and when."""
 
-    when: str = Field(min_length=1, max_length=120, description='In the person\'s words: "in 10 minutes", "tomorrow at 9".')
+    when: str = Field(
+        min_length=1, max_length=120, description='In the person\'s words: "in 10 minutes", "tomorrow at 9".'
+    )
     text: str = Field("", max_length=1000, description="What to remind of; empty for a plain nudge.")
 
 
@@ -47,7 +49,9 @@ class ListArguments(Arguments):
 class CancelArguments(Arguments):
     """Which ones."""
 
-    which: str = Field("", max_length=200, description="Words out of its text, or its number; empty when only one is open.")
+    which: str = Field(
+        "", max_length=200, description="Words out of its text, or its number; empty when only one is open."
+    )
     all: bool = Field(False, description="Cancel every one of the kind.")
     kind: Kind = "any"
 
@@ -81,7 +85,9 @@ class RemindersCreate(Tool[ReminderArguments]):
         except InThePast:
             raise ToolError(f"“{asked}” is already over. Give me a time that is still to come.") from None
         except NotATime:
-            raise ToolError(f"I do not understand the time “{asked}”. Try “in 10 minutes” or “tomorrow at 9”.") from None
+            raise ToolError(
+                f"I do not understand the time “{asked}”. Try “in 10 minutes” or “tomorrow at 9”."
+            ) from None
         if due - call.now > FARTHEST:
             raise ToolError("That is further away than the five years I can plan ahead.")
         entry = await _add(self._schedule, call, EntryKind.REMINDER, due, call.arguments.text)

@@ -55,9 +55,7 @@ class SystemStatus(Tool[NoArguments]):
         del call
         parts = await self._source.parts()
         data: dict[str, object] = {
-            "parts": [
-                {"name": p.name, "state": p.state.value, "detail": p.detail, "remedy": p.remedy} for p in parts
-            ]
+            "parts": [{"name": p.name, "state": p.state.value, "detail": p.detail, "remedy": p.remedy} for p in parts]
         }
         broken = [part.name for part in parts if part.state.value == "degraded"]
         return ToolResult(f"Not well: {', '.join(broken)}" if broken else "Everything works", data)

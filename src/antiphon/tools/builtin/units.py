@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -13,9 +13,6 @@ from antiphon.domain.errors import ToolError
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.numbers import digits
 from antiphon.tools.tool import Arguments, Tool, ToolCall, ToolResult, declare
-
-if TYPE_CHECKING:
-    import pint
 
 _NAMES: dict[str, str] = {
     "millimeter": "mm millimeter millimeters millimetre millimetres",
@@ -124,10 +121,12 @@ def parse_unit(name: str) -> str | None:
 
 def parse_measure(text: str) -> Measure | None:
     """ "5 miles", "a cup", "6 ft 2", "100f", "two and a half kilos": an amount with its unit, or None."""
-    wanted = digits(text.casefold().strip(" .?!,")).replace("’", "'")
+    wanted = digits(text.casefold().strip(" .?!,")).replace("\u2019", "'")
     wanted = re.sub(r"(?<=\d),(?=\d{3}\b)", "", wanted)
     wanted = re.sub(r"^(minus|negative) (?=\d)", "-", wanted)
-    if match := re.fullmatch(r"(\d+)\s?(?:ft|feet|foot|')\s?(?:and )?(\d+(?:\.\d+)?)\s?(?:in|inch|inches|\"|'')?", wanted):
+    if match := re.fullmatch(
+        r"(\d+)\s?(?:ft|feet|foot|')\s?(?:and )?(\d+(?:\.\d+)?)\s?(?:in|inch|inches|\"|'')?", wanted
+    ):
         return Measure(((float(match[1]), "foot"), (float(match[2]), "inch")))
     if match := re.fullmatch(r"(\d+)\s?(?:lbs?|pounds?)\s?(?:and )?(\d+(?:\.\d+)?)\s?(?:oz|ounces?)", wanted):
         return Measure(((float(match[1]), "pound"), (float(match[2]), "ounce")))
@@ -153,10 +152,11 @@ def _amount(words: str | None) -> float:
 
 
 @cache
-def _registry() -> pint.UnitRegistry[Any]:
-    import pint  # noqa: PLC0415 - a sixth of a second, and the registry half a one
+def _registry() -> Any:
+    import pint  # late: a sixth of a second, and the registry half a one
 
-    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    make: Any = pint.UnitRegistry
+    return make(autoconvert_offset_to_baseunit=True)
 
 
 def warm_up() -> None:
@@ -167,7 +167,9 @@ def warm_up() -> None:
 class UnitsArguments(Arguments):
     """What to convert into what."""
 
-    amount: str = Field(min_length=1, max_length=60, description='With its unit, such as "5 miles", "350 F", "6 ft 2 in".')
+    amount: str = Field(
+        min_length=1, max_length=60, description='With its unit, such as "5 miles", "350 F", "6 ft 2 in".'
+    )
     to: str = Field(min_length=1, max_length=40, description='The wanted unit, such as "km", "celsius", "cups".')
 
 
@@ -189,7 +191,7 @@ class UnitsConvert(Tool[UnitsArguments]):
         if measure is None or unit is None:
             unknown = asked if measure is None else wanted
             raise ToolError(f"I do not know the unit in “{unknown}”.")
-        import pint  # noqa: PLC0415 - see `_registry`
+        import pint  # late, see `_registry`
 
         registry = _registry()
         try:

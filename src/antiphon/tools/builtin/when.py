@@ -33,12 +33,18 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _UNIT = (
     r"(?P<unit>seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|wks?|w|months?|mo|years?|yrs?|y)(?![a-z])"
 )
-_WEEKDAY = r"(?P<weekday>mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs?(?:day)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+_WEEKDAY = (
+    r"(?P<weekday>mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs?(?:day)?)?|fri(?:day)?|sat(?:urday)?"
+    r"|sun(?:day)?)"
+)
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
-_COUNT = r"(?P<count>\d+(?:\.\d+)?(?: and a half)?|half an?|half|an?|a couple(?: of)?|a few|a quarter of an?|a quarter|\d quarters of an?)"
+_COUNT = (
+    r"(?P<count>\d+(?:\.\d+)?(?: and a half)?|half an?|half|an?"
+    r"|a couple(?: of)?|a few|a quarter of an?|a quarter|\d quarters of an?)"
+)
 _PARTS = {"morning": 9, "lunchtime": 12, "lunch time": 12, "afternoon": 15, "evening": 18, "night": 20}
 _HOLIDAYS = {
     "christmas eve": (12, 24), "christmas day": (12, 25), "christmas": (12, 25), "xmas": (12, 25),
@@ -47,7 +53,7 @@ _HOLIDAYS = {
     "valentines day": (2, 14),
 }  # fmt: skip
 _NIGHT_ENDS = 5
-"""Nobody means an hour up to this one in the night without saying "am"; "tomorrow at 6" is taken for the evening too."""
+"""Nobody means an hour up to this one in the night without saying "am"; "tomorrow at 6" means the evening too."""
 _RECURRING = re.compile(
     r"\b(every|each|daily|weekly|monthly|yearly|annually|hourly|nightly|recurring|repeating|repeatedly"
     r"|(mon|tues|wednes|thurs|fri|satur|sun|week)days)\b"
@@ -160,7 +166,7 @@ def is_time_phrase(text: str) -> bool:
 
 
 def _normal(text: str) -> str:
-    text = digits(text.casefold().replace("’", "'"))
+    text = digits(text.casefold().replace("\u2019", "'"))
     text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
     text = re.sub(r"\bo'?\s?clock\b", "oclock", text)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
@@ -246,9 +252,7 @@ def _take_clock(reading: _Reading, match: re.Match[str]) -> bool:
     if bare and reading.day is None and not reading.part:
         return False
     padded = match["hour"].startswith("0") and match["minute"] is not None
-    taken = _set_clock(
-        reading, int(match["hour"]), int(match["minute"] or 0), match["meridiem"] or "", fixed=padded
-    )
+    taken = _set_clock(reading, int(match["hour"]), int(match["minute"] or 0), match["meridiem"] or "", fixed=padded)
     reading.marked = reading.marked or taken
     return taken
 
@@ -354,7 +358,7 @@ def _take_monthday(reading: _Reading, match: re.Match[str]) -> bool:
     for ahead in range(12):
         candidate = _add_months(month.replace(day=1), ahead)
         if day <= calendar.monthrange(candidate.year, candidate.month)[1]:
-            return 1 <= day and _set_day(reading, candidate.replace(day=day))
+            return day >= 1 and _set_day(reading, candidate.replace(day=day))
     return False
 
 
@@ -368,14 +372,18 @@ def _skip(reading: _Reading, match: re.Match[str]) -> bool:
     return True
 
 
-_CLOCK = r"(?P<hour>\d{1,2})(?:(?:[:.h]| (?=\d\d(?! ?(?:min|sec|hour|day|[smh]\b))))(?P<minute>[0-5]\d))?\s?(?P<meridiem>am|pm)?(?P<oclock>\s?oclock)?(?![\w:/-])"
+_CLOCK = (
+    r"(?P<hour>\d{1,2})(?:(?:[:.h]| (?=\d\d(?! ?(?:min|sec|hour|day|[smh]\b))))(?P<minute>[0-5]\d))?"
+    r"\s?(?P<meridiem>am|pm)?(?P<oclock>\s?oclock)?(?![\w:/-])"
+)
 _LEAD = r"(?P<lead>(?:in|after|within) (?:about |around |exactly |another )?)?"
 _PIECES: tuple[tuple[re.Pattern[str], Callable[[_Reading, re.Match[str]], bool]], ...] = tuple(
     (re.compile(pattern), take)
     for pattern, take in (
         (r"(?:on |by )?(\d{4})-(\d{1,2})-(\d{1,2})\b", _take_iso),
         (
-            rf"{_LEAD}{_COUNT}(?:(?<=\d) ?| )(?:more )?{_UNIT}(?P<half> and a half)?(?: time)?(?P<tail> from now| later| from today)?",
+            rf"{_LEAD}{_COUNT}(?:(?<=\d) ?| )(?:more )?{_UNIT}(?P<half> and a half)?(?: time)?"
+            r"(?P<tail> from now| later| from today)?",
             _take_duration,
         ),
         (rf"{_LEAD}(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?:in)?)?(?:(?P<s>\d+)s)?(?![a-z\d])", _take_compact),
@@ -467,12 +475,13 @@ def _on_the_clock(reading: _Reading, zone: tzinfo) -> datetime:
                 at = _at(reading.today + timedelta(days=ahead + choice // 24), choice % 24, minute, zone)
                 if at > now and (reading.fixed or choice > _NIGHT_ENDS):
                     return at
+        day = reading.today
     if day == reading.today and not reading.fixed:
         later = [_at(day, choice, minute, zone) for choice in (hour, hour % 12 + 12)]
         return next((at for at in later if at > now), later[-1])
     if not reading.fixed and 1 <= hour <= _NIGHT_ENDS + 1:
         hour += 12
-    chosen = (day or reading.today) + timedelta(days=1 if midnight else 0)
+    chosen = day + timedelta(days=1 if midnight else 0)
     at = _at(chosen, hour, minute, zone)
     if at <= now and reading.day_words == "weekday":
         at = _at(chosen + timedelta(days=7), hour, minute, zone)
@@ -485,7 +494,7 @@ def _at(day: date, hour: int, minute: int, zone: tzinfo) -> datetime:
 
 def _by_dateparser(text: str, local: datetime, zone: tzinfo, language: str) -> datetime:
     """The rarer forms and the other languages. Needs a digit or a word of dateparser's own, and the whole phrase."""
-    import dateparser  # noqa: PLC0415 - a tenth of a second that most turns never need
+    import dateparser  # late: a tenth of a second that most turns never need
 
     english = language.casefold().startswith("en")
     if len(text) > 80 or not re.search(r"\d+[/.-]\d+" if english else r"[^\W\d_]{3,}|\d+[/.-]\d+", text):
@@ -504,6 +513,6 @@ def _by_dateparser(text: str, local: datetime, zone: tzinfo, language: str) -> d
 
 def warm_up() -> None:
     """Import and prime dateparser now."""
-    import dateparser  # noqa: PLC0415 - see above
+    import dateparser  # late, see above
 
     dateparser.parse("in 2 days", languages=["en"])
