@@ -96,12 +96,14 @@ class World:
             app=self.api, client=kwargs.pop("peer", FAR_AWAY), raise_app_exceptions=kwargs.pop("raises", True)
         )
         headers = {**(who.bearer if who else {}), **kwargs.pop("headers", {})}
-        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers, **kwargs)
+        return httpx.AsyncClient(
+            transport=transport, base_url=kwargs.pop("origin", ORIGIN), headers=headers, trust_env=False, **kwargs
+        )
 
     @contextlib.asynccontextmanager
-    async def signed_in(self, who: Someone) -> AsyncIterator[httpx.AsyncClient]:
+    async def signed_in(self, who: Someone, origin: str = ORIGIN) -> AsyncIterator[httpx.AsyncClient]:
         """A client with a session cookie; its CSRF token is in `client.headers`."""
-        async with self.client(headers={"Origin": ORIGIN}) as client:
+        async with self.client(headers={"Origin": origin}, origin=origin) as client:
             token = await self.stores.users.sign_in_token(who.user.id, timedelta(minutes=15))
             answer = await client.post("/api/session", json={"token": token})
             assert answer.status_code == 200, answer.text

@@ -169,7 +169,9 @@ async def test_the_answers_of_two_signed_in_tabs_agree(world: World) -> None:
 
 async def test_over_https_the_cookie_is_secure(world_settings: Settings) -> None:
     http = HttpSettings(public_url="https://chat.example.org", trusted_proxies=("10.0.0.1",))
-    async with a_world(world_settings.model_copy(update={"http": http})) as world:
-        async with world.client(headers={"Host": "chat.example.org"}) as client:
-            answer = await client.post("/api/session", json={"token": await link_token(world, world.owner)})
+    async with (
+        a_world(world_settings.model_copy(update={"http": http})) as world,
+        world.client(headers={"Host": "chat.example.org"}) as client,
+    ):
+        answer = await client.post("/api/session", json={"token": await link_token(world, world.owner)})
     assert session_cookie(answer)["antiphon_session"]["secure"] is True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from urllib.parse import quote
 
-from antiphon.api.edge import AsgiApp, Edge, Receive
+from antiphon.api.edge import ROUTE, AsgiApp, Edge, Receive
 from antiphon.api.errors import Problem, Send, send_problem, send_response
 from antiphon.api.origins import Origins, Scope
 from antiphon.api.services import ApiServices
@@ -101,12 +101,16 @@ def _routes(state: ApiState, static: AsgiApp) -> AsgiApp:
             known = any(route.pattern.match(where.lstrip("/")) for route in sockets.routes)
             await (sockets if known else unknown_socket)(scope, receive, send)
         elif where == "/health":
+            scope[ROUTE] = where
             await lean.health(scope, send)
         elif where == "/metrics":
+            scope[ROUTE] = where
             await lean.metrics(scope, send)
         elif where == "/admin" or where.startswith("/admin/"):
+            scope[ROUTE] = "/admin"
             await admin(scope, receive, send)
         elif where.startswith("/static/"):
+            scope[ROUTE] = "/static"
             await static(scope, receive, send)
         else:
             await api(scope, receive, send)

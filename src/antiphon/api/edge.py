@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from antiphon.api.errors import Problem, Send, problem_of, send_problem
 from antiphon.api.origins import Origins, Scope, header
 from antiphon.domain.errors import TooLarge
+from antiphon.telemetry import metrics
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -24,6 +25,9 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
 HOST_FREE = frozenset({"/health"})
 """Answered under any host name: orchestrators probe by address, and the answer is the same for everybody."""
+
+ROUTE = "antiphon.route"
+"""Where in the scope the route's pattern is noted, by whoever finds it, for the figures."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -55,7 +59,7 @@ class Edge:
             return
         given = header(scope, b"x-request-id") or ""
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        answer = _Answer(send, request_id)
+        answer = _Answer(scope, send, request_id)
         with bound_contextvars(request_id=request_id):
             refusal = self._refusal(scope)
             if scope["type"] == "websocket":
@@ -127,9 +131,10 @@ class _BodyTooLarge(Exception):
 
 
 class _Answer:
-    """`send` that adds the headers every answer carries and remembers whether it has begun."""
+    """`send` that adds the headers every answer carries, counts it, and remembers whether it has begun."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
         self._send = send
         self._request_id = request_id.encode("ascii")
         self.started = False
@@ -137,6 +142,7 @@ class _Answer:
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.started = True
+            metrics.HTTP_REQUESTS.labels(route=self._scope.get(ROUTE, "none"), status=str(message["status"])).inc()
             present = {bytes(name).lower() for name, _ in message["headers"]}
             message["headers"] = [
                 *message["headers"],

@@ -18,7 +18,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, set_urlconf
 
-from antiphon.api.edge import Receive
+from antiphon.api.edge import ROUTE, Receive
 from antiphon.api.errors import Problem, Send, problem_of
 from antiphon.api.origins import Scope
 from antiphon.domain.errors import MalformedInput, NotFound
@@ -56,11 +56,15 @@ class _Handler(ASGIHandler):
                 return body
 
     def create_request(self, scope: Scope, body_file: io.BytesIO) -> Any:
-        """The request, bound to our URLs."""
-        request, refusal = super().create_request(scope, body_file)
-        if request is not None:
-            request.urlconf = self._urls  # Django's own hook
-        return request, refusal
+        """The request, bound to our URLs. `MalformedInput` when Django cannot make sense of path or headers."""
+        try:
+            request, _ = super().create_request(scope, body_file)
+        except ValueError:  # a charset with a NUL in it, for example
+            request = None
+        if request is None:
+            raise MalformedInput("The request could not be read.")
+        request.urlconf = self._urls  # Django's own hook
+        return request, None
 
 
 class ApiHandler(_Handler):
@@ -77,14 +81,13 @@ class ApiHandler(_Handler):
         except RequestAborted:  # the client has gone: nobody to answer
             return
         set_urlconf(self._urls)
-        request, refusal = self.create_request(scope, body)
-        if request is None:
-            await self._send(refusal, receive, send)
-            return
+        request, _ = self.create_request(scope, body)
         try:
             response = await self._get_response_async(request)
         except Exception as error:  # views answer their own errors; this is a route that is not there
             response = response_of(problem_of(_known(error)))
+        if request.resolver_match is not None:
+            scope[ROUTE] = "/" + request.resolver_match.route
         await self._send(response, receive, send)
 
     async def _send(self, response: Any, receive: Receive, send: Send) -> None:

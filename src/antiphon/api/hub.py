@@ -20,6 +20,7 @@ import structlog
 
 from antiphon.domain.events import RESET, BusEvent, turn_topic
 from antiphon.domain.ports import Bus
+from antiphon.telemetry import metrics
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -222,6 +223,7 @@ class Hub:
         listener = Listener(person, self._limit, reset_when_full=reset_when_full)
         catching_up: asyncio.Task[None] | None = None
         topic.listeners[listener] = None
+        metrics.LISTENERS.inc()
         topic.owned_by(owner)
         self._watch_for_stop()
         try:
@@ -236,6 +238,7 @@ class Hub:
                 )
             yield listener
         finally:
+            metrics.LISTENERS.dec()
             listener.end(Ended.GONE)
             topic.listeners.pop(listener, None)
             if catching_up is not None:

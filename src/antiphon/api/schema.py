@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import patched_settings
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 import antiphon
 from antiphon.api.paging import DEFAULT_LIMIT, MAX_LIMIT
@@ -64,7 +64,7 @@ send `{"type": "ping"}`.
 
 
 class AntiphonSchema(AutoSchema):
-    """Describes one route. `conflicts` and `throttled` on a view's method add 409 and 429."""
+    """Describes one route, with the errors that follow from its kind."""
 
     def get_operation_id(self) -> str:
         """For example `channels_messages_post`: the path's words and the method."""
@@ -89,6 +89,7 @@ class AntiphonSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
+        operation.setdefault("security", [])
         for status in self._errors(operation):
             operation["responses"].setdefault(str(status), {"description": _ERRORS[status], "content": _ERROR_REF})
         operation["responses"] = dict(sorted(operation["responses"].items()))
@@ -103,16 +104,17 @@ class AntiphonSchema(AutoSchema):
         if "requestBody" in operation:
             statuses |= {415, 422}
         handler = getattr(self.view, self.method.lower())
-        statuses |= set(getattr(handler, "more_errors", ()))
+        statuses |= set(getattr(handler, "also", ()))
         return statuses
 
 
-def may_answer(*statuses: int) -> Any:
-    """Marks a view's method with errors that only it has."""
+def describe(*, also: tuple[int, ...] = (), **description: Any) -> Any:
+    """`extend_schema` for a view's method, over our own schema class. `also` are errors that only this method has."""
 
     def mark(handler: Any) -> Any:
-        handler.more_errors = statuses
-        return handler
+        handler.schema = AntiphonSchema  # what extend_schema then builds upon
+        handler.also = also
+        return extend_schema(**description)(handler)
 
     return mark
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
 from antiphon.api.paging import envelope, page_of
-from antiphon.api.schema import PAGING, may_answer
+from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.approvals import ApprovalState
 from antiphon.domain.errors import InvalidInput, NotFound
@@ -41,7 +41,7 @@ class _ApprovalsView(ApiView):
 class ApprovalsView(_ApprovalsView):
     """`/api/approvals`."""
 
-    @extend_schema(
+    @describe(
         summary="Approvals I asked for or may answer",
         description="Newest first.",
         parameters=[
@@ -63,7 +63,7 @@ class ApprovalsView(_ApprovalsView):
 class ApprovalView(_ApprovalsView):
     """`/api/approvals/{id}`."""
 
-    @extend_schema(summary="One approval", responses={200: shapes.ApprovalItem})
+    @describe(summary="One approval", responses={200: shapes.ApprovalItem})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """As in the list."""
         return json_answer(wire.approval_row(await self._visible(id)))
@@ -82,13 +82,13 @@ class ApproveView(_Decision):
 
     approve = True
 
-    @extend_schema(
+    @describe(
         summary="Allow it, once",
         description="409 when it is decided otherwise, expired or used.",
         request=None,
         responses={200: shapes.ApprovalItem},
+        also=(409,),
     )
-    @may_answer(409)
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Approve."""
         return await self._decide(id)
@@ -99,13 +99,13 @@ class DenyView(_Decision):
 
     approve = False
 
-    @extend_schema(
+    @describe(
         summary="Refuse it",
         description="409 when it is decided otherwise, expired or used.",
         request=None,
         responses={200: shapes.ApprovalItem},
+        also=(409,),
     )
-    @may_answer(409)
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Deny."""
         return await self._decide(id)

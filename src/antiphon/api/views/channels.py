@@ -7,13 +7,13 @@ import re
 import uuid
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
 from antiphon.api.access import CREATABLE, no_such_channel, owned_channel
 from antiphon.api.paging import envelope, page_of
-from antiphon.api.schema import PAGING, may_answer
+from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.domain.conversation import InboundMessage, check_channel_key, platform_of
 from antiphon.domain.identity import Sender
@@ -25,7 +25,7 @@ _TOO_FAST = "You are sending messages faster than they are taken. Nothing was lo
 class ChannelsView(ApiView):
     """`/api/channels`."""
 
-    @extend_schema(
+    @describe(
         summary="My conversations",
         description="The one last spoken in first.",
         parameters=PAGING,
@@ -41,12 +41,12 @@ class ChannelsView(ApiView):
 class ChannelView(ApiView):
     """`/api/channels/{key}`."""
 
-    @extend_schema(summary="One conversation", responses={200: shapes.ChannelItem})
+    @describe(summary="One conversation", responses={200: shapes.ChannelItem})
     async def get(self, request: Request, key: str) -> HttpResponse:
         """As in the list."""
         return await self._answer(key)
 
-    @extend_schema(summary="Rename a conversation", request=shapes.ChannelChange, responses={200: shapes.ChannelItem})
+    @describe(summary="Rename a conversation", request=shapes.ChannelChange, responses={200: shapes.ChannelItem})
     async def patch(self, request: Request, key: str) -> HttpResponse:
         """Give it another title."""
         await owned_channel(self.services.database, key, self.person)
@@ -64,7 +64,7 @@ class ChannelView(ApiView):
 class MessagesView(ApiView):
     """`/api/channels/{key}/messages`."""
 
-    @extend_schema(
+    @describe(
         summary="What was said",
         description="Newest first.",
         parameters=PAGING,
@@ -77,7 +77,7 @@ class MessagesView(ApiView):
         rows = await self.services.database.read(reads.messages, channel.pk, page)
         return json_answer(envelope(rows, page, wire.message, lambda row: (row.pk,)))
 
-    @extend_schema(
+    @describe(
         summary="Say something",
         description="The answer comes as an event and as a message. A first message to a `web:` or `api:` key makes "
         "the conversation yours. Once this is answered the message survives anything.",
@@ -86,8 +86,8 @@ class MessagesView(ApiView):
             202: OpenApiResponse(shapes.Receipt, description="Accepted."),
             200: OpenApiResponse(shapes.Receipt, description="This `id` was accepted before; the same numbers."),
         },
+        also=(409, 429),
     )
-    @may_answer(409, 429)
     async def post(self, request: Request, key: str) -> HttpResponse:
         """Accept a message, once per client id."""
         check_channel_key(key)
@@ -126,7 +126,7 @@ def native_id(given: str | None) -> str:
 class ChannelThreadsView(ApiView):
     """`/api/channels/{key}/threads`."""
 
-    @extend_schema(
+    @describe(
         summary="Threads of a conversation",
         description="Newest first.",
         parameters=PAGING,

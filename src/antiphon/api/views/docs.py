@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api.assets import URL as ASSETS
 from antiphon.api.handler import no_such_route
+from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 
 _CSP = (
@@ -44,7 +44,7 @@ class SchemaView(ApiView):
     needs = None
     document: Any = None
 
-    @extend_schema(summary="This description, as OpenAPI 3.1", responses={200: {"type": "object"}})
+    @describe(summary="This description, as OpenAPI 3.1", responses={200: {"type": "object"}})
     async def get(self, request: Request) -> HttpResponse:
         """The description of every route."""
         return json_answer(await asyncio.to_thread(self.document))
@@ -56,7 +56,7 @@ class DocsView(ApiView):
     needs = None
     media_type = "text/html"
 
-    @extend_schema(summary="This description, as a page", responses={(200, "text/html"): str})
+    @describe(summary="This description, as a page", responses={(200, "text/html"): str})
     async def get(self, request: Request) -> HttpResponse:
         """A page that renders /api/schema and can try the routes out."""
         return HttpResponse(_PAGE, headers={"Content-Security-Policy": _CSP})

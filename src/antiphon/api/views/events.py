@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from django.http import HttpResponseBase, StreamingHttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from antiphon.api.access import listenable_channel, resume_point
 from antiphon.api.hub import Ended
+from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView
 
 HEARTBEAT_SECONDS = 15.0
@@ -25,7 +26,7 @@ class EventsView(ApiView):
     media_type = "text/event-stream"
     http_method_names = ["get", "options"]  # noqa: RUF012 - Django's own name; HEAD of an endless stream makes no sense
 
-    @extend_schema(
+    @describe(
         summary="Live events of a conversation",
         description="An event stream that stays open; see the introduction for the events. A conversation that does "
         "not exist yet may be listened to before its first message.",

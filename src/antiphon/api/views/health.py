@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api import shapes, wire
 from antiphon.api.lean import status_of
+from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 
 
@@ -16,7 +16,7 @@ class HealthView(ApiView):
 
     needs = None
 
-    @extend_schema(summary="The state of each part", responses={200: shapes.Health})
+    @describe(summary="The state of each part", responses={200: shapes.Health})
     async def get(self, request: Request) -> HttpResponse:
         """Every part with its state and, where something is off or broken, the remedy."""
         parts = await self.services.parts()

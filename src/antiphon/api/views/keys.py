@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api import shapes, wire
 from antiphon.api.paging import envelope, page_of
-from antiphon.api.schema import PAGING
+from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import Forbidden
 from antiphon.domain.identity import Role
@@ -26,7 +25,7 @@ class _KeysView(ApiView):
 class KeysView(_KeysView):
     """`/api/keys`."""
 
-    @extend_schema(summary="List keys", parameters=PAGING, responses={200: shapes.page_shape(shapes.KeyItem)})
+    @describe(summary="List keys", parameters=PAGING, responses={200: shapes.page_shape(shapes.KeyItem)})
     async def get(self, request: Request) -> HttpResponse:
         """The keys, newest first, revoked ones too."""
         page = page_of(request.GET)
@@ -35,7 +34,7 @@ class KeysView(_KeysView):
         later.sort(key=lambda key: -key.id)
         return json_answer(envelope(later[: page.limit + 1], page, wire.key, lambda key: (key.id,)))
 
-    @extend_schema(
+    @describe(
         summary="Make a key",
         description="For yourself, with scopes that your own credential carries. The secret is shown once.",
         request=shapes.NewKey,
@@ -54,7 +53,7 @@ class KeysView(_KeysView):
 class KeyView(_KeysView):
     """`/api/keys/{id}`."""
 
-    @extend_schema(summary="Revoke a key", description="At once, everywhere.", responses={200: shapes.KeyItem})
+    @describe(summary="Revoke a key", description="At once, everywhere.", responses={200: shapes.KeyItem})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Revoke; doing it twice is harmless."""
         key = await self.services.keys.revoke(row_id(id, "key"), await self._whose())

@@ -6,10 +6,10 @@ import re
 from zoneinfo import available_timezones
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api import shapes, wire
+from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.domain.errors import InvalidInput
 from antiphon.domain.identity import Person
@@ -20,12 +20,12 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 class MeView(ApiView):
     """`/api/me`."""
 
-    @extend_schema(summary="Who I am", responses={200: shapes.Me})
+    @describe(summary="Who I am", responses={200: shapes.Me})
     async def get(self, request: Request) -> HttpResponse:
         """Name, time zone, language, role and scopes."""
         return await self._answer(await self.services.people.person(self.person))
 
-    @extend_schema(
+    @describe(
         summary="Change my name, time zone or language",
         description="What is not given stays as it is.",
         request=shapes.MeChange,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
 from antiphon.api.paging import envelope, page_of
-from antiphon.api.schema import PAGING
+from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import NotFound
 from antiphon.domain.memories import MemoryScope
@@ -17,7 +16,7 @@ from antiphon.domain.memories import MemoryScope
 class RemindersView(ApiView):
     """`/api/reminders`."""
 
-    @extend_schema(
+    @describe(
         summary="My open reminders and timers",
         description="Newest first.",
         parameters=PAGING,
@@ -33,7 +32,7 @@ class RemindersView(ApiView):
 class ReminderView(ApiView):
     """`/api/reminders/{id}`."""
 
-    @extend_schema(summary="Cancel a reminder or timer", responses={200: shapes.ReminderItem})
+    @describe(summary="Cancel a reminder or timer", responses={200: shapes.ReminderItem})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Cancel; one that has fired or was cancelled is not there any more."""
         cancelled = await self.services.schedule.cancel(self.person, [row_id(id, "reminder")])
@@ -45,7 +44,7 @@ class ReminderView(ApiView):
 class MemoriesView(ApiView):
     """`/api/memories`."""
 
-    @extend_schema(
+    @describe(
         summary="What is remembered about me",
         description="Newest first.",
         parameters=PAGING,
@@ -61,7 +60,7 @@ class MemoriesView(ApiView):
 class MemoryView(ApiView):
     """`/api/memories/{id}`."""
 
-    @extend_schema(summary="Forget something about me", responses={204: None})
+    @describe(summary="Forget something about me", responses={204: None})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Forget it for good."""
         forgotten = await self.services.memories.forget(MemoryScope.PERSON, self.person, [row_id(id, "memory")])
@@ -73,7 +72,7 @@ class MemoryView(ApiView):
 class FeedbackView(ApiView):
     """`/api/messages/{id}/feedback`."""
 
-    @extend_schema(
+    @describe(
         summary="Say what you think of an answer",
         description="A later opinion replaces the earlier one.",
         request=shapes.FeedbackBody,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api import sessions, shapes, wire
-from antiphon.api.schema import may_answer
+from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.domain.errors import Forbidden, Unauthenticated
 
@@ -23,13 +22,13 @@ class SessionView(ApiView):
     needs = None
     public_methods = frozenset({"POST"})
 
-    @extend_schema(
+    @describe(
         summary="Sign in with a link's token",
         description="The token is used up. Sets the session cookie. The one public route that changes something.",
         request=shapes.SignIn,
         responses={200: shapes.Session},
+        also=(429,),
     )
-    @may_answer(429)
     async def post(self, request: Request) -> HttpResponse:
         """Use a sign-in token up and start a session, always a new one."""
         scope: dict[str, Any] = request.scope
@@ -54,14 +53,14 @@ class SessionView(ApiView):
         sessions.set_session_cookie(response, session_key, secure=secure)
         return response
 
-    @extend_schema(summary="Who is signed in", responses={200: shapes.Session})
+    @describe(summary="Who is signed in", responses={200: shapes.Session})
     async def get(self, request: Request) -> HttpResponse:
         """The session, with the token for requests that change something."""
         key = self.identity.session_key
         principal = self.identity.principal
         return json_answer(wire.session(principal, principal.role, sessions.csrf_token(key) if key else None))
 
-    @extend_schema(summary="Sign out", responses={204: None})
+    @describe(summary="Sign out", responses={204: None})
     async def delete(self, request: Request) -> HttpResponse:
         """End the session and every stream that was opened with it."""
         key = self.identity.session_key

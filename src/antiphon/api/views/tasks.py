@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
 from antiphon.api.paging import envelope, page_of
-from antiphon.api.schema import PAGING, may_answer
+from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput, NotFound
@@ -20,7 +20,7 @@ _STATES = [state.value for state in TaskState]
 class TasksView(ApiView):
     """`/api/tasks`."""
 
-    @extend_schema(
+    @describe(
         summary="My tasks",
         description="Newest first.",
         parameters=[
@@ -53,7 +53,7 @@ class _OneTask(ApiView):
 class TaskView(_OneTask):
     """`/api/tasks/{id}`."""
 
-    @extend_schema(summary="One task", responses={200: shapes.TaskItem})
+    @describe(summary="One task", responses={200: shapes.TaskItem})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """State, answer, tool calls, usage and error."""
         return json_answer(wire.task(await self.services.tasks.get(await self._own(id))))
@@ -62,7 +62,7 @@ class TaskView(_OneTask):
 class CancelTaskView(_OneTask):
     """`/api/tasks/{id}/cancel`."""
 
-    @extend_schema(
+    @describe(
         summary="Stop a task",
         description="A running one stops as soon as it can, keeping the words said so far. Repeating is harmless.",
         request=None,
@@ -76,13 +76,13 @@ class CancelTaskView(_OneTask):
 class RetryTaskView(_OneTask):
     """`/api/tasks/{id}/retry`."""
 
-    @extend_schema(
+    @describe(
         summary="Try a dead or cancelled task again",
         description="409 in any other state.",
         request=None,
         responses={200: shapes.TaskItem},
+        also=(409,),
     )
-    @may_answer(409)
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Queue it again with fresh attempts."""
         return json_answer(wire.task(await self.services.retry(await self._own(id))))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
 from antiphon.api.paging import envelope, page_of
-from antiphon.api.schema import PAGING
+from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import NotFound
 from antiphon.store.models import Thread
@@ -17,7 +16,7 @@ from antiphon.store.models import Thread
 class ThreadsView(ApiView):
     """`/api/threads`."""
 
-    @extend_schema(
+    @describe(
         summary="My threads",
         description="Newest first.",
         parameters=PAGING,
@@ -41,7 +40,7 @@ class _OneThread(ApiView):
 class ThreadView(_OneThread):
     """`/api/threads/{id}`."""
 
-    @extend_schema(summary="One thread", responses={200: shapes.ThreadItem})
+    @describe(summary="One thread", responses={200: shapes.ThreadItem})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """As in the list."""
         return json_answer(wire.thread(await self._thread(id)))
@@ -50,7 +49,7 @@ class ThreadView(_OneThread):
 class CloseThreadView(_OneThread):
     """`/api/threads/{id}/close`."""
 
-    @extend_schema(
+    @describe(
         summary="Close a thread",
         description="The next message opens a new one. Closing a closed thread changes nothing.",
         request=None,
