@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import ForeignKey, Model
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -89,12 +89,11 @@ class _Rows(_ReadOnly, TabularInline):
     ordering = ("id",)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        own: Field[Any, Any]
         parent = type(obj) if obj is not None else None
         return [
-            own.name
-            for own in self.model._meta.fields
-            if own.name in self.columns and not (isinstance(own, ForeignKey) and own.related_model is parent)
+            field.name
+            for field in self.model._meta.fields
+            if field.name in self.columns and not (isinstance(field, ForeignKey) and field.related_model is parent)
         ]
 
     columns: tuple[str, ...] = ()

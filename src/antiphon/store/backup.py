@@ -2,7 +2,7 @@
 
 Called by `antiphon backup` and `antiphon restore`. The file is a zip with a manifest (format, engine, schema, row
 counts, checksums) and the database: SQLite's file or PostgreSQL's custom dump. How each engine does it is in
-and `backup_postgres.py`.
+`backup_sqlite.py` and `backup_postgres.py`.
 """
 
 from __future__ import annotations

@@ -138,6 +138,13 @@ class _Call:
             self.future.set_result(self.result)
 
 
+class _Losses:
+    """How often a connection broke in this process: the other threads' connections broke with it and must be renewed
+    before they are used, so that an outage costs one failed call and not one per thread."""
+
+    count = 0
+
+
 class Database:
     """The threads that talk to the database. One per process and event loop; `close` it."""
 
@@ -145,16 +152,17 @@ class Database:
         self._signals = signals
         self.vendor: str = connections[DEFAULT_DB_ALIAS].vendor
         self._closed = False
+        losses = _Losses()
         self._writes: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         if self.vendor == "sqlite":
             self._reads: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
             self._workers = [
-                _Worker("store-writer", self._writes, signals, group=_GROUP),
-                _Worker("store-reader", self._reads, signals, read_only=True),
+                _Worker("store-writer", self._writes, signals, losses, group=_GROUP),
+                _Worker("store-reader", self._reads, signals, losses, read_only=True),
             ]
         else:
             self._reads = self._writes
-            self._workers = [_Worker(f"store-{n}", self._writes, signals) for n in range(_POSTGRES_THREADS)]
+            self._workers = [_Worker(f"store-{n}", self._writes, signals, losses) for n in range(_POSTGRES_THREADS)]
         for worker in self._workers:
             worker.start()
 
@@ -196,6 +204,7 @@ class _Worker(threading.Thread):
         name: str,
         calls: queue.SimpleQueue[_Call | None],
         signals: Signals,
+        losses: _Losses,
         *,
         group: int = 1,
         read_only: bool = False,
@@ -203,6 +212,8 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.calls = calls
         self._signals = signals
+        self._losses = losses
+        self._losses_seen = losses.count
         self._group = group
         self._read_only = read_only
 
@@ -291,6 +302,9 @@ class _Worker(threading.Thread):
 
     def _connect(self) -> None:
         connection = connections[DEFAULT_DB_ALIAS]
+        if self._losses_seen != self._losses.count:
+            self._losses_seen = self._losses.count
+            connection.close()
         if connection.connection is not None:
             return
         connection.connect()
@@ -308,7 +322,7 @@ class _Worker(threading.Thread):
         if error is not None and _is_unavailable(error):
             call.error = StoreUnavailable(UNAVAILABLE)
             call.error.__cause__ = error
-            connections[DEFAULT_DB_ALIAS].close()
+            self._losses.count += 1  # makes this thread renew its connection too
         elif isinstance(error, OverflowError):  # SQLite's word for an id beyond 64 bits
             call.error = NotFound("There is nothing with such a number.")
             call.error.__cause__ = error
