@@ -47,7 +47,7 @@ def measure() -> list[Figure]:
 def _judge(engine: str, got: dict[str, float]) -> list[Figure]:
     extra = 3 if engine == "sqlite" else 8
     bound = got["fsync_p99"] + extra
-    rows = [
+    return [
         Figure(f"{engine}: fsync of the same disk p50", got["fsync_p50"], "ms"),
         Figure(f"{engine}: fsync of the same disk p99", got["fsync_p99"], "ms"),
         Figure(f"{engine}: message to start p50", got["start_p50"], "ms"),
@@ -73,7 +73,6 @@ def _judge(engine: str, got: dict[str, float]) -> list[Figure]:
             passed=got["tasks_per_second"] >= 600 if engine == "sqlite" else None,
         ),
     ]
-    return rows
 
 
 @contextmanager
@@ -84,10 +83,18 @@ def _database(engine: str) -> Iterator[tuple[dict[str, str], Path]]:
         if engine == "sqlite":
             yield {"DATABASE_URL": ""}, folder
             return
-        from tests.fixtures_databases import postgres_server
+        from tests.fixtures_databases import PostgresqlServer
 
-        with postgres_server(folder / "postgres", fsync=True) as url:
-            yield {"DATABASE_URL": url}, folder
+        home = folder / "postgres"
+        home.mkdir()
+        folder.chmod(0o755)  # the server runs as another user
+        server = PostgresqlServer(home, durable=True)
+        server.init()
+        server.start()
+        try:
+            yield {"DATABASE_URL": server.create("bench")}, folder
+        finally:
+            server.stop()
 
 
 async def _run(folder: Path) -> dict[str, float]:
@@ -115,7 +122,7 @@ async def _run(folder: Path) -> dict[str, float]:
 
     settings = load_settings(overrides={"data_dir": str(folder)})
     clock, signals = SystemClock(), LocalSignals()
-    stores = await open_stores(settings, clock, signals)
+    stores = open_stores(settings, clock, signals)
     bus = MemoryBus(clock)
     platforms = {"web": WebPlatform(bus)}
     inbox = Inbox(stores.inbox, message_chars=1000)

@@ -40,7 +40,8 @@ def table(figures: Sequence[Figure]) -> str:
     marks = {True: "pass", False: "**MISSED**", None: ""}
     for figure in figures:
         value = f"{figure.value:,.3g}" if figure.value < 100 else f"{figure.value:,.0f}"
-        lines.append(f"| {figure.name} | {value} {figure.unit} | {figure.floor} | {figure.peer} | {marks[figure.passed]} |")
+        cells = (figure.name, f"{value} {figure.unit}", figure.floor, figure.peer, marks[figure.passed])
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -52,7 +53,9 @@ def write(figures: Sequence[Figure], command: str) -> None:
         row["pass"] = row.pop("passed")
         rows[figure.name] = row
     RESULTS.write_text(json.dumps(list(rows.values()), indent=2) + "\n")
-    everything = [Figure(**{**{k: v for k, v in row.items() if k != "pass"}, "passed": row["pass"]}) for row in rows.values()]
+    everything = [
+        Figure(row["name"], row["value"], row["unit"], row["floor"], row["peer"], row["pass"]) for row in rows.values()
+    ]
     REPORT.write_text(
         "# Measured\n\n"
         f"Command: `{command}`. Machine: {os.cpu_count()} cores, {platform.machine()}, {_processor()}, "

@@ -43,10 +43,11 @@ _START_SECONDS = 20.0
 
 
 class PostgresqlServer:
-    """A PostgreSQL server on loopback in a temporary folder, without fsync unless a test asks for it."""
+    """A PostgreSQL server on loopback in a temporary folder; `durable` makes it wait for the disk, as in production."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._sync = "on" if durable else "off"
         self._user = _unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
@@ -65,7 +66,7 @@ class PostgresqlServer:
                 [
                     str(_program("postgres")),
                     *("-D", str(self._folder / "data"), "-k", str(self._folder), "-p", str(self.port)),
-                    *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off"),
+                    *("-c", "listen_addresses=127.0.0.1", "-c", f"fsync={self._sync}", "-c", f"full_page_writes={self._sync}"),
                     *("-c", "max_connections=100", "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal"),
                 ],
                 stdout=subprocess.DEVNULL,

@@ -144,9 +144,9 @@ def _with_stores(options: argparse.Namespace, action: Callable[..., Awaitable[T]
     settings = _settings(options)
     from antiphon.run.wiring import open_stores_alone
     from antiphon.store.migrate import migrate
-    from antiphon.telemetry.logs import configure_logging
+    from antiphon.telemetry.logs import configure_logging, secrets_of
 
-    configure_logging(settings.log.model_copy(update={"level": "warning"}))
+    configure_logging(settings.log.model_copy(update={"level": "warning"}), secrets=secrets_of(settings))
     migrate(settings)
 
     async def run() -> T:

@@ -19,10 +19,11 @@ import uvicorn
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
 from antiphon.run.asgi import CONTROL_PLANE, PROBES, AsgiApp
+from antiphon.run.tls import certificate_files
 from antiphon.run.wiring import open_antiphon
 from antiphon.store.lock import hold
 from antiphon.store.migrate import migrate
-from antiphon.telemetry.logs import configure_logging
+from antiphon.telemetry.logs import configure_logging, secrets_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -73,7 +74,7 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
 
     `announce` is given the start-up text once the port answers.
     """
-    configure_logging(settings.log)
+    configure_logging(settings.log, secrets=secrets_of(settings))
     check_role(role, settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
@@ -160,6 +161,7 @@ def _address(settings: Settings, listening: socket.socket) -> str:
 
 def _uvicorn_config(settings: Settings, app: AsgiApp) -> uvicorn.Config:
     http = settings.http
+    files = certificate_files(settings)
     return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType] - our ASGI types are plain dicts
         lifespan="off",
@@ -172,8 +174,8 @@ def _uvicorn_config(settings: Settings, app: AsgiApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(http.trusted_proxies),
         forwarded_allow_ips=list(http.trusted_proxies),
-        ssl_certfile=str(http.tls_cert) if http.tls_cert else None,
-        ssl_keyfile=str(http.tls_key) if http.tls_key else None,
+        ssl_certfile=str(files[0]) if files else None,
+        ssl_keyfile=str(files[1]) if files else None,
         timeout_graceful_shutdown=HTTP_GRACE_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,
     )

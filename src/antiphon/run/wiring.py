@@ -29,6 +29,7 @@ from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, OnePort
 from antiphon.run.banner import banner
 from antiphon.run.clock import SystemClock
 from antiphon.store.settings import configure
+from antiphon.telemetry.logs import secrets_of
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
@@ -92,7 +93,7 @@ class Antiphon:
             stores.schedule, stores.memories, stores.people, status=self, policy=policy, catalog=lambda: catalog
         )
         catalog = Catalog([*extras.tools, builtin])
-        self.executor = ToolExecutor(catalog, policy, stores.executions, clock, Redactor(_secret_values(settings)))
+        self.executor = ToolExecutor(catalog, policy, stores.executions, clock, Redactor(secrets_of(settings)))
         self.brain = TurnBrain(settings, self.executor, stores.threads, stores.people, stores.memories, clock)
         self.inbox = Inbox(stores.inbox, message_chars=settings.limits.message_chars)
         self.control = TaskControl(stores.tasks, bus)
@@ -278,9 +279,3 @@ def _configured(settings: Settings) -> Callable[[Settings, Clock, LocalSignals],
     from antiphon.store.stores import open_stores
 
     return open_stores
-
-
-def _secret_values(settings: Settings) -> list[str]:
-    """Every configured secret, so that tools never repeat one."""
-    secrets_of = (settings.openai_api_key, settings.database_url, settings.redis_url)
-    return [secret.get_secret_value() for secret in secrets_of]
