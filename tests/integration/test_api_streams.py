@@ -296,7 +296,7 @@ async def test_a_listener_that_leaves_leaves_nothing_behind(world: World) -> Non
             await until_listening(world, 0)
     await asyncio.sleep(0.3)  # the task that watches for the stop sees that nobody listens
     left = {task.get_name() for task in asyncio.all_tasks()} - before
-    assert not {name for name in left if name.startswith(("api-hub", "api-socket"))}
+    assert not {name for name in left if name.startswith(("api-hub", "api-socket", "api-listener"))}
 
 
 async def test_a_client_may_ping_and_garbage_is_passed_over(world: World) -> None:

@@ -1,24 +1,20 @@
 """Live events to many listeners: one bus subscription per channel and process, each event serialised once.
 
-Used by `streams` (SSE) and `sockets` (WebSocket). Every listener has a bounded queue of shared frames, so a slow one
-costs nobody else anything. The hub also keeps a promise about ownership: whoever listens to a channel that does not
-exist yet hears nothing of it unless it turns out to be theirs.
+Used by `views.events` (SSE) and `sockets` (WebSocket). The hub also keeps a promise about ownership: whoever listens to
+a channel that does not exist yet hears nothing of it unless it turns out to be theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import Context
-from enum import StrEnum
-from typing import Any
 
 import structlog
 
-from antiphon.domain.events import RESET, BusEvent, turn_topic
+from antiphon.api.listeners import Ended, Frame, Listener
+from antiphon.domain.events import RESET, turn_topic
 from antiphon.domain.ports import Bus
 from antiphon.telemetry import metrics
 
@@ -27,137 +23,8 @@ log = structlog.stdlib.get_logger(__name__)
 QUEUE_LIMIT = 1500
 """Frames a listener may lag behind: a whole resume (the bus keeps 1000) and some more."""
 STOP_POLL_SECONDS = 0.2
-
-
-class Ended(StrEnum):
-    """Why a listener hears no more."""
-
-    GONE = "gone"
-    REVOKED = "revoked"
-    FOREIGN = "foreign"
-    SLOW = "slow"
-    STOPPING = "stopping"
-    UNAVAILABLE = "unavailable"
-
-
-class Frame:
-    """One event, serialised at most once per transport and shared by every listener."""
-
-    __slots__ = ("_sse", "_text", "_ws", "id", "name")
-
-    def __init__(self, event_id: int, name: str, payload: Mapping[str, object]) -> None:
-        self.id = event_id
-        self.name = name
-        self._text = json.dumps(payload, separators=(",", ":"))
-        self._ws: dict[str, Any] | None = None
-        self._sse: bytes | None = None
-
-    @classmethod
-    def of(cls, event: BusEvent) -> Frame:
-        """The frame of a bus event."""
-        return cls(event.id, event.name, event.payload)
-
-    @classmethod
-    def reset(cls, event_id: int = 0) -> Frame:
-        """Tells a client to read the rows again; what it missed ends with `event_id`."""
-        return cls(event_id, RESET, {})
-
-    @property
-    def ws(self) -> dict[str, Any]:
-        """The ASGI message that sends this event. Id 0 (the bus does not know where it is) becomes null."""
-        if self._ws is None:
-            text = f'{{"id":{self.id or "null"},"event":{json.dumps(self.name)},"data":{self._text}}}'
-            self._ws = {"type": "websocket.send", "text": text}
-        return self._ws
-
-    @property
-    def sse(self) -> bytes:
-        """The event in the format of an event stream. JSON text holds no line breaks."""
-        if self._sse is None:
-            place = f"id: {self.id}\n" if self.id else ""
-            self._sse = f"{place}event: {self.name}\ndata: {self._text}\n\n".encode("ascii")
-        return self._sse
-
-
-class Listener:
-    """The receiving end. `reset_when_full` chooses what happens to a slow one: start afresh, or end as `SLOW`."""
-
-    def __init__(self, person: int, limit: int, *, reset_when_full: bool) -> None:
-        self.person = person
-        self.ended: Ended | None = None
-        self._limit = limit
-        self._reset_when_full = reset_when_full
-        self._queue: deque[Frame] = deque()
-        self._held: deque[Frame] | None = None
-        self._last = 0
-        self._ready = asyncio.Event()
-        self._over = asyncio.Event()
-
-    def put(self, frame: Frame) -> None:
-        """Queue a live frame; while the listener catches up it is held back."""
-        if self.ended is not None:
-            return
-        if self._held is not None:
-            if frame.name != RESET:
-                self._add(self._held, frame)
-                return
-            self._held = None  # everything must be read again anyway
-        self._add(self._queue, frame)
-        self._ready.set()
-
-    def _add(self, queue: deque[Frame], frame: Frame) -> None:
-        if len(queue) < self._limit:
-            queue.append(frame)
-        elif self._reset_when_full:
-            queue.clear()
-            queue.append(Frame.reset(frame.id))
-        else:
-            self.end(Ended.SLOW)
-
-    def end(self, why: Ended) -> None:
-        """No more frames, also none that are queued. The first reason stands."""
-        if self.ended is None:
-            self.ended = why
-            self._queue.clear()
-            self._ready.set()
-            self._over.set()
-
-    async def take(self) -> list[Frame]:
-        """Every queued frame, at least one. An empty list when the listener has ended."""
-        while not self._queue:
-            if self.ended is not None:
-                return []
-            self._ready.clear()
-            await self._ready.wait()
-        frames = list(self._queue)
-        self._queue.clear()
-        return frames
-
-    async def wait_ended(self) -> None:
-        """Wait until `ended` says why it is over."""
-        await self._over.wait()
-
-    # --- resuming ---------------------------------------------------------------------------------------------------
-
-    def hold(self) -> None:
-        """Hold live frames back until the earlier ones are in."""
-        self._held = deque()
-
-    def replay(self, frame: Frame) -> bool:
-        """Queue an earlier frame. Returns False once the live frames take over, this one included."""
-        if self._held is None or self.ended is not None:
-            return False
-        if frame.name != RESET and self._held and self._held[0].id <= frame.id:
-            held, self._held = self._held, None
-            for one in held:
-                if one.id > self._last:
-                    self._add(self._queue, one)
-            self._ready.set()
-            return False
-        self._last = frame.id
-        self._add(self._queue, frame)
-        self._ready.set()
-        return True
+_AT_ONCE = 64
+"""Listeners served in one go, before other work of the process gets its turn."""
 
 
 class _Topic:
@@ -259,8 +126,10 @@ class Hub:
                         if topic.owner is None:
                             continue
                     frame = Frame.of(event)
-                    for listener in list(topic.listeners):
+                    for number, listener in enumerate(list(topic.listeners), 1):
                         listener.put(frame)
+                        if number % _AT_ONCE == 0:
+                            await asyncio.sleep(0)
         except Exception as error:
             log.warning("api.hub_lost_channel", error=type(error).__name__)
         finally:

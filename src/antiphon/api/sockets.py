@@ -16,7 +16,7 @@ from antiphon.api.access import listenable_channel, resume_point
 from antiphon.api.auth import Identity
 from antiphon.api.edge import Receive
 from antiphon.api.errors import Send
-from antiphon.api.hub import Ended, Listener
+from antiphon.api.listeners import Ended, Frame, Listener
 from antiphon.api.origins import Scope
 from antiphon.api.state import ApiState
 from antiphon.domain.errors import AntiphonError, Forbidden, InvalidInput, NotFound, Unauthenticated
@@ -84,29 +84,28 @@ class ChannelSocket:
 
 async def _converse(listener: Listener, receive: Receive, send: Send) -> int | None:
     """Pass events on until the end; returns the close code, or None when the client has gone."""
-    writer = asyncio.create_task(_write(listener, send), name="api-socket-write")
+
+    async def write(frame: Frame) -> None:
+        await send(frame.ws)
+
+    listener.send_with(write)
     reader = asyncio.create_task(_read(receive, send), name="api-socket-read")
     ending = asyncio.create_task(listener.wait_ended(), name="api-socket-end")
-    tasks: set[asyncio.Task[Any]] = {writer, reader, ending}
+    tasks: set[asyncio.Task[Any]] = {reader, ending}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    for task in (writer, reader):
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, OSError):  # OSError: the client went away while we sent
+        await listener.stop_sending()
+    if not reader.cancelled():
+        error = reader.exception()
+        if error is None:
+            return reader.result()
+        if not isinstance(error, OSError):  # OSError: the client went away while we answered
             log.error("api.socket_failed", exc_info=error)
-    if not reader.cancelled() and reader.exception() is None:
-        return reader.result()
     return _CODES.get(listener.ended) if listener.ended is not None else None
-
-
-async def _write(listener: Listener, send: Send) -> None:
-    while frames := await listener.take():
-        for frame in frames:
-            await send(frame.ws)
 
 
 async def _read(receive: Receive, send: Send) -> int | None:

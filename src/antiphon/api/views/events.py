@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from antiphon.api.access import listenable_channel, resume_point
-from antiphon.api.hub import Ended
+from antiphon.api.listeners import Ended
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView
 
