@@ -28,11 +28,11 @@ EXPECT_MS = 10_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All need the browser. Tests of one file share a server, so they stay in one process under xdist."""
+    """All need the browser. They share servers, so they stay in one process under xdist."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.needs("chromium"))
-            item.add_marker(pytest.mark.xdist_group(f"e2e-{item.path.stem}"))
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")
@@ -46,16 +46,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without key and without internet, shared by the tests of one file."""
+    """A server without key and without internet, shared by all tests."""
     server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose model takes about two seconds for each answer."""
     model = SlowModel()
@@ -86,13 +86,13 @@ def context(browser: Browser, watch: Watch) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def signed_in(browser: Browser, server: Server) -> StorageState:
     """The cookies of a signed-in owner of `server`."""
     return sign_in(browser, server)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slow_signed_in(browser: Browser, slow_server: Server) -> StorageState:
     """The cookies of a signed-in owner of `slow_server`."""
     return sign_in(browser, slow_server)

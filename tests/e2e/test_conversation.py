@@ -87,11 +87,11 @@ def test_scrolling_up_reads_older_messages_without_moving_the_view(chat: Chat) -
         for number in range(20):
             path = f"/api/channels/{chat.key}/messages"
             assert client.post(path, json={"text": f"what is {number} plus 1", "id": f"n{number}"}).status_code == 202
-    expect(chat.page.get_by_text("what is 19 plus 1")).to_be_visible()
+    expect(chat.calls.filter(has_text="what is 19 plus 1")).to_be_visible()
     expect(chat.replies).to_have_count(21, timeout=30_000)
     chat.page.reload()
-    expect(chat.page.get_by_text("what is 19 plus 1")).to_be_visible()
-    expect(chat.page.get_by_text("hello", exact=True)).to_have_count(0)
+    expect(chat.calls.filter(has_text="what is 19 plus 1")).to_be_visible()
+    expect(chat.calls.filter(has_text="hello")).to_have_count(0)
     chat.log.hover()
     chat.page.mouse.wheel(0, -20_000)
     expect(chat.page.locator(".msg.call", has_text="hello")).to_have_count(1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import httpx
-from playwright.sync_api import BrowserContext, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
 from tests.e2e.chat import Chat, Watch
+from tests.e2e.conftest import open_chat, sign_in
 from tests.e2e.server import Server
 
 REFUSED = "status of 401"
@@ -48,10 +49,13 @@ def test_a_pasted_link_leads_back_to_the_wanted_conversation(context: BrowserCon
     expect(page).to_have_url(f"{server.url}/c/web:wanted")
 
 
-def test_signing_out_ends_the_session_and_empties_the_browser(chat: Chat, server: Server) -> None:
+def test_signing_out_ends_the_session_and_empties_the_browser(
+    browser: Browser, context: BrowserContext, server: Server
+) -> None:
+    chat = open_chat(context, server, sign_in(browser, server))
     chat.field.fill("a draft nobody else should read")
     chat.page.get_by_role("button", name="Sign out").first.click()
-    expect(chat.page.get_by_role("status")).to_contain_text("signed out")
+    expect(chat.page.get_by_text("You have signed out.")).to_be_visible()
     assert chat.page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('antiphon:'))") == []
     chat.page.goto(server.url)
     assert "/sign-in" in chat.page.url

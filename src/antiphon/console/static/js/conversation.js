@@ -228,7 +228,8 @@ export class Conversation {
     if (isNew) {
       this.#stream.open();
       this.#page.created(entry.text);
-    } else this.refresh(); // the answer may have been faster than this receipt
+    }
+    this.refresh(); // the answer may have been faster than this receipt
     this.#changed();
   }
 
@@ -238,7 +239,10 @@ export class Conversation {
       return;
     }
     if (!data.task) return;
-    if (name === "turn.started" && !this.turns.has(data.task)) this.refresh(); // said in another tab or another place
+    if (name === "turn.started" && !this.turns.has(data.task)) {
+      this.refresh(); // said in another tab or another place,
+      this.#outbox.flush(); // or here, and the answer to it was lost
+    }
     const turn = this.turns.event(name, data);
     if (!turn) return;
     if (name === "turn.started") this.#rememberStart(data, id);
