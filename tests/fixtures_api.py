@@ -1,18 +1,13 @@
-"""A whole API over a real database, for the integration tests: two people, their keys, real stores, an in-process bus.
-
-The schema is made once per run and copied, because migrating takes longer than most tests.
-"""
+"""A whole API over a real database, for the integration tests: two people, their keys, real stores, one bus."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -36,6 +31,7 @@ from antiphon.store.settings import configure
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
+from tests.fixtures_databases import ENGINES
 
 if TYPE_CHECKING:  # the stores' models can only be imported once Django is configured
     from antiphon.store.stores import Stores
@@ -43,20 +39,6 @@ if TYPE_CHECKING:  # the stores' models can only be imported once Django is conf
 ORIGIN = "http://localhost:8000"
 FAR_AWAY = ("203.0.113.9", 40000)
 """The peer address of test clients: not this machine."""
-
-
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an empty, migrated SQLite database."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("schema"))
-    configure(settings)
-    from django.db import connections
-
-    from antiphon.store.migrate import migrate
-
-    migrate(settings)
-    connections.close_all()
-    return settings.data_dir
 
 
 @dataclass
@@ -157,17 +139,25 @@ class World:
             listener.close()
 
 
+both_engines = pytest.mark.parametrize("engine", ENGINES)
+"""Runs a test on SQLite and PostgreSQL: for what reads or writes in its own words."""
+
+
 @pytest.fixture
-def world_settings(tmp_path: Path, migrated_database: Path) -> Settings:
+def engine() -> str:
+    """The database engine of a test; `both_engines` gives it another."""
+    return "sqlite"
+
+
+@pytest.fixture
+def world_settings(engine: str, request: pytest.FixtureRequest) -> Settings:
     """Settings of one test: a database of its own."""
-    data_dir = tmp_path / "data"
-    shutil.copytree(migrated_database, data_dir)
-    return Settings(data_dir=data_dir)
+    return request.getfixturevalue(f"{engine}_settings")
 
 
 @pytest_asyncio.fixture
 async def world(world_settings: Settings) -> AsyncIterator[World]:
-    """The API over a fresh SQLite database."""
+    """The API over a fresh database."""
     async with a_world(world_settings) as built:
         yield built
 

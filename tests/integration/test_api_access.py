@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.fixtures_api import Someone, World, a_world
+from tests.fixtures_api import Someone, World, a_world, both_engines
 from tests.integration.test_api_messages import error_of
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -138,6 +138,7 @@ async def test_the_chat_scope_does_not_open_the_routes_for_keys(world: World) ->
         error_of(await client.get("/metrics"), 403)
 
 
+@both_engines
 async def test_another_person_finds_nothing_of_mine_on_any_route(world: World) -> None:
     """Every route with an id in it is 404 for somebody else, even one who may do everything; lists are empty."""
     ids = await something_of_everything(world, world.owner)
@@ -331,6 +332,7 @@ async def test_what_nobody_expected_is_a_bare_500_with_the_request_id(
     assert answer.headers["x-request-id"] in error["message"]
 
 
+@both_engines
 async def test_the_admin_is_for_the_owner_through_our_session_only(world: World) -> None:
     async with world.client(world.owner) as client:  # a key is no way in
         assert (await client.get("/admin/")).status_code == 303

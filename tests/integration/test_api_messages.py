@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.fixtures_api import World, a_world
+from tests.fixtures_api import World, a_world, both_engines
 
 from antiphon.config import LimitSettings, Settings
 
@@ -36,6 +36,7 @@ async def test_a_message_is_accepted_and_the_same_id_again_gives_the_same_number
     assert again.json() == first.json()
 
 
+@both_engines
 async def test_the_same_id_at_once_is_one_message(world: World) -> None:
     async with world.client(world.owner) as client:
         answers = await asyncio.gather(*(client.post(DESK, json={"text": "once", "id": "m"}) for _ in range(8)))
@@ -251,6 +252,7 @@ async def test_what_cannot_be_stored_now_is_refused_with_a_time_to_come_back(wor
     assert int(answer.headers["retry-after"]) >= 1
 
 
+@both_engines
 async def test_messages_are_listed_newest_first_page_by_page(world: World) -> None:
     for number in range(7):
         await world.say(world.owner, "api:desk", f"message {number}")
@@ -267,6 +269,7 @@ async def test_messages_are_listed_newest_first_page_by_page(world: World) -> No
     assert texts == ["an answer", *(f"message {number}" for number in reversed(range(7)))]
 
 
+@both_engines
 async def test_a_stored_message_is_shown_with_its_task_and_thread(world: World) -> None:
     receipt = await world.say(world.owner, "api:desk", "what?\r\n\u2028 <b>")
     lease = await world.answer("that")

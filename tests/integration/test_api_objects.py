@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.fixtures_api import Someone, World
+from tests.fixtures_api import Someone, World, both_engines
 from tests.integration.test_api_messages import error_of
 
 from antiphon.domain.approvals import ApproverKind, ApproverRule, PauseRequest
@@ -76,6 +76,7 @@ async def test_a_task_is_stopped_and_stopping_it_again_changes_nothing(world: Wo
             assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
 
 
+@both_engines
 async def test_tasks_are_filtered_by_state_and_channel(world: World) -> None:
     await world.say(world.owner, "api:one", "a")
     await world.answer("b")
@@ -112,6 +113,7 @@ async def test_a_thread_is_closed_by_hand_and_the_next_message_opens_another(wor
         error_of(await client.get("/api/channels/api:never/threads"), 404)
 
 
+@both_engines
 async def test_channels_are_listed_by_their_last_message_page_by_page(world: World) -> None:
     for name in ("a", "b", "c", "d", "e"):
         await world.say(world.owner, f"api:{name}", f"this is {name}")
@@ -133,6 +135,7 @@ async def test_channels_are_listed_by_their_last_message_page_by_page(world: Wor
     assert keys == ["api:b", "api:e", "api:d", "api:c", "api:a"]
 
 
+@both_engines
 async def test_a_channel_is_renamed(world: World) -> None:
     await world.say(world.owner, "web:x", "hello")
     async with world.client(world.owner) as client:
@@ -145,6 +148,7 @@ async def test_a_channel_is_renamed(world: World) -> None:
         error_of(await client.get("/api/channels/web:never"), 404)
 
 
+@both_engines
 async def test_my_own_approval_is_allowed_by_me_once(world: World) -> None:
     approval = await ask_approval(world, world.owner, ApproverRule())
     async with world.client(world.owner) as client:

@@ -7,7 +7,7 @@ from http.cookies import SimpleCookie
 
 import httpx
 import pytest
-from tests.fixtures_api import ORIGIN, Someone, World, a_world
+from tests.fixtures_api import ORIGIN, Someone, World, a_world, both_engines
 from tests.integration.test_api_messages import error_of
 
 from antiphon.config import HttpSettings, Settings
@@ -22,6 +22,7 @@ def session_cookie(answer: httpx.Response) -> SimpleCookie:
     return SimpleCookie(line)
 
 
+@both_engines
 async def test_a_link_signs_in_once(world: World) -> None:
     token = await link_token(world, world.owner)
     async with world.client() as client:
@@ -87,6 +88,7 @@ async def test_another_site_cannot_sign_the_visitor_in(world: World) -> None:
         assert (await client.post("/api/session", json={"token": token})).status_code == 200
 
 
+@both_engines
 async def test_guessing_links_is_slowed_down_per_address(world: World) -> None:
     async with world.client() as client:
         answers = [await client.post("/api/session", json={"token": f"guess-{n}"}) for n in range(12)]
@@ -121,6 +123,7 @@ async def test_keys_need_no_csrf_token_and_no_origin(world: World) -> None:
         assert (await client.patch("/api/me", json={"name": "Wren"})).status_code == 200
 
 
+@both_engines
 async def test_signing_out_ends_the_session_at_once(world: World) -> None:
     async with world.signed_in(world.owner) as client:
         cookie = client.cookies["antiphon_session"]

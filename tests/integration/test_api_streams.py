@@ -26,14 +26,14 @@ class EventStream:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
-        self._lines = response.aiter_lines()
+        self.lines = response.aiter_lines()
 
     async def next(self) -> dict[str, Any]:
         """The next event; comments are passed over. Raises `StopAsyncIteration` at the end."""
         event: dict[str, Any] = {}
         async with asyncio.timeout(5):
             while True:
-                line = await anext(self._lines)
+                line = await anext(self.lines)
                 if not line and "data" in event:
                     return event
                 name, _, value = line.partition(": ")
@@ -107,6 +107,16 @@ async def test_two_tabs_get_the_same_events_over_both_transports(world: World) -
             payload = {"task": "1", "turn": "1.1", "attempt": 1, "text": text}
             assert await stream.next() == {"id": number, "event": "text.delta", "data": payload}
             assert await received(connection) == {"id": number, "event": "text.delta", "data": payload}
+
+
+async def test_a_quiet_stream_shows_that_it_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from antiphon.api.views import events
+
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    async with world.served() as address, listening(address, world.owner.bearer, "web:x") as stream:
+        lines = [await anext(stream.lines) for _ in range(8)]
+    assert lines[:3] == ["retry: 2000", ": listening", ""]
+    assert lines[3:7] == [": still here", "", ": still here", ""]
 
 
 async def test_only_the_channels_own_events_arrive(world: World) -> None:

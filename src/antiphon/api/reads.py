@@ -13,11 +13,11 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from antiphon.api.paging import Page
+from antiphon.api.paging import MAX_ID, Page
 from antiphon.domain.approvals import ApproverKind
 from antiphon.domain.work import Task as TaskView
 from antiphon.store.db import Tx
-from antiphon.store.models import Approval, Channel, Memory, Message, ScheduleEntry, Task, Thread
+from antiphon.store.models import Approval, Attachment, Channel, Memory, Message, ScheduleEntry, Task, Thread
 from antiphon.store.models.fields import from_epoch
 from antiphon.store.task_rows import task_view
 
@@ -38,6 +38,33 @@ class ChannelRow:
     def last_at(self) -> datetime:
         """When something was last said there."""
         return from_epoch(self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message as listed. `name` is the author's label, `said` the time in epoch seconds."""
+
+    id: int
+    author: str
+    name: str
+    text: str
+    said: float
+    task: int | None
+    thread: int
+    reply_to: int | None
+    interrupted: bool
+    attachments: tuple[Attachment, ...]
+
+    @property
+    def at(self) -> datetime:
+        """When it was said."""
+        return from_epoch(self.said)
+
+
+def name_of(tx: Tx, person: int) -> str:
+    """What a person is called; "" when there is no such person."""
+    row = tx.row("SELECT name FROM antiphon_person WHERE id = %s", person)
+    return row[0] if row else ""
 
 
 def owner_of(_tx: Tx, key: str) -> tuple[bool, int | None]:
@@ -75,10 +102,24 @@ def channel_row(tx: Tx, key: str, person: int) -> ChannelRow | None:
     return ChannelRow(*row) if row else None
 
 
-def messages(_tx: Tx, channel: int, page: Page) -> list[Message]:
-    """The messages of a channel, newest first, with what is shown of them."""
-    rows = Message.objects.filter(channel_id=channel).select_related("person", "task").prefetch_related("attachments")
-    return _newest(rows, page)
+_MESSAGES = """
+    SELECT m.id, m.author, COALESCE(NULLIF(m.author_name, ''), p.name, ''), m.text, m.at, COALESCE(m.answers_id, t.id),
+           m.thread_id, m.reply_to_id, m.interrupted
+    FROM antiphon_message m
+    LEFT JOIN antiphon_person p ON p.id = m.person_id
+    LEFT JOIN antiphon_task t ON t.message_id = m.id
+    WHERE m.channel_id = %s AND m.id < %s ORDER BY m.id DESC LIMIT %s
+"""
+
+
+def messages(tx: Tx, channel: int, page: Page) -> list[MessageRow]:
+    """The messages of a channel, newest first, with what is shown of them. Pages read this often, so it is SQL."""
+    before = page.after[0] if page.after else MAX_ID
+    rows = tx.rows(_MESSAGES, channel, before, page.limit + 1)
+    files: dict[int, list[Attachment]] = {}
+    for file in Attachment.objects.filter(message_id__in=[row[0] for row in rows]).order_by("pk"):
+        files.setdefault(file.message_id, []).append(file)
+    return [MessageRow(*row, attachments=tuple(files.get(row[0], ()))) for row in rows]
 
 
 def answer_of(_tx: Tx, message: int, person: int) -> Message | None:

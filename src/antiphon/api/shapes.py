@@ -5,6 +5,7 @@ Answers are built by `wire`; tests check them against these shapes.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -272,6 +273,7 @@ class Health(serializers.Serializer):
     parts = Part(many=True)
 
 
+@cache
 def page_shape(item: type[serializers.Serializer]) -> type[serializers.Serializer]:
     """The shape of a list of `item`."""
     name = f"{item.__name__.removesuffix('Item')}List"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from antiphon.api.reads import ChannelRow
+from antiphon.api.reads import ChannelRow, MessageRow
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import Author, Receipt
 from antiphon.domain.health import PartHealth
@@ -27,24 +27,21 @@ def channel(row: ChannelRow) -> Document:
     return {"key": row.key, "title": row.title, "last_at": row.last_at, "preview": row.preview}
 
 
-def message(row: models.Message) -> Document:
+def message(row: MessageRow) -> Document:
     """A stored message."""
-    from_agent = row.author == Author.AGENT.value
-    own_task = getattr(row, "task", None)  # a person's message is what its task answers
-    task = row.answers_id if from_agent or own_task is None else own_task.pk
     return {
-        "id": str(row.pk),
+        "id": str(row.id),
         "author": row.author,
-        "name": AGENT_NAME if from_agent else row.author_name or (row.person.name if row.person else ""),
+        "name": AGENT_NAME if row.author == Author.AGENT.value else row.name,
         "text": row.text,
         "at": row.at,
-        "task": _id(task),
-        "thread": str(row.thread_id),
-        "reply_to": _id(row.reply_to_id),
-        "interrupted": row.interrupted,
+        "task": _id(row.task),
+        "thread": str(row.thread),
+        "reply_to": _id(row.reply_to),
+        "interrupted": bool(row.interrupted),
         "attachments": [
             {"id": str(file.pk), "name": file.name, "media_type": file.media_type, "size": file.size}
-            for file in row.attachments.all()
+            for file in row.attachments
         ],
     }
 

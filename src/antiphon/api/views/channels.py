@@ -75,7 +75,7 @@ class MessagesView(ApiView):
         page = page_of(request.GET)
         channel = await owned_channel(self.services.database, key, self.person)
         rows = await self.services.database.read(reads.messages, channel.pk, page)
-        return json_answer(envelope(rows, page, wire.message, lambda row: (row.pk,)))
+        return json_answer(envelope(rows, page, wire.message, lambda row: (row.id,)))
 
     @describe(
         summary="Say something",
@@ -95,16 +95,16 @@ class MessagesView(ApiView):
             raise no_such_channel()
         body = self.body(shapes.NewMessage)
         self.state.messages.take(self.person, _TOO_FAST)
-        person = await self.services.people.person(self.person)
+        name = await self.services.database.read(reads.name_of, self.person)
         receipt = await self.services.receive(
             InboundMessage(
                 platform=platform_of(key),
                 channel=key,
                 native_id=native_id(body.get("id")),
-                sender=Sender(native_id=str(person.id), name=person.name),
+                sender=Sender(native_id=str(self.person), name=name),
                 text=body["text"],
                 at=self.services.clock.now(),
-                person=person.id,
+                person=self.person,
             )
         )
         return json_answer(wire.receipt(receipt), 202 if receipt.created else 200)
