@@ -31,7 +31,6 @@ from antiphon.store.settings import configure
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
-from tests.fixtures_databases import ENGINES
 
 if TYPE_CHECKING:  # the stores' models can only be imported once Django is configured
     from antiphon.store.stores import Stores
@@ -139,7 +138,9 @@ class World:
             listener.close()
 
 
-both_engines = pytest.mark.parametrize("engine", ENGINES)
+both_engines = pytest.mark.parametrize(
+    "engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
+)
 """Runs a test on SQLite and PostgreSQL: for what reads or writes in its own words."""
 
 
