@@ -31,6 +31,10 @@ class Receiver(ThreadingHTTPServer):
         self.sent: dict[tuple[str, int], str] = {}
         self.orders: list[str] = []
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # killed callers leave broken connections
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     def kill_order(self) -> str:
         """The next order to kill, or "" when there is none."""
         return self.orders.pop(0) if self.orders else ""
@@ -63,7 +67,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"id": self.server.sent.get(key)})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        raw = self.rfile.read(length := int(self.headers["Content-Length"]))
+        if len(raw) < length:  # the caller was killed in the middle of its request: nothing arrived
+            self.close_connection = True
+            return
+        body = json.loads(raw)
         if self.path == "/order":
             with self.server.lock:
                 self.server.orders.append(body["kill"])

@@ -19,7 +19,7 @@ from antiphon.domain.tools import Risk
 from antiphon.domain.work import Delivery
 from antiphon.run.wiring import Extras, open_antiphon
 from antiphon.telemetry.logs import configure_logging
-from antiphon.tools.builtin.numbers import DiceRoll
+from antiphon.tools.builtin.dice import DiceArguments, DiceRoll
 from antiphon.tools.catalog import AnyTool
 from antiphon.tools.tool import Tool, ToolCall, ToolResult, declare
 
@@ -63,21 +63,19 @@ class ReceiverPlatform:
         return answer.json()["id"]
 
 
-DiceArguments = DiceRoll.arguments
-
-
 class LoggedDice(Tool[DiceArguments]):
-    """The dice, as a tool with an effect outside: a roll must never happen twice for one message."""
+    """The dice as a tool with an effect outside: a roll must never happen twice for one message."""
 
-    spec = declare("dice.roll", "Roll dice.", DiceArguments, Risk.OWN)
+    spec = declare("dice.roll", DiceRoll.spec.description, DiceArguments, Risk.OWN)
     arguments = DiceArguments
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def run(self, call: ToolCall[DiceArguments]) -> ToolResult:
-        await self._client.post("/tool", json={"origin": call.origin, "channel": call.requester.channel, "pid": PID})
-        return ToolResult(summary="rolled once", data={"rolls": [3], "total": 3, "count": 1, "sides": 6})
+        dice = call.arguments.dice
+        await self._client.post("/tool", json={"dice": dice, "channel": call.requester.channel, "pid": PID})
+        return ToolResult(summary=f"{dice}: 3", data={"dice": dice, "rolls": [3], "plus": 0, "total": 3})
 
 
 class LoggedTools:

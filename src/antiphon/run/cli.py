@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -29,6 +30,7 @@ SIGN_IN_VALID = timedelta(minutes=15)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # what people said is written for this account alone
     try:
         return options.run(options)
     except ConfigError as error:
