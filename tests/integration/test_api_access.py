@@ -13,8 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.fixtures_api import Someone, World, a_world, both_engines
-from tests.integration.test_api_messages import error_of
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -25,6 +23,8 @@ from antiphon.domain.identity import Role
 from antiphon.domain.memories import MemoryScope
 from antiphon.domain.schedule import EntryKind, NewEntry
 from antiphon.domain.work import Pause
+from tests.integration.api_world import Someone, World, a_world, both_engines
+from tests.integration.test_api_messages import error_of
 
 PUBLIC = {("GET", "/health"), ("POST", "/api/session")}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")

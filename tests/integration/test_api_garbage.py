@@ -13,7 +13,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fixtures_api import World
+
+from tests.integration.api_world import World
 from tests.integration.test_api_access import api_routes, something_of_everything
 
 FIELD = st.sampled_from(["text", "id", "token", "name", "scopes", "title", "value", "timezone", "language"]) | st.text(

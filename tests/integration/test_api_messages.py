@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.fixtures_api import World, a_world, both_engines
 
 from antiphon.config import LimitSettings, Settings
+from tests.integration.api_world import World, a_world, both_engines
 
 DESK = "/api/channels/api:desk/messages"
 

@@ -6,13 +6,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.fixtures_api import Someone, World, both_engines
-from tests.integration.test_api_messages import error_of
 
 from antiphon.domain.approvals import ApproverKind, ApproverRule, PauseRequest
 from antiphon.domain.memories import MemoryScope
 from antiphon.domain.schedule import EntryKind, NewEntry
 from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage
+from tests.integration.api_world import Someone, World, both_engines
+from tests.integration.test_api_messages import error_of
 
 
 async def ask_approval(world: World, who: Someone, rule: ApproverRule, expires: timedelta = timedelta(hours=1)) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
-from tests.fixtures_api import World, both_engines
+
+from tests.integration.api_world import World, both_engines
 from tests.integration.test_api_access import api_routes, filled, something_of_everything
 from tests.integration.test_api_messages import error_of
 

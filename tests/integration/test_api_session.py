@@ -7,10 +7,10 @@ from http.cookies import SimpleCookie
 
 import httpx
 import pytest
-from tests.fixtures_api import ORIGIN, Someone, World, a_world, both_engines
-from tests.integration.test_api_messages import error_of
 
 from antiphon.config import HttpSettings, Settings
+from tests.integration.api_world import ORIGIN, Someone, World, a_world, both_engines
+from tests.integration.test_api_messages import error_of
 
 
 async def link_token(world: World, who: Someone) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.fixtures_api import Someone, World
-from tests.integration.test_api_messages import error_of
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from antiphon.api import auth
 from antiphon.api.hub import Hub
 from antiphon.domain.events import turn_topic
+from tests.integration.api_world import Someone, World
+from tests.integration.test_api_messages import error_of
 
 
 class EventStream:

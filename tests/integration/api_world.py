@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import pytest_asyncio
 import uvicorn
 
 from antiphon.api.asgi import Api, build_asgi
@@ -142,25 +141,6 @@ both_engines = pytest.mark.parametrize(
     "engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
 )
 """Runs a test on SQLite and PostgreSQL: for what reads or writes in its own words."""
-
-
-@pytest.fixture
-def engine() -> str:
-    """The database engine of a test; `both_engines` gives it another."""
-    return "sqlite"
-
-
-@pytest.fixture
-def world_settings(engine: str, request: pytest.FixtureRequest) -> Settings:
-    """Settings of one test: a database of its own."""
-    return request.getfixturevalue(f"{engine}_settings")
-
-
-@pytest_asyncio.fixture
-async def world(world_settings: Settings) -> AsyncIterator[World]:
-    """The API over a fresh database."""
-    async with a_world(world_settings) as built:
-        yield built
 
 
 @contextlib.asynccontextmanager
