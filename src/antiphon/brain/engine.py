@@ -197,6 +197,20 @@ class Engine:
             return Ran("", usage, trace, pause=paused.model_dump_json().encode(), asked=dict(tools.asked))
         return Ran(result.output, usage, trace)
 
+    async def rehearse(self, job: Job) -> None:
+        """Run a job with the offline model alone, for what is built on first use."""
+        offline = OfflineModel(self._understanding, job.text, job.context, configured=ModelChoice(), failures=())
+        tools = TurnTools(visible=job.visible, session=job.session)
+
+        async def listen(ctx: RunContext[TurnTools], events: AsyncIterable[AgentStreamEvent]) -> None:
+            del ctx
+            async for _ in events:
+                pass
+
+        await self._agent.run(
+            job.text, conversation=_conversation(job), deps=tools, model=offline, event_stream_handler=listen
+        )
+
     def _model(self, job: Job, failures: list[str]) -> Model:
         """The chain of this turn: the configured model, and the offline one, which learns why it was needed."""
         offline = OfflineModel(self._understanding, job.text, job.context, configured=self._choice, failures=failures)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from antiphon.brain.context import ContextReader
-from antiphon.brain.models import choose_model
+from antiphon.brain.context import ContextReader, TurnContext
+from antiphon.brain.models import ModelChoice, choose_model
 from antiphon.brain.offline.understand import Understanding
 from antiphon.config.settings import Settings
 from antiphon.domain.approvals import PauseRequest
-from antiphon.domain.identity import Requester
+from antiphon.domain.identity import Person, Requester
 from antiphon.domain.ports import Clock, MemoryStore, PeopleStore, ThreadStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
 from antiphon.domain.work import Usage
@@ -47,11 +47,14 @@ class TurnBrain:
         people: PeopleStore,
         memories: MemoryStore,
         clock: Clock,
+        *,
+        choice: ModelChoice | None = None,
     ) -> None:
+        """`choice` replaces the model the settings name. Raises `ConfigError` when the settings cannot work."""
         self._settings = settings
         self._executor = executor
         self._clock = clock
-        self._choice = choose_model(settings)
+        self._choice = choose_model(settings) if choice is None else choice
         self._context = ContextReader(
             threads,
             people,
@@ -69,7 +72,7 @@ class TurnBrain:
         await self._engine()
         await asyncio.to_thread(_warm_tools)
 
-    async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
+    async def turn(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
         """Yield the turn's events, ending with `Final` or `Paused`. Raises `ModelError`."""
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         running = asyncio.create_task(self._run(request, events.put_nowait), name=f"turn {request.turn}")
@@ -176,7 +179,18 @@ class TurnBrain:
         from antiphon.brain.engine import Engine  # late: more than a second of imports, in a thread
 
         self._understanding.warm_up()
-        return Engine(self._choice, self._understanding, self._settings.limits)
+        engine = Engine(self._choice, self._understanding, self._settings.limits)
+        asyncio.run(self._rehearse(engine))
+        return engine
+
+    async def _rehearse(self, engine: Engine) -> None:
+        """One turn for nobody, offline and without tools: pydantic builds a third of a second of validators in it."""
+        from antiphon.brain.engine import Job
+
+        nobody = Person(id=0, name="")
+        session = self._executor.open(Requester(0, "web", "web:warm-up"), nobody, _nothing_to_commit)
+        context = TurnContext(self._clock.now(), nobody, (), ())
+        await engine.rehearse(Job("hello", "", context, session, self._executor.catalog.all()))
 
 
 class _Speech:
@@ -210,6 +224,10 @@ def _task_of(request: TurnRequest) -> Callable[[], Awaitable[int]]:
         return request.task
 
     return known
+
+
+async def _nothing_to_commit() -> int:
+    return 0
 
 
 def _once(commit: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:

@@ -62,6 +62,7 @@ def score(file: Path, understanding: Understanding) -> Score:
         result.total += 1
         result.supported += expected != "none"
         result.right += expected != "none" and got == expected
-        result.confusion[(expected, got)] += got != expected
+        if got != expected:
+            result.confusion[(expected, got)] += 1
         result.wrong_actions += got != expected and got not in HARMLESS and not intent.missing
     return result

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 from hassil import Intents, recognize_all
-from rapidfuzz import fuzz, process
+from rapidfuzz import process
+from rapidfuzz.distance import OSA, JaroWinkler
 
-_REPAIR_FROM = 80
-"""Least similarity (of 100) for a word to be read as a word of the grammar."""
 _ENDS = re.compile(r"^[\s,.;:!?\-\u2013\u2014\u2026*_~]+|[\s,;:!?.\-\u2013\u2014\u2026*_~]+$")
 
 
@@ -102,14 +102,20 @@ class Grammar:
         core = word.strip(",.;:!?")
         if len(core) < 4 or not core.isalpha() or core.casefold() in self._words:
             return word
-        best = process.extractOne(
-            core.casefold(), self._words, scorer=fuzz.ratio, score_cutoff=_REPAIR_FROM if len(core) > 4 else 75
-        )
+        low = core.casefold()
+        near = process.extract(low, self._words, scorer=OSA.distance, score_cutoff=_slips(low), limit=10)
+
+        def unlikely(found: tuple[str, float, int]) -> tuple[float, bool, float]:
+            """Fewest slips first, then swapped letters, then the most alike."""
+            return found[1], sorted(found[0]) != sorted(low), -JaroWinkler.similarity(low, found[0])
+
+        best = min(near, key=unlikely, default=None)
         return word.replace(core, best[0]) if best else word
 
 
+@cache
 def load(language: str) -> Grammar:
-    """Read and compile a language. Raises `FileNotFoundError` for one that has no file."""
+    """Read and compile a language, once per process. Raises `FileNotFoundError` for one that has no file."""
     path = files("antiphon.brain.offline") / "intents" / f"{language}.yaml"
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return Grammar(yaml.load(path.read_text("utf-8"), Loader=loader))  # noqa: S506 - a safe loader either way
@@ -127,6 +133,11 @@ def _BASE_FORMS(match: re.Match[str]) -> str:  # noqa: N802 - a replacement func
     if len(word) > 3 and word[-1] == word[-2] and word[-1] in "tpl" and word not in ("roll", "tell", "call"):
         word = word[:-1]
     return {"giv": "give", "not": "note", "mak": "make", "calculat": "calculate", "toss": "toss"}.get(word, word) + " "
+
+
+def _slips(word: str) -> int:
+    """How many slips of the finger (a letter missing, added, wrong, or two swapped) are believed in a word."""
+    return 1 if len(word) < 8 else 2
 
 
 def _vocabulary(source: Mapping[str, Any]) -> list[str]:

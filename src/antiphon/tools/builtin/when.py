@@ -54,6 +54,7 @@ _HOLIDAYS = {
 }  # fmt: skip
 _NIGHT_ENDS = 5
 """Nobody means an hour up to this one in the night without saying "am"; "tomorrow at 6" means the evening too."""
+_OVER = re.compile(r"\b(yesterday|ago|last (night|week|month|year|mon|tues|wednes|thurs|fri|satur|sun)\w*)\b")
 _RECURRING = re.compile(
     r"\b(every|each|daily|weekly|monthly|yearly|annually|hourly|nightly|recurring|repeating|repeatedly"
     r"|(mon|tues|wednes|thurs|fri|satur|sun|week)days)\b"
@@ -100,6 +101,8 @@ def parse_when(text: str, now: datetime, zone: tzinfo, language: str = "en") -> 
     """
     if is_recurring(text):
         raise Recurring(text)
+    if _OVER.search(text.casefold()):
+        raise InThePast(text)
     local = now.astimezone(zone)
     reading = _read(text, local)
     moment = _moment(reading, zone) if reading is not None else _by_dateparser(text, local, zone, language)

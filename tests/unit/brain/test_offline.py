@@ -1,0 +1,191 @@
+"""What the offline model understands and how it answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon.brain.offline.understand import Understanding
+from antiphon.domain.health import PartHealth, PartState
+from antiphon.domain.identity import Person
+from tests.fakes.agent import ADA, Workbench
+
+UNDERSTANDING = Understanding()
+
+
+@pytest.fixture
+def bench() -> Workbench:
+    return Workbench()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ("What time is it in São Paulo?", "clock.now", {"place": "São Paulo"}),
+        ("remind me to call mum tomorrow at 9", "reminders.create", {"when": "tomorrow at 9", "text": "call mum"}),
+        (
+            "tomorrow at 8 remind me to feed the cat",
+            "reminders.create",
+            {"when": "tomorrow at 8", "text": "feed the cat"},
+        ),
+        ("I have to leave at 4, remind me", "reminders.create", {"when": "at 4", "text": "leave"}),
+        (
+            "remind me in an hour and a half about tea",
+            "reminders.create",
+            {"when": "in an hour and a half", "text": "tea"},
+        ),
+        ("set a timer for five minutes", "timers.create", {"duration": "five minutes"}),
+        ("set a pasta timer for 8 minutes", "timers.create", {"duration": "8 minutes", "label": "pasta"}),
+        ("cancel the reminder about the dentist", "reminders.cancel", {"which": "dentist"}),
+        ("cancel reminder 3", "reminders.cancel", {"which": "3"}),
+        ("cancel all my timers", "reminders.cancel", {"all": True}),
+        ("Remember that Bob's cat is called Io", "memory.remember", {"text": "Bob's cat is called Io"}),
+        ("remember for everyone that we meet at 10", "memory.remember", {"text": "we meet at 10", "scope": "server"}),
+        ("forget what I said about my desk", "memory.forget", {"query": "my desk"}),
+        ("hey, could you please flip a coin for me, thanks", "coin.flip", {}),
+        ("roll three six-sided dice", "dice.roll", {"dice": "3d6"}),
+        ("how many feet are in a mile?", "units.convert", {"amount": "a mile", "to": "feet"}),
+    ],
+)
+def test_slots(text: str, name: str, arguments: dict[str, object]) -> None:
+    [intent] = UNDERSTANDING.read(text)
+    assert (intent.name, dict(intent.arguments)) == (name, arguments)
+
+
+@pytest.mark.parametrize(
+    "text", ["waht time is it", "set a tmier for 5 minutes", "flip a cion", "remidn me at 5pm to go"]
+)
+def test_typing_errors_are_repaired_with_less_confidence(text: str) -> None:
+    [intent] = UNDERSTANDING.read(text)
+    assert intent.name != "none"
+    assert intent.confidence < 1
+
+
+@pytest.mark.parametrize("text", ["forgte everything about me", "cancle all my reminders", "wipe your memroy"])
+def test_nothing_is_deleted_on_a_guessed_word(text: str) -> None:
+    assert [i.name for i in UNDERSTANDING.read(text)] in (["none"], ["reminders.list"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tell me a joke", "kick the bucket", "", "   ", "?!?", "🙂🙂🙂", "x" * 5000, "roll back the deployment",
+        "DROP TABLE messages;", "how many people live in Tokyo", "convert 100 dollars to euros", "\x00\x01",
+        "don't remind me of my ex", "why do we forget things", "[remind] (me|you) {when} <now>", "what is my purpose",
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_does_nothing(text: str) -> None:
+    assert all(i.name in ("none", "memory.recall", "reminders.cancel") for i in UNDERSTANDING.read(text))
+
+
+def test_several_requests_in_one_message() -> None:
+    assert [i.name for i in UNDERSTANDING.read("roll 2d6 and flip a coin")] == ["dice.roll", "coin.flip"]
+    assert [i.name for i in UNDERSTANDING.read("Hi! What time is it? Thanks.")] == ["clock.now"]
+    assert [i.name for i in UNDERSTANDING.read("flip a coin and launch the rocket")] == ["none"]
+
+
+def test_follow_ups_need_something_to_follow() -> None:
+    [intent] = UNDERSTANDING.read("and in London?", ["what time is it in Tokyo?"])
+    assert (intent.name, dict(intent.arguments)) == ("clock.now", {"place": "London"})
+    assert UNDERSTANDING.read("and in London?")[0].name == "none"
+    assert UNDERSTANDING.read("and in London?", ["flip a coin"])[0].name == "none"
+
+
+async def test_a_reminder_is_answered_in_the_persons_own_time(bench: Workbench) -> None:
+    answer = await bench.ask("remind me tomorrow at 9 to call mum")
+    assert "**tomorrow, Thursday 5 March, at 09:00**" in answer
+    assert "call mum" in answer
+    [entry] = await bench.schedule.pending(ADA.id)
+    assert entry.due_at.isoformat() == "2026-03-05T08:00:00+00:00"
+
+
+async def test_reminders_from_making_to_cancelling(bench: Workbench) -> None:
+    assert "no reminders or timers" in await bench.ask("what reminders do I have?")
+    await bench.ask("remind me in 20 minutes to check the oven")
+    await bench.ask("remind me in 2 hours to call the oven shop")
+    await bench.ask("set a timer for 5 minutes")
+    listed = await bench.ask("what reminders do I have?")
+    assert "3 things" in listed
+    assert listed.index("Timer") < listed.index("check the oven") < listed.index("oven shop")
+    assert "Which one do you mean?" in await bench.ask("cancel the reminder about the oven")
+    assert "Cancelled: check the oven" in await bench.ask("cancel the reminder to check the oven")
+    assert "Cancelled all 2" in await bench.ask("cancel all my reminders")
+    assert "nothing to cancel" in await bench.ask("cancel my reminder")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("remind me every day at 9 to stretch", "cannot repeat"),
+        ("remind me today at 9am to stretch", "already over"),
+        ("remind me in 90 years to stretch", "five years"),
+        ("set a timer for 90 days", "31 days"),
+        ("what's 1/0", "divided by zero"),
+        ("9^9^9^9", "too large"),
+        ("what time is it in Narnia", "do not know a place"),
+        ("convert 5 miles to kilos", "different things"),
+        ("roll 5000 dice", "1 to 100 dice"),
+        ("remind me to buy milk", "When shall I remind you of “buy milk”?"),
+        ("set a timer", "For how long?"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_plain_words(bench: Workbench, text: str, words: str) -> None:
+    assert words in await bench.ask(text)
+    assert bench.schedule.rows == {}
+
+
+async def test_questions_are_answered_from_memory(bench: Workbench) -> None:
+    await bench.ask("remember that my desk is by the window")
+    await bench.ask("remember that the wifi password is swordfish")
+    assert "**my desk is by the window**" in await bench.ask("where is my desk?")
+    assert "swordfish" in await bench.ask("what was the wifi password?")
+    assert "don't know anything about “bike”" in await bench.ask("where is my bike?")
+    everything = await bench.ask("what do you know about me")
+    assert "window" in everything
+    assert "swordfish" in everything
+    assert "Forgotten: my desk" in await bench.ask("forget what I said about my desk")
+    assert "don't know anything about “desk”" in await bench.ask("where is my desk?")
+
+
+async def test_a_server_remembers_only_for_its_operators(bench: Workbench) -> None:
+    said = "remember for everyone that we meet at ten"
+    assert "permission" in await bench.ask(said, server=7)
+    bench.authority.grants[ADA.id] = {"operator"}
+    assert "Noted for everybody here" in await bench.ask(said, server=7)
+    assert "no server" in await bench.ask(said)
+    assert "meet at ten" in await bench.ask("what do you know about meet", server=7, person=Person(2, "Bob"))
+    assert "meet at ten" not in await bench.ask("what do you know about meet", server=8)
+
+
+async def test_a_time_zone_once_set_is_used(bench: Workbench) -> None:
+    assert "Asia/Tokyo" in await bench.ask("I live in Tokyo")
+    assert "**00:00**" in await bench.ask("what time is it")
+    assert "name a city" in await bench.ask("set my timezone to UTC+3")
+
+
+async def test_help_lists_what_the_person_may_use(bench: Workbench) -> None:
+    answer = await bench.ask("help")
+    assert "remind me" in answer
+    assert "roll 2d6" in answer
+
+
+async def test_status_tells_what_is_broken_and_how_to_mend_it(bench: Workbench) -> None:
+    assert "Everything works" in await bench.ask("status")
+    bench.status.rows.append(PartHealth("redis", PartState.DEGRADED, "no answer", "start Redis"))
+    answer = await bench.ask("status")
+    assert "not well" in answer
+    assert "start Redis" in answer
+
+
+async def test_an_honest_no_says_how_to_connect_a_model(bench: Workbench) -> None:
+    answer = await bench.ask("write me a poem about rivers")
+    assert "can't do that offline" in answer
+    assert "ANTIPHON_MODEL=openai:gpt-4o-mini" in answer
+    assert "OPENAI_API_KEY" in answer
+    assert "ANTIPHON_MODEL_URL" in answer
+
+
+async def test_small_talk_uses_the_persons_name(bench: Workbench) -> None:
+    assert "Ada" in await bench.ask("hi")
+    assert "Antiphon" in await bench.ask("who are you?")
+    nameless = Person(9, "")
+    assert await bench.ask("hi", person=nameless)
