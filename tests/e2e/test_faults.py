@@ -119,11 +119,14 @@ def test_an_older_row_does_not_undo_what_events_said(chat: Chat) -> None:
           turns.event("turn.started", { task: "7", attempt: 1 });
           const early = row("queued", 0);
           turns.event("reply", { task: "7", attempt: 1, reply: "1", text: "" });
-          return [early, row("running", 1), row("done", 1), row("queued", 2)];
+          const late = [early, row("running", 1), row("done", 1), row("queued", 2)];
+          turns.event("turn.started", { task: "7", attempt: 3 });
+          turns.event("approval.needed", { task: "7", attempt: 3, approval: "1" });
+          return [...late, row("running", 3), row("waiting", 3)];
         }""",
         scripts(chat),
     )
-    assert states == ["running", "done", "done", "queued"]
+    assert states == ["running", "done", "done", "queued", "waiting", "waiting"]
 
 
 def test_no_server_at_all_is_said_on_the_page(chat: Chat, watch: Watch) -> None:

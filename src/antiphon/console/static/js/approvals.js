@@ -17,30 +17,32 @@ export const open = (approval) => approval.state === "pending" && left(approval.
 
 /** `approval`: {id, state, summary, tool, expires, arguments?, decided_at?}; `decide(approval, "approve"|"deny")`. */
 export function approvalCard(approval, decide) {
+  const isOpen = open(approval);
   const titleId = `approval-${approval.id}`;
+  const title = h("h3", { id: titleId }, question(approval.summary));
   const card = h(
     "section",
-    { class: open(approval) ? "card ask" : "card", "aria-labelledby": titleId, "data-approval": approval.id },
-    h(
-      "header",
-      { class: "row" },
-      icon("waiting"),
-      h("h3", { id: titleId }, question(approval.summary)),
-      open(approval) ? h("span", { class: "chip risk hide-phone" }, "needs your word") : null,
-    ),
+    { class: isOpen ? "card ask" : "card decided", "aria-labelledby": titleId, "data-approval": approval.id },
+    h("header", { class: "row" }, icon("waiting"), title, isOpen ? needsYou() : result(approval)),
+  );
+  if (!isOpen) return card;
+  const argumentPairs = Object.entries(approval.arguments ?? {}).map(([name, value]) => [
+    name.replaceAll("_", " "),
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  card.append(
     facts([
       ["Tool", h("span", { class: "mono" }, approval.tool)],
       ["Asked by", "you, in this conversation"],
-      ...Object.entries(approval.arguments ?? {}).map(([name, value]) => [
-        name.replaceAll("_", " "),
-        typeof value === "string" ? value : JSON.stringify(value),
-      ]),
+      ...argumentPairs,
       ["Who may answer", "you"],
     ]),
+    buttons(approval, decide),
   );
-  card.append(open(approval) ? buttons(approval, decide) : result(approval));
   return card;
 }
+
+const needsYou = () => h("span", { class: "chip risk hide-phone" }, "needs your word");
 
 function question(summary) {
   const text = (summary || "May I do this?").trim();
@@ -83,5 +85,5 @@ export function expiry(expires) {
 function result(approval) {
   const [name, tone, words] = RESULTS[approval.state] ?? RESULTS.expired;
   const at = approval.decided_at ? ` at ${clock(approval.decided_at)}` : "";
-  return h("p", {}, h("span", { class: `chip ${tone}` }, icon(name), words + at));
+  return h("span", { class: `chip ${tone}` }, icon(name), words + at);
 }

@@ -248,7 +248,10 @@ export class Conversation {
     if (name === "turn.started") this.#rememberStart(data, id);
     if (name === "text.delta") this.#page.growing(turn);
     if (name === "reply") this.#replied(data);
-    if (name === "approval.needed") this.#page.waiting(turn.approvals.get(String(data.approval)));
+    if (name === "approval.needed") {
+      this.#page.waiting(turn.approvals.get(String(data.approval)));
+      this.refresh(); // its arguments
+    }
     this.#changed();
   }
 
@@ -289,7 +292,7 @@ export class Conversation {
     };
     if (!known) this.#keepMessage(item);
     this.#page.answered(item);
-    if (!data.message) this.refresh();
+    this.refresh(); // what the turn used, and its exact time
   }
 
   #keepMessage(item) {

@@ -149,16 +149,12 @@ function trouble({ id, error, until }, actions) {
       actions: [signIn, back],
     });
   }
-  const titles = { 0: "No connection", 429: "A little too fast" };
-  const happened = error.status === 0 ? "The server does not answer." : error.message;
-  const card = errorCard({
-    title: titles[error.status] ?? "The server cannot take it now",
-    happened,
-    kept,
-    now: h("span", { class: "num", "data-until": until }, countdown(until)),
-    actions: [button("again", "Try now", actions.retry), back],
-  });
-  return card;
+  const now = h("span", { class: "num", "data-until": until }, countdown(until));
+  const again = button("again", "Try now", actions.retry);
+  // Without any connection a card over the log says so already.
+  if (error.status === 0) return h("div", { class: "row wrap unsent" }, h("span", {}, kept, " ", now), again, back);
+  const title = error.status === 429 ? "A little too fast" : "The server cannot take it now";
+  return errorCard({ title, happened: error.message, kept, now, actions: [again, back] });
 }
 
 /** "It goes out by itself in 0:04." Called again each second by the page for everything with data-until. */

@@ -2,6 +2,8 @@
 // Pure bookkeeping: nothing here touches the page or the network.
 
 const FINAL = new Set(["done", "dead", "cancelled"]);
+/** Within one attempt a task only moves this way; a row that says less was read before the event. */
+const ORDER = ["queued", "running", "waiting", ...FINAL];
 
 /** One task as the page sees it. `text` is the answer while it grows; `rows` are tool executions by id. */
 class Turn {
@@ -99,8 +101,8 @@ export class Turns {
   /** Take in a row of /api/tasks: the truth, as far as it is not older than what the events already said. */
   row(item) {
     const turn = this.open(item.id);
-    const older = item.attempt < turn.attempt || (item.attempt === turn.attempt && !turn.active);
-    if (older && !FINAL.has(item.state)) return turn;
+    if (item.attempt < turn.attempt && !FINAL.has(item.state)) return turn;
+    if (item.attempt === turn.attempt && ORDER.indexOf(item.state) < ORDER.indexOf(turn.state)) return turn;
     turn.attempt = item.attempt;
     turn.state = item.state;
     turn.error = item.error;
