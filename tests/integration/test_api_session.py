@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 
 import httpx
@@ -138,6 +138,17 @@ async def test_a_key_cannot_sign_out(world: World) -> None:
     async with world.client(world.owner) as client:
         assert (await client.get("/api/session")).json()["csrf"] is None
         error_of(await client.delete("/api/session"), 403)
+
+
+async def test_sessions_that_ran_out_are_worth_nothing_and_are_thrown_away(world: World) -> None:
+    from django.contrib.sessions.models import Session
+
+    async with world.signed_in(world.other) as client:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        await world.stores.database.run(lambda _tx: Session.objects.update(expire_date=past))
+        error_of(await client.get("/api/me"), 401)
+    async with world.signed_in(world.owner):
+        assert await world.stores.database.read(lambda _tx: Session.objects.count()) == 1
 
 
 async def test_a_disabled_login_is_out_at_once(world: World) -> None:

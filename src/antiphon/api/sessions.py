@@ -47,7 +47,8 @@ def signed_in_user(_tx: Tx, session_key: str) -> int | None:
 def sign_in(_tx: Tx, user_id: int, old_session_key: str) -> str:
     """Start a session for a user whose token was just redeemed; returns its key.
 
-    The key is always a new one, whatever session the browser came with, and that one ends.
+    The key is always a new one, whatever session the browser came with, and that one ends. Sessions that ran out are
+    thrown away on the way: nothing else would.
     """
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
     if user is None:
@@ -55,6 +56,7 @@ def sign_in(_tx: Tx, user_id: int, old_session_key: str) -> str:
     if old_session_key:
         _store(old_session_key).flush()
     request = _request_with(None)
+    request.session.clear_expired()
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")  # pyright: ignore[reportArgumentType]
     request.session.save()
     return request.session.session_key
