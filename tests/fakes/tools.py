@@ -40,6 +40,7 @@ class Poke(Tool[PokeArguments]):
         # Not through `declare`: a READ tool counts as idempotent there, and tests want both on their own.
         self.spec = ToolSpec(**{**{f: getattr(spec, f) for f in spec.__slots__}, "idempotent": idempotent})  # type: ignore[misc]
         self.runs: list[ToolCall[PokeArguments]] = []
+        self.started = asyncio.Event()
         self._wide = wide_permission
         self._result = result or ToolResult("Poked", {"done": True})
         self._error = error
@@ -58,6 +59,7 @@ class Poke(Tool[PokeArguments]):
         """Count, then do as told."""
         self._watch(call)
         self.runs.append(call)
+        self.started.set()
         if self._gate is not None:
             await self._gate.wait()
         if self._error is not None:

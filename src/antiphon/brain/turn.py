@@ -140,12 +140,9 @@ class TurnBrain:
     async def _visible(self, requester: Requester, waiting: Sequence[str]) -> Sequence[AnyTool]:
         """The tools the requester may use now, and those a paused turn waits for: whether these may still run is for
         the executor to say, in words the person gets to read."""
-        policy = self._executor.policy
-        return [
-            tool
-            for tool in self._executor.catalog.all()
-            if model_name(tool.spec.name) in waiting or await policy.permits(requester, tool.spec.permission)
-        ]
+        tools = self._executor.catalog.all()
+        permitted = await self._executor.policy.permitted(requester, [tool.spec for tool in tools])
+        return [tool for tool in tools if tool.spec.name in permitted or model_name(tool.spec.name) in waiting]
 
     def _paused(self, ran: Ran, speech: _Speech) -> Paused:
         expires = self._clock.now() + timedelta(minutes=self._settings.approvals.expire_minutes)

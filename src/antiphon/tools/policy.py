@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from antiphon.domain.approvals import ApproverRule
 from antiphon.domain.identity import Requester
@@ -25,6 +25,11 @@ class ToolPolicy:
             if not permission or not await self._authority.holds(requester, permission):
                 return False
         return True
+
+    async def permitted(self, requester: Requester, specs: Sequence[ToolSpec]) -> frozenset[str]:
+        """The names of the tools whose permission the requester holds; each permission is asked once."""
+        held = {p: await self.permits(requester, p) for p in {spec.permission for spec in specs}}
+        return frozenset(spec.name for spec in specs if held[spec.permission])
 
     def approver(self, spec: ToolSpec) -> ApproverRule | None:
         """Who must agree before this tool runs, or None when nobody has to."""

@@ -186,8 +186,7 @@ async def test_closing_a_turn_stops_the_model_but_no_started_tool() -> None:
     async for event in turn:
         if isinstance(event, ToolStarted):
             break
-    while not poke.runs:
-        await asyncio.sleep(0)
+    await poke.started.wait()
     await turn.aclose()  # type: ignore[attr-defined]
     gate.set()
     assert await bench.executor.drain(1) == 0

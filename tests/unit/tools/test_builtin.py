@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -69,18 +70,19 @@ def test_what_is_no_sum_is_refused(text: str) -> None:
 @given(st.text(alphabet="0123456789+-*/%^().! esqrtpi,", max_size=40))
 def test_no_text_breaks_the_calculator(text: str) -> None:
     to_expression(text)
-    try:
+    with contextlib.suppress(NotASum, OutOfBounds):
         spoken(calculate(text))
-    except (NotASum, OutOfBounds):
-        pass
 
 
 @pytest.mark.parametrize(
     ("name", "zone"),
     [
-        ("Tokyo", "Asia/Tokyo"), ("the UK", "Europe/London"), ("NYC", "America/New_York"), ("PST", "America/Los_Angeles"),
-        ("UTC+2", "UTC+2"), ("München", "Europe/Berlin"), ("Europe/Berlin", "Europe/Berlin"), ("france", "Europe/Paris"),
-        ("paris texas", "America/Chicago"), ("Portland, Oregon", "America/Los_Angeles"), ("são paulo", "America/Sao_Paulo"),
+        ("Tokyo", "Asia/Tokyo"), ("the UK", "Europe/London"), ("NYC", "America/New_York"),
+        ("PST", "America/Los_Angeles"),
+        ("UTC+2", "UTC+2"), ("München", "Europe/Berlin"), ("Europe/Berlin", "Europe/Berlin"),
+        ("france", "Europe/Paris"),
+        ("paris texas", "America/Chicago"), ("Portland, Oregon", "America/Los_Angeles"),
+        ("são paulo", "America/Sao_Paulo"),
         ("California", "America/Los_Angeles"), ("Kathmandu", "Asia/Kathmandu"), ("eastern time", "America/New_York"),
         ("Washington DC", "America/New_York"), ("India", "Asia/Kolkata"), ("cest", "Europe/Paris"),
     ],

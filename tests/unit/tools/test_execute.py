@@ -306,8 +306,7 @@ async def test_a_cancelled_turn_leaves_a_started_tool_running_and_recorded() -> 
     tool = Poke(gate=gate)
     bench = Workbench((tool,))
     turn = asyncio.create_task(bench.session().call("poke.do", {}))
-    while not tool.runs:
-        await asyncio.sleep(0)
+    await tool.started.wait()
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
@@ -322,8 +321,7 @@ async def test_a_replay_in_the_same_process_joins_the_call_that_still_runs() -> 
     tool = Poke(gate=gate)
     bench = Workbench((tool,))
     turn = asyncio.create_task(bench.session().call("poke.do", {}))
-    while not tool.runs:
-        await asyncio.sleep(0)
+    await tool.started.wait()
     turn.cancel()
     replay = asyncio.create_task(bench.session().call("poke.do", {}))
     await asyncio.sleep(0)

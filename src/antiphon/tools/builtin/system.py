@@ -33,10 +33,10 @@ class SystemHelp(Tool[NoArguments]):
 
     async def run(self, call: ToolCall[NoArguments]) -> ToolResult:
         """The tools the requester may use."""
+        specs = [tool.spec for tool in self._catalog().all()]
+        permitted = await self._policy.permitted(call.requester, specs)
         tools: list[dict[str, object]] = [
-            {"name": tool.spec.name, "description": tool.spec.description}
-            for tool in self._catalog().all()
-            if await self._policy.permits(call.requester, tool.spec.permission)
+            {"name": spec.name, "description": spec.description} for spec in specs if spec.name in permitted
         ]
         return ToolResult(f"{len(tools)} tools", {"tools": tools})
 
