@@ -35,9 +35,11 @@ def bench() -> Workbench:
         ),
         ("set a timer for five minutes", "timers.create", {"duration": "five minutes"}),
         ("set a pasta timer for 8 minutes", "timers.create", {"duration": "8 minutes", "label": "pasta"}),
-        ("cancel the reminder about the dentist", "reminders.cancel", {"which": "dentist"}),
-        ("cancel reminder 3", "reminders.cancel", {"which": "3"}),
-        ("cancel all my timers", "reminders.cancel", {"all": True}),
+        ("cancel the reminder about the dentist", "reminders.cancel", {"which": "dentist", "kind": "reminder"}),
+        ("cancel reminder 3", "reminders.cancel", {"which": "3", "kind": "reminder"}),
+        ("cancel all my timers", "reminders.cancel", {"all": True, "kind": "timer"}),
+        ("what reminders and timers do I have", "reminders.list", {}),
+        ("stop the alarm", "reminders.cancel", {}),
         ("Remember that Bob's cat is called Io", "memory.remember", {"text": "Bob's cat is called Io"}),
         ("remember for everyone that we meet at 10", "memory.remember", {"text": "we meet at 10", "scope": "server"}),
         ("forget what I said about my desk", "memory.forget", {"query": "my desk"}),
@@ -108,7 +110,10 @@ async def test_reminders_from_making_to_cancelling(bench: Workbench) -> None:
     assert listed.index("Timer") < listed.index("check the oven") < listed.index("oven shop")
     assert "Which one do you mean?" in await bench.ask("cancel the reminder about the oven")
     assert "Cancelled: check the oven" in await bench.ask("cancel the reminder to check the oven")
-    assert "Cancelled all 2" in await bench.ask("cancel all my reminders")
+    assert "Cancelled: timer" in await bench.ask("cancel all my timers")
+    assert [entry.text for entry in await bench.schedule.pending(ADA.id)] == ["call the oven shop"]
+    assert "no timers set" in await bench.ask("how much time is left on my timer?")
+    assert "Cancelled: call the oven shop" in await bench.ask("cancel all my reminders")
     assert "nothing to cancel" in await bench.ask("cancel my reminder")
 
 

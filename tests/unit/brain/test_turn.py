@@ -356,7 +356,7 @@ async def test_people_do_not_share_reminders_or_memories() -> None:
     await bench.ask("remember that my safe code is 4411")
     await bench.ask("remind me tomorrow at 9 to call mum")
     assert "don't know anything" in await bench.ask("what do you know about me", person=BOB)
-    assert "no reminders" in await bench.ask("what reminders do I have", person=BOB)
+    assert "no reminders or timers" in await bench.ask("what reminders do I have", person=BOB)
     assert "nothing to cancel" in await bench.ask("cancel all my reminders", person=BOB)
     assert len(await bench.schedule.pending(ADA.id)) == 1
 

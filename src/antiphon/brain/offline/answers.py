@@ -114,6 +114,8 @@ def _clock_date(data: Data) -> str:
         where = f" in {data['place']}" if data["place"] else ""
         return _noted(f"Today is **{day}**{where} (week {data['week']}).", data)
     subject = asked[0].upper() + asked[1:]
+    if asked.casefold() in ("today", "tomorrow", "yesterday"):
+        return f"{subject} {'is' if away >= 0 else 'was'} **{day}**."
     if abs(away) == 1:
         distance = "that's tomorrow" if away > 0 else "that was yesterday"
     elif away == 0:
@@ -184,10 +186,13 @@ def _line(entry: Data) -> str:
     return f"- **{name}** {_due(entry)}{_soon(entry)} (no. {entry['id']})"
 
 
+_NAMES = {"any": "reminders or timers", "reminder": "reminders", "timer": "timers"}
+
+
 def _reminders(data: Data) -> str:
     entries = _list_of(data, "entries")
     if not entries:
-        return "You have no reminders or timers set."
+        return f"You have no {_NAMES[str(data['kind'])]} set."
     count = f"{len(entries)} {'thing' if len(entries) == 1 else 'things'}"
     more = f"\n- and {len(entries) - _MOST_LISTED} more" if len(entries) > _MOST_LISTED else ""
     return f"You have {count} coming up:\n" + "\n".join(map(_line, entries[:_MOST_LISTED])) + more
@@ -203,7 +208,7 @@ def _cancelled(data: Data) -> str:
         lines = "\n".join(map(_line, choices[:_MOST_LISTED]))
         example = f"**cancel reminder {choices[0]['id']}**"
         return f"Which one do you mean? I cancelled nothing yet. Say for example {example}.\n{lines}"
-    return "There was nothing to cancel: you have no reminders or timers set."
+    return f"There was nothing to cancel: you have no {_NAMES[str(data['kind'])]} set."
 
 
 def _remembered(data: Data) -> str:

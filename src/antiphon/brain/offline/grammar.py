@@ -38,6 +38,7 @@ class Grammar:
         self.language: str = source["language"]
         self.replies: Mapping[str, Sequence[str]] = source["replies"]
         self.details = frozenset(source["details"])
+        self._kinds = {word: kind for kind, words in source["kinds"].items() for word in words}
         self._leading = _ends_pattern(source["leading"], start=True)
         self._trailing = _ends_pattern(source["trailing"], start=False)
         self._rewrites = [(re.compile(pattern, re.IGNORECASE), new) for pattern, new in source["rewrite"]]
@@ -80,6 +81,11 @@ class Grammar:
             if shorter == text or not shorter:
                 return text
             text = shorter
+
+    def kind(self, text: str) -> str:
+        """Whether the text speaks of reminders only, of timers only, or of "any"."""
+        kinds = {self._kinds[word] for word in re.findall(r"[^\W\d_]+", text.casefold()) if word in self._kinds}
+        return kinds.pop() if len(kinds) == 1 else "any"
 
     def rewritten(self, text: str) -> str:
         """The text with spellings that mean the same made one."""

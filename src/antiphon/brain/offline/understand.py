@@ -21,6 +21,7 @@ REPAIRED = 0.7
 """Confidence of a reading that needed words repaired."""
 _SURE_ONLY = frozenset({"memory.forget", "memory.forget_all", "reminders.cancel"})
 """Readings that must not rest on a guessed word: they delete."""
+_NARROWED = {("reminders.list", "timer"), ("reminders.cancel", "timer"), ("reminders.cancel", "reminder")}
 LONGEST = 400
 """Characters beyond which a text is a story and no request."""
 _MOST_REQUESTS = 4
@@ -84,8 +85,15 @@ class Understanding:
                 if best is None or rank > best[0]:
                     best = (rank, intent)
             if best is not None:
-                return best[1]
+                return self._of_kind(best[1], form)
         return None
+
+    def _of_kind(self, intent: Intent, text: str) -> Intent:
+        """Timers alone where only timers are spoken of. A list of reminders shows the timers too: both come up."""
+        kind = self.grammar.kind(text)
+        if (intent.name, kind) in _NARROWED:
+            return replace(intent, arguments={**intent.arguments, "kind": kind})
+        return intent
 
     def _forms(self, text: str) -> Iterator[str]:
         """The text as it is and in plainer and plainer words, each form once."""
