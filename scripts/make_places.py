@@ -43,7 +43,14 @@ def main() -> None:
             if city["population"] >= OTHER_NAMES_ABOVE:
                 others = sorted({n for n in city["alternatenames"] if latin(n) and n != city["name"]})
             region = city["admin1code"] if city["countrycode"] == "US" else ""
-            row = (city["name"], city["countrycode"], region, city["timezone"], str(city["population"]), "|".join(others))
+            row = (
+                city["name"],
+                city["countrycode"],
+                region,
+                city["timezone"],
+                str(city["population"]),
+                "|".join(others),
+            )
             out.write("\t".join(row) + "\n")
     with (TARGET / "regions.tsv").open("w", encoding="utf-8") as out:
         out.write(HEADER + "# name, country (and state), capital or largest city, its zone, how many zones\n")
@@ -58,7 +65,9 @@ def main() -> None:
             own = [c for c in cities if c["countrycode"] == "US" and c["admin1code"] == code]
             if own:
                 zones = {c["timezone"] for c in own}
-                out.write("\t".join((state["name"], f"US-{code}", own[0]["name"], own[0]["timezone"], str(len(zones)))) + "\n")
+                out.write(
+                    "\t".join((state["name"], f"US-{code}", own[0]["name"], own[0]["timezone"], str(len(zones)))) + "\n"
+                )
 
 
 if __name__ == "__main__":
