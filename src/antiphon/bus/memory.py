@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ class MemoryBus:
         return event_id
 
     @asynccontextmanager
-    async def subscribe(self, *topics: str, after: int | None = None) -> AsyncIterator[AsyncIterator[BusEvent]]:
+    async def subscribe(self, *topics: str, after: int | None = None) -> AsyncGenerator[AsyncIterator[BusEvent], None]:
         """Listen to `topics`, replaying what came after the id `after` where it is still kept."""
         listener = Listener(topics)
         if after is not None:

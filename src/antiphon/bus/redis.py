@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -92,7 +92,7 @@ class RedisBus:
             return event_id
 
     @asynccontextmanager
-    async def subscribe(self, *topics: str, after: int | None = None) -> AsyncIterator[AsyncIterator[BusEvent]]:
+    async def subscribe(self, *topics: str, after: int | None = None) -> AsyncGenerator[AsyncIterator[BusEvent], None]:
         """Listen to `topics`. The live subscription is confirmed before the kept events are read, so none is missed."""
         listener = _ResumingListener(topics) if after is not None else Listener(topics)
         for topic in self._listeners.add(listener):
@@ -140,7 +140,7 @@ class RedisBus:
         """Whether Redis answers within a second."""
         try:
             async with asyncio.timeout(1):
-                await cast("Any", self._redis.ping())
+                await cast("Any", self._redis).ping()
         except (RedisError, OSError, TimeoutError):
             return PartHealth(
                 "bus", PartState.DEGRADED, "Redis does not answer", "Check REDIS_URL and that the server runs"

@@ -187,19 +187,19 @@ class TaskRun:
 
     async def _failed(self, error: Exception) -> Outcome | None:
         """A failed turn is tried again later, or given up with a word to the person."""
-        attempt = self.work.lease.attempt
+        tries = self.work.tries
         if isinstance(error, AntiphonError):
             failure, retryable = TaskFailure(error.code, error.message), error.retryable
             log.warning("turn.failed", code=failure.code)
         else:
             failure, retryable = TaskFailure("internal", "An unexpected error; the log has the details."), True
             log.error("turn.failed", code=failure.code, exc_info=error)
-        if retryable and attempt < self._max_attempts:
-            delay = min(2.0 ** (attempt - 1), MAX_RETRY_SECONDS)
+        if retryable and tries < self._max_attempts:
+            delay = min(2.0 ** (tries - 1), MAX_RETRY_SECONDS)
             await self._stored(lambda: self._parts.tasks.retry_later(self.work.lease, failure, delay))
             await self._publish("turn.failed", code=failure.code, message=failure.message, retrying=True)
             return None
-        text = FAILED.format(times="once" if attempt == 1 else f"{attempt} times in a row")
+        text = FAILED.format(times="once" if tries == 1 else f"{tries} times in a row")
         return self._outcome(TaskState.DEAD, text, failure=failure)
 
     def _outcome(
