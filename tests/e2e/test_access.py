@@ -30,6 +30,7 @@ def test_a_whole_conversation_by_keyboard(chat: Chat) -> None:
     expect(chat.field).to_be_focused()
 
     copy = page.get_by_role("button", name="Copy").last
+    expect(copy).to_be_visible()
     for _ in range(12):
         page.keyboard.press("Shift+Tab")
         if copy.evaluate("(element) => element === document.activeElement"):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
 from tests.e2e.chat import Chat, Watch
 from tests.e2e.conftest import open_chat, sign_in
@@ -16,9 +16,9 @@ from tests.e2e.slow_model import WORDS, SlowModel
 UNREACHABLE = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own for a test that kills it."""
+    """A server for the tests that kill it, and start it again."""
     model = SlowModel()
     settings = {**model.settings, "ANTIPHON_THREADS__LEASE_SECONDS": "3"}
     server = Server(tmp_path_factory.mktemp("doomed"), settings)
@@ -26,6 +26,12 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield server
     server.stop()
     model.close()
+
+
+@pytest.fixture(scope="module")
+def doomed_signed_in(browser: Browser, doomed: Server) -> StorageState:
+    """The cookies of its owner: a session outlives the process."""
+    return sign_in(browser, doomed)
 
 
 def test_an_answer_is_seen_while_it_grows(slow_chat: Chat) -> None:
@@ -93,10 +99,10 @@ def test_stop_keeps_what_was_said(slow_chat: Chat, how: str) -> None:
 
 
 def test_a_killed_server_is_survived_by_an_open_page(
-    browser: Browser, context: BrowserContext, doomed: Server, watch: Watch
+    context: BrowserContext, doomed: Server, doomed_signed_in: StorageState, watch: Watch
 ) -> None:
     watch.allow(UNREACHABLE)
-    chat = open_chat(context, doomed, sign_in(browser, doomed))
+    chat = open_chat(context, doomed, doomed_signed_in)
     chat.say("tell me a story")
     expect(chat.log.get_by_text("word4 ")).to_be_visible()
     doomed.kill()
@@ -113,10 +119,10 @@ def test_a_killed_server_is_survived_by_an_open_page(
 
 
 def test_a_message_typed_while_the_server_is_gone_outlives_the_page(
-    browser: Browser, context: BrowserContext, doomed: Server, watch: Watch
+    context: BrowserContext, doomed: Server, doomed_signed_in: StorageState, watch: Watch
 ) -> None:
     watch.allow(UNREACHABLE)
-    chat = open_chat(context, doomed, sign_in(browser, doomed))
+    chat = open_chat(context, doomed, doomed_signed_in)
     chat.ask("first")
     doomed.kill()
     chat.say("second")

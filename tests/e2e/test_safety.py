@@ -135,3 +135,13 @@ def test_no_page_is_without_its_headers(server: Server) -> None:
         assert "frame-ancestors 'none'" in policy
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store"
+
+
+def test_only_known_files_are_served(server: Server) -> None:
+    page = httpx.get(server.url + "/sign-in").text
+    style = page.split('href="', 2)[1].split('"')[0].replace("img/favicon.svg", "css/base.css")
+    assert httpx.get(server.url + style).headers["content-type"].startswith("text/css")
+    version = style.split("/")[3]
+    for path in ("app.py", "../app.py", "%2e%2e/app.py", "js/", "vendor/../../app.py"):
+        assert httpx.get(f"{server.url}/static/console/{version}/{path}").status_code in (303, 404)
+    assert httpx.get(server.url + style.replace(version, "000000000000")).status_code == 404
