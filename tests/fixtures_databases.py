@@ -66,7 +66,14 @@ class PostgresqlServer:
                 [
                     str(_program("postgres")),
                     *("-D", str(self._folder / "data"), "-k", str(self._folder), "-p", str(self.port)),
-                    *("-c", "listen_addresses=127.0.0.1", "-c", f"fsync={self._sync}", "-c", f"full_page_writes={self._sync}"),
+                    *(
+                        "-c",
+                        "listen_addresses=127.0.0.1",
+                        "-c",
+                        f"fsync={self._sync}",
+                        "-c",
+                        f"full_page_writes={self._sync}",
+                    ),
                     *("-c", "max_connections=100", "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal"),
                 ],
                 stdout=subprocess.DEVNULL,

@@ -86,7 +86,7 @@ async def test_a_backup_is_of_one_moment_while_messages_come_in(
     stores: Stores, store_settings: Settings, tmp_path: Path
 ) -> None:
     file = tmp_path / "backup.zip"
-    stop = asyncio.Event()
+    enough, stop = asyncio.Event(), asyncio.Event()
     kept = 0
 
     async def talk() -> None:
@@ -94,10 +94,11 @@ async def test_a_backup_is_of_one_moment_while_messages_come_in(
         while not stop.is_set():
             await stores.inbox.receive(discord(f"m{kept}", channel=f"discord:{kept % 5}"))
             kept += 1
+            if kept >= 20:
+                enough.set()
 
     talking = asyncio.create_task(talk())
-    while kept < 20:
-        await asyncio.sleep(0.005)
+    await enough.wait()
     before = kept
     manifest = await asyncio.to_thread(backup, store_settings, file)
     after = kept

@@ -20,7 +20,7 @@ from tests.fakes.clock import FakeClock
 if TYPE_CHECKING:
     from antiphon.store.stores import Stores
 
-Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil.disk_usage gives
+Usage = namedtuple("Usage", "total used free")
 
 
 def _forget_last_migration() -> None:

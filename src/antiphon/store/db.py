@@ -2,8 +2,9 @@
 
 SQLite has one writer thread with one connection: writes keep their order and never wait for each other's locks. Calls
 that pile up while a commit waits for the disk are taken together: each in its own savepoint, one commit for all, and
-every caller is answered only after that commit. Measured on a disk with 1 ms fsync this gives 2.5 times the tasks per
-second at 50 calls in flight, and costs nothing when calls come one by one (then there is no savepoint). Reads have a
+every caller is answered only after that commit. Measured with 50 calls in flight on a disk with 0.2 ms fsync, this
+doubles the tasks per second and halves the CPU per task; calls that come one by one have no savepoint and cost nothing
+more. Reads have a
 connection of their own, so they do not wait for the disk.
 
 PostgreSQL has a few threads with a connection each, one transaction per call; it groups commits itself.
@@ -46,17 +47,18 @@ class Tx:
     SQL is written once for both engines, with `%s` for parameters.
     """
 
-    __slots__ = ("_driver", "_effects", "_notified", "postgres")
+    __slots__ = ("_announced", "_driver", "_effects", "_notified", "postgres")
 
     def __init__(self, connection: BaseDatabaseWrapper, driver: Any) -> None:
         self._driver = driver
         self._effects: list[Callable[[], None]] = []
         self._notified: set[str] = set()
+        self._announced: set[str] = set()
         self.postgres = connection.vendor == "postgresql"
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement that returns rows."""
-        return self._driver.execute(sql if self.postgres else _question_marks(sql), parameters).fetchall()
+        return self._run(sql, parameters).fetchall()
 
     def row(self, sql: str, *parameters: object) -> tuple[Any, ...] | None:
         """Run a statement that returns at most one row that matters."""
@@ -69,7 +71,11 @@ class Tx:
 
     def execute(self, sql: str, *parameters: object) -> int:
         """Run a statement and return how many rows it changed."""
-        return self._driver.execute(sql if self.postgres else _question_marks(sql), parameters).rowcount
+        return self._run(sql, parameters).rowcount
+
+    def _run(self, sql: str, parameters: tuple[object, ...]) -> Any:
+        # The driver's own connection: Django's cursors would cost as much again as the statement.
+        return self._driver.execute(sql if self.postgres else _question_marks(sql), parameters)
 
     def lock_channel(self, key: str) -> None:
         """Let no other transaction insert into this channel until the end, so that id order is commit order."""
@@ -84,6 +90,11 @@ class Tx:
     def notify(self, *names: str) -> None:
         """Wake whoever waits for these signals, here and in other processes, once this is committed."""
         self._notified.update(names)
+        self._announced.update(names)
+
+    def notify_here(self, *names: str) -> None:
+        """Wake only this process: it just got free for the next one of the same channel and will take it itself."""
+        self._notified.update(names)
 
     def after_commit(self, effect: Callable[[], None]) -> None:
         """Run `effect` once this is committed; never when it is rolled back. For caches."""
@@ -91,8 +102,8 @@ class Tx:
 
     def announce(self) -> None:
         """Last step inside the transaction: PostgreSQL hands the notifications out when it commits."""
-        if self.postgres and self._notified:
-            for name in self._notified:
+        if self.postgres:
+            for name in self._announced:
                 self.rows("SELECT pg_notify(%s, %s)::text", NOTIFY_CHANNEL, name)
 
     def committed(self, signals: Signals) -> None:

@@ -117,7 +117,7 @@ class DjangoOutboxStore:
             message, part = row
             if message is not None and part == 0 and native_id:
                 tx.execute(_NAME_MESSAGE, native_id, message)
-            tx.notify("replies")
+            tx.notify_here("replies")
 
         await self._database.run(sent)
 
@@ -128,7 +128,7 @@ class DjangoOutboxStore:
         def later(tx: Tx) -> None:
             if not tx.execute(_LATER, now + delay, reason, doubtful, now, reply, owner):
                 _check_repeated(tx, owner, reply, ReplyState.READY)
-            tx.notify("replies")
+            tx.notify_here("replies")
 
         await self._database.run(later)
 
@@ -139,7 +139,7 @@ class DjangoOutboxStore:
         def dead(tx: Tx) -> None:
             if not tx.execute(_DEAD, reason, now, reply, owner):
                 _check_repeated(tx, owner, reply, ReplyState.DEAD)
-            tx.notify("replies")
+            tx.notify_here("replies")
 
         await self._database.run(dead)
 

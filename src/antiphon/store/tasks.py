@@ -153,7 +153,7 @@ class DjangoTaskStore:
                 check_repeated(tx, lease, TaskState.QUEUED)
                 return
             record_turn(tx, lease, TaskState.QUEUED, Usage(), now, error=failure.code)
-            tx.notify("tasks")
+            tx.notify_here("tasks")
 
         await self._database.run(retry_later)
 
@@ -254,7 +254,7 @@ def finish(tx: Tx, lease: Lease, outcome: Outcome, now: float) -> None:
     place = TaskPlace(lease.task, *row)
     say(tx, place, kind, outcome.text, outcome.parts, now, interrupted=outcome.interrupted)
     record_turn(tx, lease, outcome.state, outcome.usage, now, error=code, trace=outcome.trace)
-    tx.notify("tasks")
+    tx.notify_here("tasks")
 
 
 def _pause(tx: Tx, lease: Lease, pause: Pause, now: float) -> list[Approval]:
@@ -271,7 +271,8 @@ def _pause(tx: Tx, lease: Lease, pause: Pause, now: float) -> list[Approval]:
     notice = _notice(pause)
     say(tx, place, ReplyKind.NOTICE, notice, (notice,), now)
     record_turn(tx, lease, TaskState.WAITING, pause.usage, now)
-    tx.notify("tasks", "schedule")
+    tx.notify_here("tasks")
+    tx.notify("schedule")
     return list(_approvals(stored))
 
 
