@@ -10,6 +10,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NODE   := $(STAMPS)/node-dev
+# What is fetched beside the Python packages: front-end packages and place tables.
+FILES  := $(STAMPS)/assets $(STAMPS)/places
 
 .PHONY: help run test check bench lock clean setup
 
@@ -20,16 +22,16 @@ help: ## list the commands
 run: setup ## set everything up and start Antiphon in the foreground
 	@exec $(BIN)/antiphon up $(ARGS)
 
-setup: $(STAMPS)/run $(STAMPS)/assets ## only set up what `make run` needs
+setup: $(STAMPS)/run $(FILES) ## only set up what `make run` needs
 
-test: $(STAMPS)/dev $(STAMPS)/assets ## set up what the tests need and run all of them
+test: $(STAMPS)/dev $(FILES) ## set up what the tests need and run all of them
 	@scripts/system_packages.sh postgresql redis chromium
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
 check: $(STAMPS)/dev $(NODE) ## style, types, import rules, lock files, workflows, images
 	@scripts/check.sh
 
-bench: $(STAMPS)/dev $(STAMPS)/assets ## measure the speed; ONLY=name for one figure
+bench: $(STAMPS)/dev $(FILES) ## measure the speed; ONLY=name for one figure
 	@scripts/system_packages.sh postgresql redis
 	@$(BIN)/python -m benchmarks $(ONLY)
 
@@ -37,7 +39,7 @@ lock: ## resolve the requirements again (needs uv and the package registries)
 	@scripts/lock.sh
 
 clean: ## remove what was built or installed here; data/ stays
-	@rm -rf $(VENV) node_modules src/antiphon/console/static/vendor dist build
+	@rm -rf $(VENV) node_modules src/antiphon/console/static/vendor src/antiphon/tools/builtin/data dist build
 	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@echo "Removed the environment and the caches. data/ was left alone."
@@ -52,6 +54,9 @@ $(STAMPS)/dev: requirements/dev.lock pyproject.toml
 
 $(STAMPS)/assets: package-lock.json src/antiphon/console/assets.py | $(STAMPS)/run
 	@scripts/install.sh assets
+
+$(STAMPS)/places: requirements/places.lock src/antiphon/tools/builtin/place_tables.py | $(STAMPS)/run
+	@scripts/install.sh places
 
 $(NODE): package-lock.json | $(STAMPS)/run
 	@scripts/install.sh node-dev

@@ -11,11 +11,11 @@ from antiphon.domain.approvals import Resume
 from antiphon.domain.conversation import Author
 from antiphon.domain.identity import Person, Requester
 from antiphon.domain.turns import Final, Paused, TurnEvent, TurnRequest
+from antiphon.telemetry.redaction import Redactor
 from antiphon.tools.builtin.source import BuiltinTools
 from antiphon.tools.catalog import AnyTool, Catalog
 from antiphon.tools.execute import CallSession, ToolExecutor
 from antiphon.tools.policy import ToolPolicy
-from antiphon.tools.redact import Redactor
 from tests.fakes.approvals import FakeApprovals
 from tests.fakes.authority import FakeAuthority
 from tests.fakes.clock import FakeClock

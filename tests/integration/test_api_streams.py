@@ -16,7 +16,10 @@ from websockets.exceptions import ConnectionClosed
 
 from antiphon.api import auth
 from antiphon.api.hub import Hub
+from antiphon.bus.redis import RedisBus
 from antiphon.domain.events import turn_topic
+from antiphon.run.clock import SystemClock
+from tests.fixtures_redis import RedisServer
 from tests.integration.api_world import Someone, World
 from tests.integration.test_api_messages import error_of
 
@@ -226,6 +229,56 @@ async def test_a_listener_before_the_first_message_hears_nothing_when_it_becomes
                 assert closed.value.rcvd.code == 4404
             with pytest.raises(StopAsyncIteration):
                 await stream.next()
+
+
+async def test_the_first_event_of_somebody_elses_new_channel_is_not_heard(world: World) -> None:
+    """Nobody else listens: the hub learns from the rows whose channel it has become, before it passes anything on."""
+    async with world.served() as address, socket_of(address, world.other, "web:new") as connection:
+        await until_listening(world, 1)
+        await world.say(world.owner, "web:new", "hello")
+        await world.publish("web:new", "text.delta", text="the secret word is heron")
+        with pytest.raises(ConnectionClosed) as closed:
+            await received(connection)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4404
+
+
+@pytest.mark.needs("redis")
+async def test_resuming_over_redis_neither_skips_nor_repeats(redis_server: RedisServer) -> None:
+    """Two processes: one publishes all the time, the other's listeners come and go and resume."""
+    clock = SystemClock()
+    here, there = RedisBus(redis_server.url, clock), RedisBus(redis_server.url, clock)
+    await here.start()
+    await there.start()
+
+    async def owner_of(channel: str) -> int | None:
+        return 1
+
+    hub = Hub(here, owner_of, lambda: False)
+    topic = turn_topic("web:x")
+    numbers = [await there.publish(topic, "text.delta", {"text": "first"})]
+    got: list[int] = []
+
+    async def publish() -> None:
+        for n in range(300):
+            numbers.append(await there.publish(topic, "text.delta", {"text": str(n)}))
+
+    publishing = asyncio.create_task(publish())
+    try:
+        async with asyncio.timeout(20):
+            while not publishing.done() or got[-1:] != numbers[-1:]:
+                after = got[-1] if got else numbers[0]
+                async with hub.listen("web:x", 1, owner=1, after=after, reset_when_full=False) as listener:
+                    for _ in range(3):
+                        if publishing.done() and got[-1:] == numbers[-1:]:
+                            break
+                        got += [frame.id for frame in await listener.take()]
+    finally:
+        publishing.cancel()
+        await hub.aclose()
+        await here.close()
+        await there.close()
+    assert got == numbers[1:]
 
 
 async def test_an_event_of_a_channel_nobody_owns_reaches_nobody(world: World) -> None:

@@ -89,17 +89,18 @@ class Hub:
             topic.pump = asyncio.create_task(self._pump(topic), name=f"api-hub-{topic.name}", context=Context())
         listener = Listener(person, self._limit, reset_when_full=reset_when_full)
         catching_up: asyncio.Task[None] | None = None
+        if after is not None and owner is None:
+            # There is no channel to have missed anything of; whoever makes it, nothing of it is replayed here.
+            listener.put(Frame.reset())
+        elif after is not None:
+            listener.hold()  # before the first live frame can come
         topic.listeners[listener] = None
         metrics.LISTENERS.inc()
         topic.owned_by(owner)
         self._watch_for_stop()
         try:
             await topic.live.wait()
-            if after is not None and owner is None:
-                # There is no channel to have missed anything of; whoever makes it, nothing of it is replayed here.
-                listener.put(Frame.reset())
-            elif after is not None:
-                listener.hold()
+            if after is not None and owner is not None:
                 catching_up = asyncio.create_task(
                     self._catch_up(listener, topic.name, after), name="api-hub-catch-up", context=Context()
                 )

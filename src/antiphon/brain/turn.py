@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 TOO_LONG = "I stopped here: this took longer than the {seconds:g} seconds one answer may take."
 TOO_MUCH = "I stopped here: this needed more steps than one answer may take. Ask me to go on, or for a smaller part."
 NOTHING = "I could not form a useful answer to that. Please say it in other words, or try again."
-ASKING = "Before I do this I need an approval: {what}."
 
 
 class TurnBrain:
@@ -158,8 +157,7 @@ class TurnBrain:
             )
             for call_id, needed in ran.asked.items()
         )
-        if not speech.text.strip():
-            speech.say(ASKING.format(what="; ".join(request.summary for request in requests)), True)
+        # The question itself is put by whoever stores the pause: a notice, a card, a spoken sentence.
         return Paused(snapshot=ran.pause, requests=requests, text=speech.text, usage=ran.usage)
 
     async def _engine(self) -> Engine:

@@ -36,6 +36,10 @@ class Listener:
         self._queue.append(event)
         self._ready.set()
 
+    def forget(self) -> None:
+        """Drop what is queued."""
+        self._queue.clear()
+
     def close(self) -> None:
         """End the iteration once the queue is drained."""
         self._closed = True

@@ -60,6 +60,7 @@ class RedisBus:
         self._listeners = Listeners()
         self._changed = asyncio.Event()
         self._subscribed: dict[str, asyncio.Event] = {}
+        self._asked: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
         self._last_local: dict[str, int] = {}
 
@@ -107,6 +108,8 @@ class RedisBus:
                 for topic in topics:
                     listener.replay(await self._kept_after(topic, after))
                 listener.go_live()
+            else:
+                listener.forget()  # heard over a subscription that was just being given up: a gap may follow
             yield listener
         finally:
             self._listeners.remove(listener)
@@ -185,21 +188,28 @@ class RedisBus:
     async def _follow(self, pubsub: Any) -> None:
         """Subscribe to what is listened to and unsubscribe from what no longer is."""
         following: set[str] = set()
+        self._asked.clear()
         while True:
             await self._changed.wait()
             self._changed.clear()
-            wanted = set(self._listeners.topics())
-            if fresh := wanted - following:
+            if fresh := set(self._listeners.topics()) - following:
+                following |= fresh
+                for topic in fresh:
+                    self._asked[topic] = self._asked.get(topic, 0) + 1
                 await pubsub.subscribe(*(PREFIX + topic for topic in fresh))
-            if gone := following - wanted:
-                await pubsub.unsubscribe(*(PREFIX + topic for topic in gone))
-                for topic in gone:
+            if gone := following - set(self._listeners.topics()):
+                following -= gone
+                for topic in gone:  # before the await: whoever comes meanwhile waits for a confirmation of their own
                     self._subscribed.pop(topic, None)
-            following = wanted
+                await pubsub.unsubscribe(*(PREFIX + topic for topic in gone))
 
     def _handle(self, message: dict[str, Any], *, after_gap: bool) -> None:
         topic = str(message["channel"]).removeprefix(PREFIX)
         if message["type"] == "subscribe":
+            outstanding = self._asked.pop(topic, 1) - 1
+            if outstanding > 0:  # this one answers an earlier subscription that was given up since
+                self._asked[topic] = outstanding
+                return
             confirmed = self._subscribed.get(topic)
             if confirmed is not None:
                 if after_gap and not confirmed.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -47,16 +48,11 @@ def _names(settings: Settings) -> list[str]:
 def _lan_addresses() -> set[str]:
     """The addresses the machine's own name resolves to, and the one it would speak to the outside from."""
     found: set[str] = set()
-    try:
+    with contextlib.suppress(OSError):
         found.update(str(info[4][0]).partition("%")[0] for info in socket.getaddrinfo(socket.gethostname(), None))
-    except OSError:
-        pass
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting a datagram socket sends nothing
-            found.add(probe.getsockname()[0])
-        except OSError:
-            pass
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # a documentation address: connecting a datagram socket sends nothing
+        found.add(probe.getsockname()[0])
     return found
 
 
@@ -107,7 +103,7 @@ def _make(certificate: Path, key: Path, names: list[str]) -> None:
     certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
-def _general_name(name: str):  # type: ignore[no-untyped-def] # noqa: ANN202 - the type is imported with the library
+def _general_name(name: str):  # type: ignore[no-untyped-def]
     from cryptography import x509
 
     try:

@@ -30,6 +30,7 @@ from antiphon.run.banner import banner
 from antiphon.run.clock import SystemClock
 from antiphon.store.settings import configure
 from antiphon.telemetry.logs import secrets_of
+from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
@@ -42,7 +43,6 @@ from antiphon.tools.builtin.source import BuiltinTools
 from antiphon.tools.catalog import Catalog, ToolSource
 from antiphon.tools.execute import ToolExecutor
 from antiphon.tools.policy import ToolPolicy
-from antiphon.tools.redact import Redactor
 
 if TYPE_CHECKING:
     from antiphon.store.stores import Stores
@@ -152,8 +152,15 @@ class Antiphon:
             group.create_task(run_turns(), name="runner")
             group.create_task(self.outbox.run(runner_ended), name="outbox")
             group.create_task(self.scheduler.run(stop), name="scheduler")
-            group.create_task(self.brain.warm_up(), name="warm-up")
+            group.create_task(self._warm_up(), name="warm-up")
         await self.executor.drain(1.0)
+
+    async def _warm_up(self) -> None:
+        """Load what the first turn needs. A turn that comes without it loads it again, and fails with the reason."""
+        try:
+            await self.brain.warm_up()
+        except Exception:
+            log.exception("brain.warm_up_failed")
 
     def build_asgi(self, *, control: Sequence[str] = CONTROL_PLANE, pages: bool = True) -> AsgiApp:
         """The web faces of a process on one port: the given paths of the control plane, and the pages."""

@@ -44,8 +44,7 @@ TOOL_CALLS = Counter(
 )
 REPLIES = Counter(
     "antiphon_replies",
-    "Attempts to deliver a reply, by what came of them (sent, retry, dead, doubtful), and those that may have arrived before "
-    "a crash (doubtful).",
+    "Attempts to deliver a reply: sent, retry, dead, and doubtful (may have arrived before a crash).",
     ("platform", "result"),
     registry=REGISTRY,
 )

@@ -1,4 +1,5 @@
-"""Takes secrets out of text at the edge where it leaves the process. Used by `telemetry.logs` on every log line.
+"""Takes secrets out of text at the edges: every log line (`telemetry.logs`), and what a tool call records and returns
+(`tools.execute`). The tool itself gets its arguments as they are.
 
 Secrets are redacted where they go out and nowhere else: a value that is changed on its way in would one day be written
 back to the place it came from.
@@ -57,3 +58,7 @@ class Redactor:
         if isinstance(value, list | tuple | set | frozenset):
             return [self.value(item) for item in cast("Iterable[object]", value)]
         return value
+
+    def mapping(self, value: Mapping[str, object]) -> dict[str, object]:
+        """`value` for a mapping with string keys."""
+        return {self.text(key): self.value(item) for key, item in value.items()}

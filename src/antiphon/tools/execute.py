@@ -27,9 +27,10 @@ from antiphon.domain.ports import Clock, ExecutionStore
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, Risk, ToolExecution
 from antiphon.domain.turns import ToolFinished, ToolStarted
 from antiphon.domain.work import Lease
+from antiphon.telemetry import metrics
+from antiphon.telemetry.redaction import Redactor
 from antiphon.tools.catalog import AnyTool, Catalog
 from antiphon.tools.policy import ToolPolicy
-from antiphon.tools.redact import Redactor
 from antiphon.tools.results import Outcome, render, summary_of
 from antiphon.tools.tool import ToolCall
 
@@ -143,6 +144,7 @@ class ToolExecutor:
                 if delay is None:
                     raise
                 await asyncio.sleep(delay)
+        metrics.TOOL_CALLS.labels(tool=tool, status=outcome.status.value).inc()
         return Executed(record.id, tool, outcome.status, text, summary_of(text), seconds)
 
     async def run(self, tool: AnyTool, call: ToolCall[Any], record: ToolExecution) -> Executed:

