@@ -112,6 +112,16 @@ async def test_a_key_is_stored_as_a_hash_and_refused_once_revoked(stores: Stores
     assert revoked.revoked_at == store_clock.now()
 
 
+async def test_the_keys_of_a_disabled_login_stop_working(stores: Stores) -> None:
+    user = await stores.users.create("bob", Role.MEMBER)
+    _, secret = await stores.keys.create("laptop", ["chat"], user.person)
+    assert await stores.keys.verify(secret) is not None
+    from antiphon.store.models import User
+
+    await stores.database.run(lambda _: User.objects.filter(pk=user.id).update(is_active=False))
+    assert await stores.keys.verify(secret) is None
+
+
 @pytest.mark.parametrize("secret", ["", "ant_", "ant_wrong", "nothing", "ant_" + "x" * 10_000, "ant_\x00\ud800"])
 async def test_a_wrong_secret_is_nobody(stores: Stores, secret: str) -> None:
     await stores.keys.create("laptop", ["chat"], (await stores.users.ensure_owner()).person)

@@ -42,6 +42,11 @@ class Api:
         """Who is behind a request or WebSocket, for the router that guards the pages. None: nobody we know."""
         return await self.state.auth.principal_of(scope)
 
+    def edge_around(self, app: AsgiApp) -> AsgiApp:
+        """The same outermost layer around other pages: request id, host check, limits, headers, last-resort errors."""
+        limit = self.state.services.settings.limits.body_bytes
+        return Edge(app, origins=self.state.origins, body_bytes=limit)
+
     async def aclose(self) -> None:
         """End every stream and stop following the bus."""
         await self.state.hub.aclose()

@@ -26,7 +26,8 @@ from antiphon.store.db import Database
 
 log = structlog.stdlib.get_logger(__name__)
 
-KEY_CACHE_SECONDS = 30.0
+KEY_CACHE_SECONDS = 1.0
+"""Short, because a key may be revoked on the command line, where no bus tells us of it."""
 KEY_CACHE_SIZE = 10_000
 RECHECK_SECONDS = 10.0
 """How often the credentials of open streams are checked again; revocations told on the bus act at once."""

@@ -11,7 +11,6 @@ from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal
 from antiphon.domain.ports import (
-    ApprovalStore,
     Bus,
     Clock,
     FeedbackStore,
@@ -19,7 +18,6 @@ from antiphon.domain.ports import (
     MemoryStore,
     PeopleStore,
     ScheduleStore,
-    StoreHealth,
     TaskStore,
     ThreadStore,
     UserStore,
@@ -42,7 +40,6 @@ class ApiServices:
     bus: Bus
     database: Database
     tasks: TaskStore
-    approvals: ApprovalStore
     threads: ThreadStore
     people: PeopleStore
     schedule: ScheduleStore
@@ -50,7 +47,6 @@ class ApiServices:
     feedback: FeedbackStore
     keys: KeyStore
     users: UserStore
-    store_health: StoreHealth
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
     retry: Callable[[int], Awaitable[Task]]

@@ -228,12 +228,21 @@ class RedisBus:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it is over: redis-py may swallow a cancellation that meets it in mid-command."""
+    """Cancel a task until it is over: redis-py may swallow a cancellation that meets it in mid-command.
+
+    Being cancelled meanwhile is put off until then, so that no task is left behind.
+    """
+    interrupted = False
     while not task.done():
         task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
+        try:
+            await asyncio.wait({task}, timeout=0.1)
+        except asyncio.CancelledError:
+            interrupted = True
     if not task.cancelled():
         task.exception()  # retrieved, so that it is not reported as forgotten
+    if interrupted:
+        raise asyncio.CancelledError
 
 
 class _ResumingListener(Listener):

@@ -31,32 +31,37 @@ def under(path: str, prefix: str) -> bool:
 
 
 class OnePort:
-    """Routes by path. `principal_of` says who a request's credential belongs to, or None."""
+    """Routes by path: the given paths of the control plane, its static files, and the pages if this process has any."""
 
-    def __init__(
-        self,
-        *,
-        control_plane: AsgiApp,
-        control: Sequence[str],
-        pages: AsgiApp | None,
-        static: AsgiApp,
-        principal_of: Callable[[Scope], Awaitable[Principal | None]],
-    ) -> None:
+    def __init__(self, *, control_plane: AsgiApp, control: Sequence[str], pages: AsgiApp | None) -> None:
         self._control_plane = control_plane
         self._control = tuple(control)
         self._pages = pages
-        self._static = static
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        files = under(path, "/static") and not under(path, CONSOLE_FILES)
+        if scope["type"] == "websocket" or files or any(under(path, prefix) for prefix in self._control):
+            await self._control_plane(scope, receive, send)
+        elif self._pages is not None:
+            await self._pages(scope, receive, send)
+        else:
+            await answer(send, 404, b"This process serves no pages.\n")
+
+
+class Door:
+    """In front of the pages: who has not signed in is shown the way to the sign-in page, and back afterwards.
+
+    `principal_of` says who a request's credential belongs to, or None.
+    """
+
+    def __init__(self, pages: AsgiApp, principal_of: Callable[[Scope], Awaitable[Principal | None]]) -> None:
+        self._pages = pages
         self._principal_of = principal_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if scope["type"] == "websocket" or any(under(path, prefix) for prefix in self._control):
-            await self._control_plane(scope, receive, send)
-        elif self._pages is None:
-            await answer(send, 404, b"This process serves no pages.\n")
-        elif under(path, "/static") and not under(path, CONSOLE_FILES):
-            await self._static(scope, receive, send)
-        elif any(under(path, page) for page in OPEN_PAGES) or await self._principal_of(scope) is not None:
+        if any(under(path, page) for page in OPEN_PAGES) or await self._principal_of(scope) is not None:
             await self._pages(scope, receive, send)
         else:
             await answer(send, 303, b"", {"location": f"{SIGN_IN}?next={quote(_back_to(scope), safe='')}"})

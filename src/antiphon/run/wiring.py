@@ -25,7 +25,7 @@ from antiphon.domain.identity import Principal, Requester
 from antiphon.domain.ports import Authority, Bus, Clock, Platform
 from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.web import WebAuthority, WebPlatform
-from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, OnePort
+from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, Door, OnePort
 from antiphon.run.banner import banner
 from antiphon.run.clock import SystemClock
 from antiphon.store.settings import configure
@@ -175,7 +175,6 @@ class Antiphon:
                 bus=self.bus,
                 database=stores.database,
                 tasks=stores.tasks,
-                approvals=stores.approvals,
                 threads=stores.threads,
                 people=stores.people,
                 schedule=stores.schedule,
@@ -183,7 +182,6 @@ class Antiphon:
                 feedback=stores.feedback,
                 keys=stores.keys,
                 users=stores.users,
-                store_health=stores.health,
                 receive=self.inbox.receive,
                 cancel=self.control.cancel,
                 retry=self.control.retry,
@@ -193,10 +191,8 @@ class Antiphon:
             )
         )
         self._closing.push_async_callback(api.aclose)
-        console = self._build_console() if pages else None
-        return OnePort(
-            control_plane=api, control=control, pages=console, static=api.static, principal_of=api.principal_of
-        )
+        door = api.edge_around(Door(self._build_console(), api.principal_of)) if pages else None
+        return OnePort(control_plane=api, control=control, pages=door)
 
     def _build_console(self) -> AsgiApp:
         from a2wsgi import WSGIMiddleware

@@ -70,7 +70,12 @@ class DjangoKeyStore:
         digest = digest_of(secret)
 
         def read(_: Tx) -> models.Key | None:
-            return models.Key.objects.filter(digest=digest, revoked_at=None).first()
+            # A disabled login takes the keys of its person with it.
+            return (
+                models.Key.objects.filter(digest=digest, revoked_at=None)
+                .exclude(person__user__is_active=False)
+                .first()
+            )
 
         row = await self._database.read(read)
         if row is None or not hmac.compare_digest(row.digest, digest):

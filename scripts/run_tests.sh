@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# All tests. Called by `make test`. With arguments (make test ARGS="tests/unit -k clock") only those, in one process.
+# The browser tests run by themselves: Playwright keeps an event loop running, beside which no other test could start one.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+PYTEST=(.venv/bin/python -m pytest -q)
+
+if [[ $# -gt 0 ]]; then
+  exec "${PYTEST[@]}" "$@"
+fi
+"${PYTEST[@]}" -n 2 --dist loadgroup --ignore tests/e2e
+others=$?
+"${PYTEST[@]}" tests/e2e
+browser=$?
+exit $((others ? others : browser))

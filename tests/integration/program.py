@@ -1,0 +1,113 @@
+"""Starts the real program as a process of its own, on a free port and a temporary folder, and ends it by its own id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from tests.fixtures_redis import free_port
+
+START_SECONDS = 40
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a command: nothing of this machine's own Antiphon settings gets in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTIPHON_", "OPENAI_"))}
+    for name in ("DATABASE_URL", "REDIS_URL", "SYSTEM_PROMPT"):
+        kept.pop(name, None)
+    return {
+        **kept,
+        "ANTIPHON_DATA_DIR": str(folder / "data"),
+        "ANTIPHON_LOG__FORMAT": "json",
+        "ANTIPHON_LIMITS__MESSAGES_PER_MINUTE": "10000",
+        **more,
+    }
+
+
+def command(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run one `antiphon` command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "antiphon", *arguments],
+        cwd=folder,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+class Program:
+    """A running role. `out` is what it printed so far, `log` what it logged."""
+
+    def __init__(self, folder: Path, role: str = "up", name: str = "", **more: str) -> None:
+        self._folder = folder
+        self._role = role
+        self._name = name or role
+        self._more: Mapping[str, str] = more
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Program:
+        """Start and wait until /health answers."""
+        self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log
+            try:
+                if httpx.get(f"{self.address}/health", timeout=2).status_code == 200:
+                    return self
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        raise AssertionError(f"{self._role} did not start: {self.log}")
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        with self._file("out").open("ab") as out, self._file("log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "antiphon", self._role],
+                cwd=self._folder,
+                env=environment(self._folder, ANTIPHON_HTTP__PORT=str(self.port), **self._more),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+            )
+
+    def _file(self, kind: str) -> Path:
+        return self._folder / f"{self._name}.{kind}"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    @property
+    def out(self) -> str:
+        return self._file("out").read_text()
+
+    @property
+    def log(self) -> str:
+        return self._file("log").read_text()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def terminate(self, seconds: float = 10) -> int:
+        """SIGTERM; returns the exit status."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        """End it, however it stands."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
