@@ -13,6 +13,14 @@ WORKDIR /assets
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --omit=dev
 
+# --- the place tables ---
+FROM ${PYTHON_IMAGE} AS places
+WORKDIR /places
+COPY requirements/places.lock ./
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --target geonames -r places.lock
+COPY src/antiphon/tools/builtin/place_tables.py ./
+RUN python3 place_tables.py geonames data
+
 # --- the environment ---
 FROM ${PYTHON_IMAGE} AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
@@ -21,8 +29,9 @@ WORKDIR /build
 COPY requirements/run.lock requirements/
 RUN uv venv /opt/antiphon \
     && uv pip install --python /opt/antiphon/bin/python --require-hashes -r requirements/run.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
+COPY --from=places /places/data src/antiphon/tools/builtin/data
 COPY --from=assets /assets/node_modules node_modules
 RUN PYTHONPATH=src /opt/antiphon/bin/python -m antiphon.console.assets \
     && uv pip install --python /opt/antiphon/bin/python --no-deps --no-build-isolation .

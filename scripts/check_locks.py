@@ -48,7 +48,7 @@ def unsatisfied(wanted: Iterable[str], versions: dict[str, set[str]], where: str
 
 
 def problems(project: dict[str, Any]) -> list[str]:
-    """Everything that is wrong with the three files."""
+    """Everything that is wrong with the lock files."""
     groups: dict[str, list[str]] = project["dependency-groups"]
     extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
     direct = [*project["project"]["dependencies"], *groups["build"]]
@@ -56,10 +56,12 @@ def problems(project: dict[str, Any]) -> list[str]:
     run, found = locked(ROOT / "requirements" / "run.lock")
     dev, more = locked(ROOT / "requirements" / "dev.lock")
     node, again = locked(ROOT / "requirements" / "node.lock")
-    found += more + again
+    places, too = locked(ROOT / "requirements" / "places.lock")
+    found += more + again + too
     found += unsatisfied(direct, run, "run.lock")
     found += unsatisfied([*direct, *groups["test"], *groups["check"]], dev, "dev.lock")
     found += unsatisfied(groups["node"], node, "node.lock")
+    found += unsatisfied(groups["places"], places, "places.lock")
     found += [f"dev.lock: {name} is not the version of run.lock" for name in run if dev.get(name) != run[name]]
     return found
 

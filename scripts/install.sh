@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs one part into .venv (and node_modules): run, dev, assets or node-dev. Called by the Makefile.
+# Installs one part into .venv (and node_modules): run, dev, assets, places or node-dev. Called by the Makefile.
 # Python packages are checked against the hashes of the lock files; npm packages against package-lock.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +8,8 @@ VENV=.venv
 PY=$VENV/bin/python
 STAMPS=$VENV/.stamps
 LOG=$(mktemp)
-trap 'rm -f "$LOG"' EXIT
+WORK=
+trap 'rm -rf "$LOG" "$WORK"' EXIT
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -62,12 +63,12 @@ make_venv() {
   fi
 }
 
-# Installs exactly what a lock file names, by uv where there is one, else by pip.
+# install_lock FILE [OPTION…] : installs exactly what a lock file names, by uv where there is one, else by pip.
 install_lock() {
   if has_uv; then
-    quietly uv pip install -q --python "$PY" --require-hashes -r "$1"
+    quietly uv pip install -q --python "$PY" --require-hashes -r "$@"
   else
-    quietly "$PY" -m pip install -q --disable-pip-version-check --no-input --require-hashes -r "$1"
+    quietly "$PY" -m pip install -q --disable-pip-version-check --no-input --require-hashes -r "$@"
   fi
 }
 
@@ -100,6 +101,16 @@ npm_ci() {
   quietly "${npm[@]}" ci --ignore-scripts --no-audit --no-fund "$@"
 }
 
+# GeoNames is 180 MB installed and its tables 1.4 MB: it is put into a folder of its own, which does not stay.
+make_places() {
+  WORK=$(mktemp -d "$VENV/places.XXXXXX")
+  (install_lock requirements/places.lock --target "$WORK") || fail \
+    "The place tables, by which the clock knows cities and countries, could not be made: GeoNames was not fetched." \
+    "With network, run the same command again (35 MB). Without it, $VENV/bin/antiphon up starts all the same:" \
+    "where there are no tables the clock knows the cities that name a time zone, such as Tokyo for Asia/Tokyo."
+  quietly "$PY" -m antiphon.tools.builtin.place_tables "$WORK"
+}
+
 case ${1:-} in
   run | dev)
     install_python "$1"
@@ -113,6 +124,12 @@ case ${1:-} in
     quietly "$PY" -m antiphon.console.assets
     touch "$STAMPS/assets"
     ;;
+  places)
+    mkdir -p "$STAMPS"
+    say "Making the place tables from GeoNames"
+    make_places
+    touch "$STAMPS/places"
+    ;;
   node-dev)
     mkdir -p "$STAMPS"
     say "Fetching the type checker"
@@ -120,6 +137,6 @@ case ${1:-} in
     touch "$STAMPS/node-dev"
     ;;
   *)
-    fail "usage: scripts/install.sh run|dev|assets|node-dev"
+    fail "usage: scripts/install.sh run|dev|assets|places|node-dev"
     ;;
 esac

