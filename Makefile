@@ -26,7 +26,7 @@ setup: $(STAMPS)/run $(FILES) ## only set up what `make run` needs
 
 test: $(STAMPS)/dev $(FILES) ## set up what the tests need and run all of them
 	@scripts/system_packages.sh postgresql redis chromium
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
+	@scripts/run_tests.sh $(ARGS)
 
 check: $(STAMPS)/dev $(NODE) ## style, types, import rules, lock files, workflows, images
 	@scripts/check.sh
