@@ -84,9 +84,30 @@ def test_commands_work_beside_the_running_server(start: Start, tmp_path: Path) -
     assert "/welcome/" in link.stdout
 
 
+def test_a_second_user_is_made_beside_the_running_server_and_sees_nothing_of_the_owner(
+    start: Start, tmp_path: Path
+) -> None:
+    server = start()
+    say(server, key_of(tmp_path), "hello")
+    made = command(tmp_path, "user", "create", "Grace", "--role", "operator")
+    assert made.returncode == 0, made.stderr
+    with httpx.Client(base_url=server.address) as grace:
+        token = made.stdout.strip().rpartition("/")[2]
+        assert grace.post("/api/session", json={"token": token}).is_success
+        me = grace.get("/api/me").json()
+        assert (me["name"], me["role"]) == ("Grace", "operator")
+        assert grace.get("/api/channels").json()["items"] == []
+    again = command(tmp_path, "user", "create", "Grace")
+    assert again.returncode == 1
+    assert "taken" in again.stderr
+
+
 def test_the_first_start_prints_one_sign_in_line_that_works_once(start: Start) -> None:
     server = start()
-    time.sleep(0.3)
+    deadline = time.monotonic() + 10
+    while "Stop with" not in server.out:  # the port answers a moment before the text is printed
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.05)
     (line,) = [line for line in server.out.splitlines() if line.startswith("Sign in: http")]
     token = line.rpartition("/")[2]
     assert httpx.get(f"{server.address}/welcome/{token}").status_code == 200  # looking at it does not use it up
@@ -167,7 +188,7 @@ def test_a_taken_port_is_refused_with_the_remedy(tmp_path: Path) -> None:
     assert "ANTIPHON_HTTP__PORT" in refused.stderr
 
 
-@pytest.mark.parametrize("role", ["api", "worker"])
+@pytest.mark.parametrize("role", ["api", "console", "worker"])
 def test_a_role_alone_needs_a_shared_database_and_bus(tmp_path: Path, role: str) -> None:
     refused = command(tmp_path, role)
     assert refused.returncode == 3

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from antiphon import __version__
 from antiphon.domain.health import PartHealth, PartState
 
+SIGN_IN_VALID = timedelta(minutes=15)
+"""How long a sign-in link works."""
 MARKS = {PartState.OK: "on ", PartState.DEGRADED: "!! ", PartState.OFF: "off"}
 
 

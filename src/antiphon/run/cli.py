@@ -11,20 +11,22 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from antiphon import __version__
 from antiphon.config import Settings, load_settings
 from antiphon.config import report as config_report
 from antiphon.domain.errors import AntiphonError, ConfigError, InvalidInput
-from antiphon.domain.identity import SCOPES
+from antiphon.domain.identity import SCOPES, Key, Role, User
+from antiphon.run.banner import SIGN_IN_VALID
+
+if TYPE_CHECKING:
+    from antiphon.store.stores import Stores
 
 T = TypeVar("T")
 
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
-SIGN_IN_VALID = timedelta(minutes=15)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("up", "run everything in this process"),
         ("api", "run the API alone (needs PostgreSQL and Redis)"),
+        ("console", "serve the pages alone, behind a proxy that sends the API to `antiphon api`"),
         ("worker", "work on tasks and deliver replies alone (needs PostgreSQL and Redis)"),
     ):
         command = commands.add_parser(name, help=text)
@@ -87,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_key_revoke)
 
     user = commands.add_parser("user", help="console users").add_subparsers(required=True, metavar="ACTION")
+    new_user = user.add_parser("create", help="make a user and print a sign-in link for them")
+    new_user.add_argument("name", help="what they are called")
+    new_user.add_argument("--role", choices=[role.value for role in Role], default=Role.MEMBER.value)
+    new_user.set_defaults(run=_user_create)
     link = user.add_parser("link", help="print a sign-in link (15 minutes, works once)")
     link.add_argument("name", nargs="?", help="whose (default: the owner)")
     link.set_defaults(run=_user_link)
@@ -96,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
 
     backup = commands.add_parser("backup", help="write everything into one file, also while the server runs")
     backup.add_argument("file", type=Path)
+    backup.add_argument(
+        "--with-secrets", action="store_true", help="with the key that signs sessions, so that they outlive a restore"
+    )
     backup.set_defaults(run=_backup)
     restore = commands.add_parser("restore", help="put a backup back (the server must not run)")
     restore.add_argument("file", type=Path)
@@ -141,7 +151,7 @@ def _config_schema(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _with_stores(options: argparse.Namespace, action: Callable[..., Awaitable[T]]) -> T:
+def _with_stores(options: argparse.Namespace, action: Callable[[Stores, Settings], Awaitable[T]]) -> T:
     """Run `action(stores, settings)` on the database of the configuration, beside a running server if there is one."""
     settings = _settings(options)
     from antiphon.run.wiring import open_stores_alone
@@ -163,7 +173,8 @@ def _key_create(options: argparse.Namespace) -> int:
     if unknown := sorted(set(scopes) - SCOPES):
         raise InvalidInput(f"Unknown scope {', '.join(unknown)}; there are {', '.join(sorted(SCOPES))}.")
 
-    async def create(stores, settings):  # type: ignore[no-untyped-def]
+    async def create(stores: Stores, settings: Settings) -> tuple[Key, str]:
+        del settings
         person = options.person
         if person is None:
             person = (await stores.users.ensure_owner()).person
@@ -216,8 +227,19 @@ def _key_revoke(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _user_create(options: argparse.Namespace) -> int:
+    async def create(stores: Stores, settings: Settings) -> tuple[User, str]:
+        user = await stores.users.create(options.name, Role(options.role))
+        return user, f"{settings.http.url}/welcome/{await stores.users.sign_in_token(user.id, SIGN_IN_VALID)}"
+
+    user, link = _with_stores(options, create)
+    print(f"{user.name} ({user.role}) is person {user.person}. They sign in with:", file=sys.stderr)
+    print(link)
+    return DONE
+
+
 def _user_link(options: argparse.Namespace) -> int:
-    async def link(stores, settings):  # type: ignore[no-untyped-def]
+    async def link(stores: Stores, settings: Settings) -> tuple[str, str]:
         user = await (stores.users.find(options.name) if options.name else stores.users.ensure_owner())
         return settings.http.url, await stores.users.sign_in_token(user.id, SIGN_IN_VALID)
 
@@ -239,7 +261,7 @@ def _backup(options: argparse.Namespace) -> int:
     settings = _settings(options)
     from antiphon.store.backup import backup
 
-    backup(settings, options.file)
+    backup(settings, options.file, with_secrets=options.with_secrets)
     print(f"Written and verified: {options.file}")
     return DONE
 

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -45,6 +45,7 @@ class Role:
 ROLES = {
     "up": Role("up", api=True, pages=True, worker=True, alone=False),
     "api": Role("api", api=True, pages=False, worker=False, alone=True),
+    "console": Role("console", api=False, pages=True, worker=False, alone=True),
     "worker": Role("worker", api=False, pages=False, worker=True, alone=True),
 }
 
@@ -97,7 +98,7 @@ class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: our order of stopping is different."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -117,7 +118,7 @@ async def _serve(role: Role, settings: Settings, announce: Callable[[str], None]
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
             await asyncio.sleep(0.01)
-        if announce and server.started and role.api:
+        if announce and server.started and role.pages:  # the link it prints leads to a page
             announce(await antiphon.announcement(_address(settings, listening)))
         waiting = {asyncio.create_task(stop.wait(), name="stop"), serving, *([working] if working else [])}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -177,5 +178,4 @@ def _uvicorn_config(settings: Settings, app: AsgiApp) -> uvicorn.Config:
         ssl_certfile=str(files[0]) if files else None,
         ssl_keyfile=str(files[1]) if files else None,
         timeout_graceful_shutdown=HTTP_GRACE_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
     )

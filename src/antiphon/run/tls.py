@@ -8,9 +8,13 @@ import os
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from antiphon.config import Settings
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 VALID = timedelta(days=397)
 """Browsers refuse certificates that are valid for longer."""
@@ -103,7 +107,7 @@ def _make(certificate: Path, key: Path, names: list[str]) -> None:
     certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
-def _general_name(name: str):  # type: ignore[no-untyped-def]
+def _general_name(name: str) -> x509.GeneralName:
     from cryptography import x509
 
     try:

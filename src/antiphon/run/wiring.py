@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,7 +25,7 @@ from antiphon.domain.ports import Authority, Bus, Clock, Platform
 from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, Door, OnePort
-from antiphon.run.banner import banner
+from antiphon.run.banner import SIGN_IN_VALID, banner
 from antiphon.run.clock import SystemClock
 from antiphon.store.settings import configure
 from antiphon.telemetry.logs import secrets_of
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     from antiphon.store.stores import Stores
 
 log = structlog.stdlib.get_logger(__name__)
-
-SIGN_IN_VALID = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +201,7 @@ class Antiphon:
                 message_chars=self.settings.limits.message_chars, idle_minutes=self.settings.threads.idle_minutes
             )
         )
-        return WSGIMiddleware(flask, workers=4)  # type: ignore[return-value,arg-type]
+        return WSGIMiddleware(flask, workers=4)  # pyright: ignore[reportReturnType, reportArgumentType] - plain dicts again
 
     async def _decide(self, approval: int, principal: Principal, approve: bool) -> Approval:
         """An answer that came over the API: the credential says who answers."""
