@@ -1,4 +1,4 @@
-"""The bus over Redis or Valkey: what several processes use. Keys and payloads are a public contract (docs/redis.md).
+"""The bus over Redis or Valkey: what several processes use. Keys and payloads are part of docs/specification.md.
 
 Stream `antiphon:1:events:<topic>` keeps the last events for resuming; pub/sub channel `antiphon:1:<topic>` carries them
 live. One Lua script assigns the id, appends and publishes, so that stream order is id order is delivery order.
@@ -27,15 +27,17 @@ from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.ports import Clock
 
 PREFIX = "antiphon:1:"
+_SECONDS = int(KEEP_FOR.total_seconds())
 log = structlog.stdlib.get_logger(__name__)
 
-# KEYS: id counter, stream. ARGV: now in microseconds, pub/sub channel, name, payload, time, events kept, seconds kept.
+# KEYS: last id, stream. ARGV: now in microseconds, pub/sub channel, name, payload, time, events kept, seconds kept,
+# seconds for which the last id is kept (longer than the events, so that their stream never meets a smaller one).
 # The id is the time or one more than the last: it grows even when Redis lost its data. `%.0f`: Lua numbers are doubles.
 _PUBLISH = """
 local id = tonumber(redis.call('GET', KEYS[1]) or '0') + 1
 if id < tonumber(ARGV[1]) then id = tonumber(ARGV[1]) end
 local text = string.format('%.0f', id)
-redis.call('SET', KEYS[1], text)
+redis.call('SET', KEYS[1], text, 'EX', ARGV[8])
 redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[6], text .. '-0', 'name', ARGV[3], 'payload', ARGV[4], 'at', ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[7])
 redis.call('PUBLISH', ARGV[2], cjson.encode({id = text, name = ARGV[3], payload = ARGV[4], at = ARGV[5]}))
@@ -82,7 +84,7 @@ class RedisBus:
         try:
             answer = await self._script(
                 keys=[f"{PREFIX}id:{topic}", f"{PREFIX}events:{topic}"],
-                args=[micros, PREFIX + topic, name, body, now.isoformat(), KEEP_EVENTS, int(KEEP_FOR.total_seconds())],
+                args=[micros, PREFIX + topic, name, body, now.isoformat(), KEEP_EVENTS, _SECONDS, 2 * _SECONDS],
             )
             return int(cast("str", answer))
         except (RedisError, OSError) as error:

@@ -219,7 +219,7 @@ class Settings(BaseSettings):
         default=Path("data"), description="Folder for everything Antiphon writes; made when missing."
     )
     models_dir: UserPath | None = Field(
-        default=None, description="Folder for speech and language models. Empty: the folder models in data_dir."
+        default=None, description="Folder for models, once a part needs some. Empty: the folder models in data_dir."
     )
     secrets_dir: UserPath | None = Field(
         default=None, description="Folder with one file per secret, named like the environment variable it stands for."
@@ -272,11 +272,6 @@ class Settings(BaseSettings):
     def models_path(self) -> Path:
         """Where models lie: `models_dir`, else `<data_dir>/models`."""
         return self.models_dir or self.data_dir / "models"
-
-    @property
-    def database_path(self) -> Path:
-        """The SQLite file that is used while `database_url` is empty."""
-        return self.data_dir / "antiphon.db"
 
     def origin(self, key: str) -> str:
         """Where the value of a dotted key came from, in words (`environment ANTIPHON_MODEL`), or `default`."""

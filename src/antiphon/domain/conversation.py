@@ -10,7 +10,6 @@ from enum import StrEnum
 from antiphon.domain.errors import InvalidInput
 from antiphon.domain.identity import Sender
 
-PLATFORMS = ("web", "api", "discord", "telegram")
 _CHANNEL_KEY = re.compile(r"(web|api|discord|telegram):[A-Za-z0-9_.:-]{1,128}")
 
 

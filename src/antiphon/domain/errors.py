@@ -137,13 +137,6 @@ class ToolError(AntiphonError):
     http_status = 422
 
 
-class ToolTimeout(ToolError):
-    """A tool did not finish within its declared time."""
-
-    code = "tool_timeout"
-    http_status = 504
-
-
 class ModelError(AntiphonError):
     """The language model failed. `retryable` says whether the same turn may be tried again."""
 

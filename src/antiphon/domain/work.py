@@ -188,14 +188,3 @@ class Delivery:
     def nonce(self) -> str:
         """The idempotency key offered to platforms that honour one."""
         return f"ant-{self.reply}"
-
-
-@dataclass(frozen=True, slots=True)
-class DeadReply:
-    """A reply that could not be delivered, for the console."""
-
-    reply: int
-    channel: str
-    text: str
-    reason: str
-    at: datetime

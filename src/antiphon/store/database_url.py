@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
 
-_POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
+_POSTGRES = ("postgres", "postgresql")
 _REMEDY = "use postgresql://user:password@host:5432/name, sqlite:///file, or leave it empty for SQLite in data_dir"
 
 

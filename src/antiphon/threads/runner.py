@@ -26,7 +26,6 @@ SWEEP_SECONDS = 1.0
 """How long a lost wake-up, an expired lease or a due retry may go unnoticed."""
 STOP_GRACE_SECONDS = 3.0
 """How long running turns may go on after a stop was asked for; then their tasks are given back."""
-MAX_RETRY_SECONDS = 60.0
 
 GAVE_UP = (
     "I could not answer this: {attempts} attempts broke off, so I stopped trying. Your message is kept. "

@@ -250,7 +250,7 @@ class TaskRun:
                 approval=str(approval.id),
                 tool=approval.tool,
                 summary=approval.summary,
-                expires=approval.expires_at.isoformat(),
+                expires=approval.expires_at.isoformat().replace("+00:00", "Z"),
             )
 
     async def _stored(self, write: Callable[[], Awaitable[T]]) -> T:

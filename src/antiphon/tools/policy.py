@@ -9,8 +9,6 @@ from antiphon.domain.identity import Requester
 from antiphon.domain.ports import Authority
 from antiphon.domain.tools import Risk, ToolSpec
 
-EVERYONE = "everyone"
-
 
 class ToolPolicy:
     """Permission by the requester's authority now; approval for dangerous tools and for those named in `always_ask`."""

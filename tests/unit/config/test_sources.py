@@ -19,7 +19,6 @@ def test_nothing_configured_gives_the_defaults(tmp_path: Path) -> None:
     assert settings == Settings()
     assert settings.http.url == "http://127.0.0.1:8000"
     assert settings.models_path == Path("data/models")
-    assert settings.database_path == Path("data/antiphon.db")
     assert settings.origin("http.port") == "default"
 
 

@@ -21,7 +21,6 @@ from antiphon.tools.builtin.units import parse_measure, parse_unit
 NO_WHEN = "when"
 NO_LENGTH = "length"
 NO_TOPIC = "topic"
-NO_PLACE = "place"
 
 
 @dataclass(frozen=True, slots=True)
