@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_ai import (
     Agent,
@@ -49,7 +49,7 @@ from antiphon.domain.work import Usage
 from antiphon.tools.catalog import AnyTool
 from antiphon.tools.execute import ApprovalNeeded, CallSession
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 _REQUEST_SECONDS = 60.0
 """How long one request to a model may take before the offline model steps in."""
@@ -176,7 +176,8 @@ class Engine:
         except UsageLimitExceeded as error:
             raise LimitReached(str(error)) from error
         except UnexpectedModelBehavior as error:
-            log.warning("the model gave nothing usable: %s", error)
+            # Its text quotes what the model wrote, which is about what people said.
+            log.warning("model.nothing_usable", error=type(error).__name__, personal={"answer": str(error)})
             raise NothingUsable from error
         except (ModelAPIError, FallbackExceptionGroup) as error:
             raise ModelError(f"The language model failed: {reason(error)}") from error
@@ -221,7 +222,7 @@ class Engine:
             if not isinstance(error, ModelAPIError):
                 return False
             failures.append(reason(error))
-            log.warning("%s failed, the offline model answers: %s", self._choice.label, type(error).__name__)
+            log.warning("model.failed", model=self._choice.label, error=type(error).__name__, reason=failures[-1])
             return True
 
         return FallbackModel(self._primary, offline, fallback_on=step_in)

@@ -7,7 +7,6 @@ and tool events come out in the order they happen, and closing the iterator stop
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -27,8 +26,6 @@ from antiphon.tools.execute import ToolExecutor
 
 if TYPE_CHECKING:
     from antiphon.brain.engine import Engine, Ran
-
-log = logging.getLogger(__name__)
 
 TOO_LONG = "I stopped here: this took longer than the {seconds:g} seconds one answer may take."
 TOO_MUCH = "I stopped here: this needed more steps than one answer may take. Ask me to go on, or for a smaller part."

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from antiphon.domain.approvals import Approval, ApprovalState, ApproverRule
@@ -34,7 +34,7 @@ from antiphon.tools.policy import ToolPolicy
 from antiphon.tools.results import Outcome, render, summary_of
 from antiphon.tools.tool import ToolCall
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 _RECORD_AGAIN_AFTER = (0.2, 1.0, 3.0)
 """Seconds between tries to record the end of a call while the database is away."""
@@ -178,14 +178,14 @@ class ToolExecutor:
                 status = ExecutionStatus.UNKNOWN if unsure else ExecutionStatus.FAILED
                 outcome = Outcome(status, words.format(seconds=spec.timeout))
             else:
-                log.exception("tool %s failed in execution %s", spec.name, record.id)
+                log.exception("tool.failed", tool=spec.name, execution=record.id)
                 outcome = Outcome(ExecutionStatus.FAILED, "Something went wrong inside this tool; it is in the log.")
         return await self.close(record, spec.name, outcome, spec.output_limit, loop.time() - started)
 
     def _ended(self, execution: int, task: asyncio.Task[Executed]) -> None:
         self._running.pop(execution, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("execution %s ran but its end could not be recorded", execution, exc_info=error)
+            log.error("tool.end_not_recorded", execution=execution, exc_info=error)
 
     def call_of(self, session: CallSession, arguments: BaseModel, record: ToolExecution) -> ToolCall[Any]:
         """The call as the tool sees it."""

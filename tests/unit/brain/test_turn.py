@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
+from structlog.testing import capture_logs
 
 from antiphon.config.settings import LimitSettings, Settings
 from antiphon.domain.approvals import Approval, ApprovalState, Resume
@@ -128,6 +129,15 @@ async def test_empty_answers_give_a_clear_sentence(garbage: str) -> None:
     events = await bench.events(bench.request("hi"))
     assert "could not form a useful answer" in final(events).text
     assert texts(events).strip() == final(events).text.strip()
+
+
+async def test_what_an_unusable_answer_said_is_personal_text_in_the_log() -> None:
+    bench = Workbench(choice=scripted(UnexpectedModelBehavior("no usable answer", body="dear diary")))
+    with capture_logs() as logged:
+        assert "could not form a useful answer" in await bench.ask("hi")
+    [line] = [line for line in logged if line["event"] == "model.nothing_usable"]
+    assert "diary" in str(line.pop("personal"))  # which the log drops, unless it is asked for
+    assert "diary" not in str(line)
 
 
 async def test_a_failing_model_is_replaced_by_the_offline_one_which_says_so() -> None:
