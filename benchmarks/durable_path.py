@@ -158,7 +158,7 @@ async def _run(folder: Path) -> dict[str, float]:
     fsyncs = _fsyncs(folder)
     for n in range(ALONE):
         await say(f"alone {n}", f"web:c{n % CHANNELS}")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
     await all_sent(50 + ALONE)
     waits = [(started[text] - began[text]) * 1000 for text in started if text.startswith("alone")]
     fsyncs += _fsyncs(folder)
@@ -200,9 +200,11 @@ def _main() -> None:
     from antiphon.config import load_settings
     from antiphon.store.migrate import migrate
     from antiphon.store.settings import configure
+    from antiphon.telemetry.logs import configure_logging
 
     folder = Path(sys.argv[1])
     settings = load_settings(overrides={"data_dir": str(folder)})
+    configure_logging(settings.log)  # as the program does: the cost of its log lines counts
     configure(settings)
     migrate(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

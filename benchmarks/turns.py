@@ -26,9 +26,9 @@ async def _measure() -> list[Figure]:
     from pydantic_ai import Agent
     from pydantic_ai.messages import ModelMessage
     from pydantic_ai.models.function import AgentInfo, FunctionModel
+    from tests.fakes.agent import Workbench
 
     from antiphon.brain.models import ModelChoice
-    from tests.fakes.agent import Workbench
 
     async def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
         for token in TOKENS:

@@ -137,6 +137,7 @@ class _Call:
     function: Callable[[Tx], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    synced: bool = True
     result: Any = None
     error: BaseException | None = None
 
@@ -149,11 +150,16 @@ class _Call:
             self.future.set_result(self.result)
 
 
-class _Losses:
-    """How often a connection broke in this process: the other threads' connections broke with it and must be renewed
-    before they are used, so that an outage costs one failed call and not one per thread."""
+class _Shared:
+    """What the threads of a process know of each other's connections.
 
-    count = 0
+    `losses` counts broken connections: the others broke with it and must be renewed before they are used, so that an
+    outage costs one failed call and not one per thread. `backends` are PostgreSQL's process ids of our connections.
+    """
+
+    def __init__(self) -> None:
+        self.losses = 0
+        self.backends: dict[str, int] = {}
 
 
 class Database:
@@ -163,19 +169,25 @@ class Database:
         self._signals = signals
         self.vendor: str = connections[DEFAULT_DB_ALIAS].vendor
         self._closed = False
-        losses = _Losses()
+        self._shared = _Shared()
         self._writes: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         if self.vendor == "sqlite":
             self._reads: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
             self._workers = [
-                _Worker("store-writer", self._writes, signals, losses, group=_GROUP),
-                _Worker("store-reader", self._reads, signals, losses, read_only=True),
+                _Worker("store-writer", self._writes, signals, self._shared, group=_GROUP),
+                _Worker("store-reader", self._reads, signals, self._shared, read_only=True),
             ]
         else:
             self._reads = self._writes
-            self._workers = [_Worker(f"store-{n}", self._writes, signals, losses) for n in range(_POSTGRES_THREADS)]
+            self._workers = [
+                _Worker(f"store-{n}", self._writes, signals, self._shared) for n in range(_POSTGRES_THREADS)
+            ]
         for worker in self._workers:
             worker.start()
+
+    def is_own(self, backend: int) -> bool:
+        """Whether PostgreSQL's process `backend` serves one of our connections: its notifications are known here."""
+        return backend in self._shared.backends.values()
 
     async def run(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` as one transaction and return its result once that is committed.
@@ -185,16 +197,25 @@ class Database:
         """
         return await self._submit(self._writes, lambda tx: function(tx, *args, **kwargs))
 
+    async def run_unsynced(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like `run`, but the commit does not wait for the disk: for leases, which a power cut may take back.
+
+        A crash of the process takes nothing back, and every later commit of `run` makes this one lasting too.
+        """
+        return await self._submit(self._writes, lambda tx: function(tx, *args, **kwargs), synced=False)
+
     async def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `run`, for functions that only read: they see one consistent state and wait for no writer."""
         return await self._submit(self._reads, lambda tx: function(tx, *args, **kwargs))
 
-    async def _submit(self, calls: queue.SimpleQueue[_Call | None], function: Callable[[Tx], R]) -> R:
+    async def _submit(
+        self, calls: queue.SimpleQueue[_Call | None], function: Callable[[Tx], R], *, synced: bool = True
+    ) -> R:
         if self._closed:
             raise StoreUnavailable("The database was closed; the program is stopping.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        calls.put(_Call(function, loop, future))
+        calls.put(_Call(function, loop, future, synced))
         return await future
 
     async def close(self) -> None:
@@ -215,7 +236,7 @@ class _Worker(threading.Thread):
         name: str,
         calls: queue.SimpleQueue[_Call | None],
         signals: Signals,
-        losses: _Losses,
+        shared: _Shared,
         *,
         group: int = 1,
         read_only: bool = False,
@@ -223,10 +244,11 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.calls = calls
         self._signals = signals
-        self._losses = losses
-        self._losses_seen = losses.count
+        self._shared = shared
+        self._losses_seen = shared.losses
         self._group = group
         self._read_only = read_only
+        self._waits_for_disk = True
 
     def run(self) -> None:
         """Serve until the queue says None, then close the connection of this thread."""
@@ -263,9 +285,11 @@ class _Worker(threading.Thread):
         for attempt in range(1, _TRIES + 1):
             call.error = None
             try:
-                self._connect()
+                self._connect(synced=call.synced)
                 with transaction.atomic():
                     tx = self._tx()
+                    if tx.postgres and not call.synced:
+                        tx.execute("SET LOCAL synchronous_commit = off")
                     call.result = call.function(tx)
                     tx.announce()
             except BaseException as error:
@@ -285,7 +309,7 @@ class _Worker(threading.Thread):
         """
         done: list[Tx] = []
         try:
-            self._connect()
+            self._connect(synced=any(call.synced for call in batch))
             with transaction.atomic():
                 for call in batch:
                     tx = self._tx()
@@ -311,14 +335,25 @@ class _Worker(threading.Thread):
             tx.committed(self._signals)
         return True
 
-    def _connect(self) -> None:
+    def _connect(self, *, synced: bool) -> None:
+        """Have a working connection whose next commit waits for the disk, or does not."""
+        self._open()
         connection = connections[DEFAULT_DB_ALIAS]
-        if self._losses_seen != self._losses.count:
-            self._losses_seen = self._losses.count
+        if connection.vendor == "sqlite" and synced is not self._waits_for_disk:
+            connection.connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            self._waits_for_disk = synced
+
+    def _open(self) -> None:
+        connection = connections[DEFAULT_DB_ALIAS]
+        if self._losses_seen != self._shared.losses:
+            self._losses_seen = self._shared.losses
             connection.close()
         if connection.connection is not None:
             return
         connection.connect()
+        self._waits_for_disk = True  # as the settings open it
+        if connection.vendor == "postgresql":
+            self._shared.backends[self.name] = connection.connection.info.backend_pid
         if self._read_only:
             connection.transaction_mode = "DEFERRED"  # pyright: ignore[reportAttributeAccessIssue] - SQLite has it
             connection.connection.execute("PRAGMA query_only=ON")
@@ -333,7 +368,7 @@ class _Worker(threading.Thread):
         if error is not None and _is_unavailable(error):
             call.error = StoreUnavailable(UNAVAILABLE)
             call.error.__cause__ = error
-            self._losses.count += 1  # makes this thread renew its connection too
+            self._shared.losses += 1  # makes this thread renew its connection too
         elif isinstance(error, OverflowError):  # SQLite's word for an id beyond 64 bits
             call.error = NotFound("There is nothing with such a number.")
             call.error.__cause__ = error

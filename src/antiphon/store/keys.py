@@ -72,9 +72,7 @@ class DjangoKeyStore:
         def read(_: Tx) -> models.Key | None:
             # A disabled login takes the keys of its person with it.
             return (
-                models.Key.objects.filter(digest=digest, revoked_at=None)
-                .exclude(person__user__is_active=False)
-                .first()
+                models.Key.objects.filter(digest=digest, revoked_at=None).exclude(person__user__is_active=False).first()
             )
 
         row = await self._database.read(read)

@@ -12,7 +12,7 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from antiphon.domain.ports import Signals
-from antiphon.store.db import NOTIFY_CHANNEL
+from antiphon.store.db import NOTIFY_CHANNEL, Database
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -20,18 +20,18 @@ SIGNALS = ("tasks", "replies", "schedule")
 _RECONNECT_SECONDS = 1.0
 
 
-async def listen(signals: Signals) -> None:
+async def listen(database: Database, signals: Signals) -> None:
     """Feed `signals` until cancelled, reconnecting after every loss. Returns at once on SQLite."""
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor != "postgresql":
         return
     parameters = _parameters(connection.get_connection_params())
     while True:
-        await _listen_once(parameters, signals)
+        await _listen_once(parameters, database, signals)
         await asyncio.sleep(_RECONNECT_SECONDS)
 
 
-async def _listen_once(parameters: dict[str, Any], signals: Signals) -> None:
+async def _listen_once(parameters: dict[str, Any], database: Database, signals: Signals) -> None:
     """One connection's life. Whatever was missed before it is made good by waking everybody once."""
     import psycopg
 
@@ -41,7 +41,8 @@ async def _listen_once(parameters: dict[str, Any], signals: Signals) -> None:
             for name in SIGNALS:
                 signals.notify(name)
             async for notification in connection.notifies():
-                signals.notify(notification.payload)
+                if not database.is_own(notification.pid):
+                    signals.notify(notification.payload)
     except psycopg.Error as error:
         log.warning("store.listen_lost", error=type(error).__name__)
 

@@ -80,5 +80,5 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         keys=DjangoKeyStore(database, clock),
         users=DjangoUserStore(database, clock),
         health=DjangoStoreHealth(database),
-        listening=asyncio.get_running_loop().create_task(listen(signals), name="store-listen"),
+        listening=asyncio.get_running_loop().create_task(listen(database, signals), name="store-listen"),
     )

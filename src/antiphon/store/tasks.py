@@ -110,13 +110,14 @@ class DjangoTaskStore:
             rows = tx.rows(sql, owner, now + lease_seconds, now, now, self._max_attempts, limit)
             return works(tx, [row[0] for row in rows]) if rows else []
 
-        return await self._database.run(claim)
+        # A claim that a power cut takes back only leaves the task queued: the turn need not wait for the disk.
+        return await self._database.run_unsynced(claim)
 
     async def renew(self, owner: str, tasks: Sequence[int], lease_seconds: float) -> Mapping[int, bool]:
         """Extend the leases still held. Returns task -> cancel requested for those; a missing id is a lost lease."""
         until = self._now() + lease_seconds
         sql = _RENEW.format(ids=placeholders(tasks))
-        return await self._database.run(
+        return await self._database.run_unsynced(
             lambda tx: {task: bool(cancel) for task, cancel in tx.rows(sql, until, owner, *tasks)}
         )
 
