@@ -17,6 +17,19 @@ from antiphon.config import Settings
 from antiphon.store.database_url import database_settings
 
 API_URLS = "antiphon.api.urls"
+_LAPIS = {
+    "50": "#eef0ff",
+    "100": "#e0e4ff",
+    "200": "#c6ccfe",
+    "300": "#a5adfb",
+    "400": "#8391ff",
+    "500": "#5a68e2",
+    "600": "#3d4bc9",
+    "700": "#333ea6",
+    "800": "#2c3686",
+    "900": "#27306b",
+    "950": "#181d42",
+}
 _SESSION_SECONDS = 30 * 24 * 3600
 
 
@@ -169,6 +182,7 @@ def _values(settings: Settings, urlconf: str) -> dict[str, Any]:
             "SITE_HEADER": "Antiphon",
             "SITE_SYMBOL": "forum",
             "SHOW_VIEW_ON_SITE": False,
+            "COLORS": {"primary": _LAPIS},  # the agent's colour, as on every page of ours
         },
     }
 
