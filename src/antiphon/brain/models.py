@@ -44,9 +44,9 @@ class ModelChoice:
 
 def choose_model(settings: Settings) -> ModelChoice:
     """The model the settings ask for. Raises `ConfigError` when they ask for something that cannot work."""
-    wanted, url = settings.model.strip(), settings.model_url.strip() or settings.openai_base_url.strip()
-    key = settings.openai_api_key.get_secret_value()
+    wanted, key = settings.model.strip(), settings.openai_api_key.get_secret_value()
     provider, colon, name = wanted.partition(":")
+    url = settings.model_url or (settings.openai_base_url if provider == "openai" else "")
     if not wanted:
         if settings.model_url:
             raise _refused("model", "is empty, but model_url is set", "name the model that server serves: openai:NAME")
