@@ -33,7 +33,13 @@ def bench() -> Workbench:
             "reminders.create",
             {"when": "in an hour and a half", "text": "tea"},
         ),
+        (
+            "remind me to be there 10 minutes before the show at 7pm",
+            "reminders.create",
+            {"when": "at 7pm", "text": "be there 10 minutes before the show"},
+        ),
         ("set a timer for five minutes", "timers.create", {"duration": "five minutes"}),
+        ("set a ten-minute timer", "timers.create", {"duration": "ten minute"}),
         ("set a pasta timer for 8 minutes", "timers.create", {"duration": "8 minutes", "label": "pasta"}),
         ("cancel the reminder about the dentist", "reminders.cancel", {"which": "dentist", "kind": "reminder"}),
         ("cancel reminder 3", "reminders.cancel", {"which": "3", "kind": "reminder"}),
@@ -72,6 +78,8 @@ def test_nothing_is_deleted_on_a_guessed_word(text: str) -> None:
     [
         "tell me a joke", "kick the bucket", "", "   ", "?!?", "🙂🙂🙂", "x" * 5000, "roll back the deployment",
         "DROP TABLE messages;", "how many people live in Tokyo", "convert 100 dollars to euros", "\x00\x01",
+        "set a timer for -5 minutes", "timer minus 5 minutes", "cancel the timer and set a new one for 5 minutes",
+        "reset the timer for 10 minutes",
         "don't remind me of my ex", "why do we forget things", "[remind] (me|you) {when} <now>", "what is my purpose",
     ],
 )  # fmt: skip
@@ -130,6 +138,11 @@ async def test_reminders_from_making_to_cancelling(bench: Workbench) -> None:
         ("convert 5 miles to kilos", "different things"),
         ("roll 5000 dice", "1 to 100 dice"),
         ("remind me to buy milk", "When shall I remind you of “buy milk”?"),
+        ("remind me 3 days before christmas to buy gifts", "When shall I remind you of “3 days before christmas"),
+        ("remind me to buy gifts 3 days before christmas", "When shall I remind you of “buy gifts 3 days before"),
+        ("remind me an hour before 5pm to leave", "in 20 minutes to stretch**"),
+        ("remind me at 25:99 to dance", "in 20 minutes to stretch**"),
+        ("remind me yesterday to sleep", "in 20 minutes to stretch**"),
         ("set a timer", "For how long?"),
     ],
 )

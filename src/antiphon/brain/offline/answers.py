@@ -14,6 +14,10 @@ from antiphon.brain.models import ModelChoice
 
 Data = Mapping[str, object]
 _MOST_LISTED = 12
+_LIKE_A_TIME = re.compile(
+    r"(\d|(in|at|on|by|next|last|yesterday|today|tomorrow|before|after|an? (minute|hour|day|week|month))\b)",
+    re.IGNORECASE,
+)
 
 CONNECT = (
     "To connect a language model, set `ANTIPHON_MODEL=openai:gpt-4o-mini` and `OPENAI_API_KEY`, or point "
@@ -53,7 +57,8 @@ def missing(what: str, arguments: Data) -> str:
     if what == "length":
         return "For how long? For example: **set a timer for 10 minutes**."
     about = f" of “{text}”" if text else ""
-    again = text if text else "stretch"
+    # What begins like a time was one that could not be read: repeating it after another time would make no sense.
+    again = text if text and not _LIKE_A_TIME.match(text) else "stretch"
     return f"When shall I remind you{about}? For example: **remind me in 20 minutes to {again}**."
 
 

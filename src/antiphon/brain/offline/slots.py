@@ -7,7 +7,7 @@ that templates may be generous without doing what nobody asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -156,13 +156,21 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
 }
 
 
+_SHIFTED = re.compile(r"\b(\d+|an?|half an?|few|couple of) (minute|hour|day|week|month)s? (before|after|prior to) $")
+"""Before a time, as in "3 days before christmas": what is meant is counted from it, and only one of them would be read."""
+
+
 def _split(text: str) -> tuple[str, str] | None:
     """The time phrase of a request and the rest: at its ends first, else inside it."""
     cleaned = re.sub(r"\s+", " ", text).strip(" ,.;:!?")
-    found = when.split_when(cleaned)
-    if found is not None:
-        return found
-    words = cleaned.split()
+    found = when.split_when(cleaned) or _split_inside(cleaned.split())
+    if found is None:
+        return None
+    before, _, _ = cleaned.partition(found[0])
+    return None if _SHIFTED.search(digits(before.casefold())) else found
+
+
+def _split_inside(words: Sequence[str]) -> tuple[str, str] | None:
     for length in range(min(len(words) - 2, 8), 0, -1):
         for start in range(1, len(words) - length):
             phrase = " ".join(words[start : start + length])
@@ -283,7 +291,7 @@ def _remind(slots: Slots, variant: str) -> Intent | None:
 
 def _length(text: str) -> tuple[str, str] | None:
     """The length of time in a text and what is left of it."""
-    words = re.sub(r"\s+", " ", text.replace("-", " ")).strip(" ,.").split()
+    words = re.sub(r"(?<=\w)-(?=\w)", " ", text).strip(" ,.").split()
     for length in range(min(len(words), 9), 0, -1):
         for start in range(len(words) - length + 1):
             phrase = " ".join(words[start : start + length])
@@ -298,6 +306,10 @@ def _is_length(phrase: str) -> bool:
     except when.NotATime:
         return False
     return True
+
+
+_NO_LABEL = re.compile(r"(minus|negative|cancel|stop|delete|remove|clear|end|kill|reset|restart)\b", re.IGNORECASE)
+"""What looks like a timer's name but makes the sentence mean something else than to start one."""
 
 
 def _timer(slots: Slots, variant: str) -> Intent | None:
@@ -315,7 +327,7 @@ def _timer(slots: Slots, variant: str) -> Intent | None:
     )
     label = re.sub(r"(?:^| )(?:for|of|to|from|at|in|on)$", "", label.strip(" ,.:"), flags=re.IGNORECASE)
     label = re.sub(r"^(?:(?:a|an|the|my|another|new|quick|one)\b ?)+", "", label, flags=re.IGNORECASE)
-    if len(label.split()) > 8:
+    if len(label.split()) > 8 or _NO_LABEL.match(label):
         return None
     return Intent("timers.create", {"duration": phrase, "label": label} if label else {"duration": phrase})
 
