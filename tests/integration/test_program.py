@@ -142,6 +142,27 @@ def test_killed_in_the_middle_everything_is_answered_once(start: Start, tmp_path
         assert str(n + 1000) in answer.replace(",", "").replace("\u202f", "")
 
 
+def test_crashes_while_the_brain_still_loads_cost_no_attempts(start: Start, tmp_path: Path) -> None:
+    server = start()
+    headers = key_of(tmp_path)
+    server.terminate()
+    early = start(name="early")
+    task = say(early, headers, "what is 1 + 1")["task"]
+    early.kill()
+    start(name="earlier").kill()
+    last = start(name="last")
+    assert task_of(last, headers, task)["attempt"] == 1
+
+
+def test_many_listeners_are_not_stopped_by_the_soft_limit_of_files(start: Start) -> None:
+    limits = Path(f"/proc/{start().process.pid}/limits")
+    if not limits.exists():
+        pytest.skip("needs /proc")
+    (line,) = [line for line in limits.read_text().splitlines() if line.startswith("Max open files")]
+    soft, hard = line.split()[3:5]
+    assert soft == hard
+
+
 def test_a_reminder_outlives_the_crash(start: Start, tmp_path: Path) -> None:
     server = start()
     headers = key_of(tmp_path)
@@ -202,6 +223,14 @@ def test_exit_statuses(tmp_path: Path) -> None:
     refused = command(tmp_path, "config", "check", ANTIPHON_HTTP__PROT="1")
     assert refused.returncode == 3
     assert "ANTIPHON_HTTP__PROT" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("key", "create", "x"), ("db", "migrate")])
+def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    refused = command(tmp_path, *arguments, ANTIPHON_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert (refused.returncode, "Traceback" in refused.stderr) == (3, False)
+    assert refused.stderr.startswith("settings: data_dir: ")
 
 
 def test_what_is_written_is_for_this_account_alone(start: Start, tmp_path: Path) -> None:

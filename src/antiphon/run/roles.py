@@ -21,7 +21,7 @@ from antiphon.domain.errors import ConfigError
 from antiphon.run.asgi import CONTROL_PLANE, PROBES, AsgiApp
 from antiphon.run.tls import certificate_files
 from antiphon.run.wiring import open_antiphon
-from antiphon.store.lock import hold
+from antiphon.store.lock import hold, make_folder
 from antiphon.store.migrate import migrate
 from antiphon.telemetry.logs import configure_logging, secrets_of
 
@@ -77,13 +77,25 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
     """
     configure_logging(settings.log, secrets=secrets_of(settings))
     check_role(role, settings)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data_dir)
+    _allow_many_connections()
     with contextlib.ExitStack() as held:
         if not role.alone:
             held.enter_context(hold(settings.data_dir))
         migrate(settings)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             runner.run(_serve(role, settings, announce))
+
+
+def _allow_many_connections() -> None:
+    """Open files up to the hard limit: each listener is one, and many systems start programs with 1024."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems refuse what they promise (macOS: "unlimited")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -141,6 +141,8 @@ class Antiphon:
 
         async def run_turns() -> None:
             try:
+                # Not before: a task claimed while the brain still loads would lose an attempt to every early crash.
+                await self._warm_up()
                 await self.runner.run(stop)
             finally:
                 runner_ended.set()
@@ -149,7 +151,6 @@ class Antiphon:
             group.create_task(run_turns(), name="runner")
             group.create_task(self.outbox.run(runner_ended), name="outbox")
             group.create_task(self.scheduler.run(stop), name="scheduler")
-            group.create_task(self._warm_up(), name="warm-up")
         await self.executor.drain(1.0)
 
     async def _warm_up(self) -> None:

@@ -1,4 +1,4 @@
-"""The lock of a data folder: one server at a time, and no restore under a running one. Taken by `run/roles.py`."""
+"""The data folder and its lock: one server at a time, and no restore under a running one. Taken by `run/roles.py`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ def hold(data_dir: Path) -> Iterator[None]:
     """
     import fcntl
 
-    data_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    make_folder(data_dir)
+    try:
+        descriptor = os.open(data_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,6 +40,23 @@ def hold(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def make_folder(data_dir: Path) -> None:
+    """Make the data folder where it is missing. Raises `ConfigError` when that cannot be."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+
+
+def _unusable(data_dir: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        source="settings",
+        key="data_dir",
+        problem=f"cannot write in {data_dir} ({error.strerror})",
+        remedy="give this account the right to, or set ANTIPHON_DATA_DIR to another folder",
+    )
 
 
 def _holder(descriptor: int) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from antiphon.config import Settings
 from antiphon.store.database_url import database_settings
+from antiphon.store.lock import make_folder
 
 API_URLS = "antiphon.api.urls"
 _LAPIS = {
@@ -44,7 +45,7 @@ def configure(settings: Settings, *, urlconf: str = API_URLS, extra: Mapping[str
 
     database = database_settings(settings)
     if not django_settings.configured:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.data_dir)
         values = _values(settings, urlconf)
         values.update(extra or {})
         django_settings.configure(DATABASES={"default": database}, **values)
