@@ -104,6 +104,8 @@ async def test_an_approval_is_used_up_by_one_call(stores: Stores) -> None:
     assert (replayed.id, replayed.fresh) == (first.id, False)
     decided = await stores.approvals.decide(approval.id, ApprovalState.APPROVED, approval.requester)
     assert decided.state is ApprovalState.CONSUMED, "the same decision again changes nothing"
+    with pytest.raises(Conflict, match="approved before"):
+        await stores.approvals.decide(approval.id, ApprovalState.DENIED, approval.requester)
 
 
 async def test_an_approval_is_bound_to_its_call(stores: Stores) -> None:

@@ -45,7 +45,7 @@ class DjangoApprovalStore:
             if _same_decision(row, state, by):
                 return approval_of(row)
             if row.state != ApprovalState.PENDING:
-                raise Conflict(f"This was {row.state} before.")
+                raise Conflict(f"This was {_decision(row)} before.")
             if row.expires_at <= now:
                 raise Conflict("It is too late: this has expired.")
             row.state, row.decided_by_id, row.decided_at = state.value, by, now
@@ -65,5 +65,8 @@ def _find(approval: int) -> models.Approval:
 
 def _same_decision(row: models.Approval, state: ApprovalState, by: int) -> bool:
     """Whether this person decided so before. An approval that was used since was approved."""
-    decided = ApprovalState.APPROVED if row.state == ApprovalState.CONSUMED else row.state
-    return row.decided_by_id == by and decided == state
+    return row.decided_by_id == by and _decision(row) == state
+
+
+def _decision(row: models.Approval) -> str:
+    return ApprovalState.APPROVED if row.state == ApprovalState.CONSUMED else row.state
