@@ -133,10 +133,10 @@ async def test_an_abandoned_session_leaves_its_question_to_a_worker(store_settin
 
 async def test_a_long_spoken_turn_keeps_its_lease(store_settings: Settings) -> None:
     brain = ScriptedBrain(lambda _: [Final("x")])
-    async with live_of(store_settings, brain, lease=0.6) as (stores, turns, person):
+    async with live_of(store_settings, brain, lease=2.0) as (stores, turns, person):
         turn = start(turns, person)
         work = await turn.commit()
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2.5)
         await stores.tasks.reap()
         assert (await stores.tasks.get(work.lease.task)).state is TaskState.RUNNING
         await turn.finish("x")

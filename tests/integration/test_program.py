@@ -191,6 +191,28 @@ def test_sigterm_under_load_ends_clean_and_fast(start: Start, tmp_path: Path) ->
         assert task_of(again, headers, task)["state"] == "done"
 
 
+def test_sigterm_does_not_wait_for_a_model_that_hangs(start: Start, tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # takes connections and never answers
+        model = {
+            "ANTIPHON_MODEL": "openai:silent",
+            "ANTIPHON_MODEL_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/v1",
+        }
+        server = start(**model)
+        headers = key_of(tmp_path, **model)
+        task = say(server, headers, "tell me a story")["task"]
+        deadline = time.monotonic() + 10
+        while httpx.get(f"{server.address}/api/tasks/{task}", headers=headers).json()["state"] != "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        begin = time.monotonic()
+        assert server.terminate() == 0
+        assert time.monotonic() - begin < 5
+    again = start(name="again")
+    assert task_of(again, headers, task)["state"] == "done"  # the offline model answers what was given back
+
+
 def test_a_second_server_on_the_same_folder_is_refused(start: Start, tmp_path: Path) -> None:
     start()
     second = command(tmp_path, "up", "--port", "0")

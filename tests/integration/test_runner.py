@@ -293,9 +293,9 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(
 
 async def test_the_heartbeat_keeps_a_long_turn_and_drops_a_lost_one(store_settings: Settings) -> None:
     gate = asyncio.Event()
-    async with bench_of(store_settings, lambda _: [gate, Final("kept")], lease=0.6) as bench:
+    async with bench_of(store_settings, lambda _: [gate, Final("kept")], lease=2.0) as bench:
         task = await bench.say()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
         await bench.stores.tasks.reap()
         assert (await bench.stores.tasks.get(task)).state is TaskState.RUNNING
         gate.set()
@@ -418,6 +418,35 @@ async def test_cancelling_a_waiting_task_withdraws_its_questions(store_settings:
         assert (await bench.stores.approvals.get(approval.id)).state is ApprovalState.CANCELLED
         with pytest.raises(Conflict):
             await bench.approvals.decide(approval.id, Requester(bench.person, "web", ""), approve=True)
+
+
+async def test_a_stop_that_meets_a_pause_wins(store_settings: Settings) -> None:
+    def script(request: TurnRequest) -> list[Step]:
+        async def stop_asked_elsewhere(request: TurnRequest) -> None:
+            await bench.stores.tasks.cancel(request.task)  # the word of it has not come here yet
+
+        return [stop_asked_elsewhere, *asking(ApproverRule())(request)]
+
+    async with bench_of(store_settings, script) as bench:
+        task = await bench.say("ask")
+        await bench.until(task, TaskState.CANCELLED)
+        assert await bench.stores.approvals.pending() == []
+        await bench.heard("turn.failed")
+        assert bench.named("turn.failed")[-1]["code"] == "cancelled"
+
+
+async def test_a_reply_among_the_dead_letters_is_sent_again_by_hand(store_settings: Settings) -> None:
+    async with bench_of(store_settings, answering("lost")) as bench:
+        task = await bench.say()
+        await bench.until(task)
+        (delivery,) = await bench.stores.outbox.claim("sender", 1, 30, ["web"])
+        with pytest.raises(Conflict):
+            await bench.control.retry(task)
+        await bench.stores.outbox.dead("sender", delivery.reply, "gone")
+        await bench.control.retry(task)
+        (again,) = await bench.stores.outbox.claim("sender", 1, 30, ["web"])
+        assert (again.reply, again.text) == (delivery.reply, "lost")
+        assert len(bench.brain.requests) == 1
 
 
 async def test_tool_events_are_published(store_settings: Settings) -> None:

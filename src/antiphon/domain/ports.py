@@ -88,7 +88,9 @@ class TaskStore(Protocol):
         ...
 
     async def pause(self, lease: Lease, pause: Pause) -> Sequence[Approval]:
-        """Fenced: store the snapshot, create the approvals, tell the person (a notice reply), wait."""
+        """Fenced: store the snapshot, create the approvals, tell the person (a notice reply), wait.
+
+        Returns no approvals when a person asked to stop meanwhile: then the task is cancelled instead."""
         ...
 
     async def retry_later(self, lease: Lease, failure: TaskFailure, delay: float) -> None:
@@ -112,7 +114,9 @@ class TaskStore(Protocol):
         ...
 
     async def retry(self, task: int) -> Task:
-        """Queue a dead or cancelled task again with fresh attempts. `Conflict` in any other state."""
+        """Queue a dead or cancelled task again with fresh attempts; send the dead replies of a done one again.
+
+        `Conflict` when there is nothing to try again."""
         ...
 
     async def get(self, task: int) -> Task:

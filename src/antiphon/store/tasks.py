@@ -51,6 +51,7 @@ _PAUSE = f"""
 UPDATE antiphon_task
 SET state = 'waiting', resume = TRUE, tries = 0, lease_until = NULL, updated_at = %s
 {_FENCED}"""
+_ASKED_TO_STOP = "SELECT 1 FROM antiphon_task WHERE id = %s AND state = 'running' AND cancel_requested"
 _NEXT_ROUND = "UPDATE antiphon_task SET round = round + 1 WHERE id = %s"
 _RETRY_LATER = f"""
 UPDATE antiphon_task
@@ -87,6 +88,11 @@ SET state = 'queued', tries = 0, round = round + 1, run_after = 0, owner = '', r
 WHERE id = %s
 """
 _ROUND = "SELECT round FROM antiphon_task WHERE id = %s"
+_SEND_AGAIN = """
+UPDATE antiphon_reply
+SET state = 'ready', attempt = 0, not_before = 0, doubtful = FALSE, reason = '', updated_at = %s
+WHERE task_id = %s AND state = 'dead'
+"""
 _COUNTS = "SELECT state, count(*) FROM antiphon_task GROUP BY state"
 
 
@@ -221,8 +227,12 @@ class DjangoTaskStore:
 
         def retry(tx: Tx) -> Task:
             tx.lock_task(task)
-            if task_view(tx, task).state not in (TaskState.DEAD, TaskState.CANCELLED):
-                raise Conflict("Only a task that was given up or cancelled can be tried again.")
+            before = task_view(tx, task)
+            if before.state is TaskState.DONE and tx.execute(_SEND_AGAIN, now, task):
+                tx.notify("replies")
+                return before
+            if before.state not in (TaskState.DEAD, TaskState.CANCELLED):
+                raise Conflict("Only a task that was given up or cancelled, or whose reply was, can be tried again.")
             tx.execute(_RETRY, now, task)
             tx.notify("tasks")
             return task_view(tx, task)
@@ -259,6 +269,10 @@ def finish(tx: Tx, lease: Lease, outcome: Outcome, now: float) -> None:
 
 
 def _pause(tx: Tx, lease: Lease, pause: Pause, now: float) -> list[Approval]:
+    if tx.row(_ASKED_TO_STOP, lease.task):
+        stopped = Outcome(TaskState.CANCELLED, pause.text, pause.parts, pause.usage, interrupted=bool(pause.parts))
+        finish(tx, lease, stopped, now)
+        return []
     row = tx.row(_PAUSE, now, lease.task, lease.owner, lease.attempt)
     if row is None:
         check_repeated(tx, lease, TaskState.WAITING)

@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 300.0
-STOP_GRACE_SECONDS = 2.0
+STOP_GRACE_SECONDS = 1.0
 DOUBTFUL = "It may have been delivered before a crash and cannot be checked here"
 
 

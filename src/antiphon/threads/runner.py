@@ -24,7 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
 """How long a lost wake-up, an expired lease or a due retry may go unnoticed."""
-STOP_GRACE_SECONDS = 3.0
+STOP_GRACE_SECONDS = 2.0
 """How long running turns may go on after a stop was asked for; then their tasks are given back."""
 
 GAVE_UP = (
@@ -133,8 +133,9 @@ class Runner:
         """Stop at once what a person cancels in another process; the heartbeat is the safety net."""
         async with self._bus.subscribe(TASK_CANCEL) as events:
             async for event in events:
-                if task := event.payload.get("task"):
-                    self.request_stop(int(str(task)))
+                task = str(event.payload.get("task", ""))
+                if task.isdecimal():
+                    self.request_stop(int(task))
 
     async def _heartbeat(self) -> None:
         """Renew the leases of everything that runs; drop what is lost, stop what a person cancelled elsewhere."""
@@ -146,6 +147,9 @@ class Runner:
                 held = await self._tasks.renew(self._owner, ids, self._options.lease_seconds)
             except StoreUnavailable:
                 continue  # the leases outlast two missed heartbeats
+            except Exception:
+                log.exception("runner.heartbeat_failed")  # one bad beat must not end all of them
+                continue
             for task in ids:
                 run = self._runs.get(task)
                 if run is None:
@@ -163,6 +167,6 @@ class Runner:
         for run in left:
             run.drop()
         if left:
-            await asyncio.wait([run.ended for run in left], timeout=1.0)
+            await asyncio.wait([run.ended for run in left], timeout=0.5)
             with contextlib.suppress(StoreUnavailable):  # then the leases expire
                 await self._tasks.give_back(self._owner, [run.work.lease.task for run in left])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 FENCE = "```"
+SMALLEST = 50
+"""The least limit that makes sense: a part must hold an opening and a closing fence and some text."""
 
 
 def split_text(text: str, limit: int) -> tuple[str, ...]:
@@ -11,6 +13,8 @@ def split_text(text: str, limit: int) -> tuple[str, ...]:
     Cuts at the last blank line, else line end, else space before the limit, else at the limit. A code block that is cut
     is closed at the end of a part and opened again, with its language, at the start of the next.
     """
+    if limit < SMALLEST:
+        raise ValueError(f"a limit of {limit} characters leaves no room beside the marks of a code block")
     if not text.strip():
         return ()
     parts: list[str] = []

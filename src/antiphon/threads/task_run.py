@@ -243,6 +243,9 @@ class TaskRun:
             usage=paused.usage,
         )
         approvals = await self._stored(lambda: self._parts.tasks.pause(self.work.lease, pause))
+        if not approvals:
+            await self._publish("turn.failed", code="cancelled", message="Stopped.", retrying=False)
+            return
         metrics.TASKS.labels(state=TaskState.WAITING).inc()
         for approval in approvals:
             await self._publish(

@@ -157,7 +157,7 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
 
 
 _SHIFTED = re.compile(r"\b(\d+|an?|half an?|few|couple of) (minute|hour|day|week|month)s? (before|after|prior to) $")
-"""Before a time, as in "3 days before christmas": what is meant is counted from it, and only one of them would be read."""
+"""Before a time, as in "3 days before christmas": it counts from that time, and only one of them would be read."""
 
 
 def _split(text: str) -> tuple[str, str] | None:
