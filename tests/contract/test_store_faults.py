@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Settings
@@ -71,11 +72,17 @@ async def test_a_full_disk_keeps_nothing_of_the_refused_message(
     async with _opened(sqlite_settings, store_clock) as stores:
         await stores.inbox.receive(discord("m1"))
         await stores.database.run(limit_pages, 0)
-        with pytest.raises(StoreUnavailable):
-            await stores.inbox.receive(discord("m2", "x" * 1_000_000))
+        with capture_logs() as logged:
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    await stores.inbox.receive(discord("m2", "x" * 1_000_000))
+                await stores.database.run(limit_pages, 0)
+        assert [(line["event"], line["error"]) for line in logged] == [
+            ("store.unavailable", "database or disk is full")
+        ], "the operator hears the reason, once"
+        await stores.database.run(limit_pages, 1000)
         assert [m.native_id for m in await stores.threads.recent("discord:c1", before=None, limit=9)] == ["m1"]
         assert (await stores.tasks.counts())["queued"] == 1
-        # The connection was dropped, so the limit went with it: there is space again.
         assert (await stores.inbox.receive(discord("m2", "x" * 1_000_000))).created
 
 

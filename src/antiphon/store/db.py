@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -37,6 +38,7 @@ NOTIFY_CHANNEL = "antiphon"
 _POSTGRES_THREADS = 4
 _GROUP = 64
 _TRIES = 4
+_NOTED_EVERY_SECONDS = 10.0
 _RETRIED_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock: PostgreSQL asks to try again
 UNAVAILABLE = "The database does not answer now. Nothing was lost; try again in a moment."
 
@@ -159,6 +161,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self.losses = 0
+        self.noted_at = float("-inf")
         self.backends: dict[str, int] = {}
 
 
@@ -369,12 +372,20 @@ class _Worker(threading.Thread):
             call.error = StoreUnavailable(UNAVAILABLE)
             call.error.__cause__ = error
             self._shared.losses += 1  # makes this thread renew its connection too
+            self._note(error)
         elif isinstance(error, OverflowError):  # SQLite's word for an id beyond 64 bits
             call.error = NotFound("There is nothing with such a number.")
             call.error.__cause__ = error
         elif isinstance(error, DataError | _driver_errors().DataError):
             call.error = InvalidInput("A value cannot be stored: it is too long or out of range.")
             call.error.__cause__ = error
+
+    def _note(self, error: BaseException) -> None:
+        """Tell the operator what is wrong: callers only hear that the database is away. Not once per refused call."""
+        now = time.monotonic()
+        if now - self._shared.noted_at >= _NOTED_EVERY_SECONDS:
+            self._shared.noted_at = now
+            log.warning("store.unavailable", error=str(error).strip())
 
 
 def _answer(batch: list[_Call]) -> None:
