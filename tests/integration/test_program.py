@@ -116,6 +116,22 @@ def test_the_first_start_prints_one_sign_in_line_that_works_once(start: Start) -
     assert "Sign in: http" not in server.log
 
 
+def test_a_connection_that_says_nothing_is_closed_and_a_stream_is_not(start: Start, tmp_path: Path) -> None:
+    server = start()
+    headers = key_of(tmp_path)
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as mute,
+        socket.create_connection(("127.0.0.1", server.port)) as slow,
+        httpx.stream("GET", f"{server.address}/api/channels/web:a/events", headers=headers, timeout=30) as stream,
+    ):
+        slow.sendall(b"GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\nX")
+        for held in (mute, slow):
+            held.settimeout(15)
+            assert held.recv(1) == b""
+        said = say(server, headers, "what is 1 + 1")
+        assert any(said["task"] in line for line in stream.iter_lines())
+
+
 def test_pages_send_strangers_to_the_sign_in_page(start: Start) -> None:
     server = start()
     answer = httpx.get(f"{server.address}/c/web:a?x=1")

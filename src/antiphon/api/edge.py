@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
+BODY_SECONDS = 30.0
+"""Longest pause within a request's body."""
 HOST_FREE = frozenset({"/health"})
 """Answered under any host name: orchestrators probe by address, and the answer is the same for everybody."""
 
@@ -97,18 +100,26 @@ class Edge:
         except _BodyTooLarge:
             if not answer.started:
                 await send_problem(answer.send, self._too_large())
+        except TimeoutError:
+            if not answer.started:
+                await send_problem(answer.send, _refused(408, "too_slow", "The body of the request stopped coming."))
         except Exception as error:
             problem = problem_of(error)
             if not answer.started:
                 await send_problem(answer.send, problem)
 
     def _limited(self, receive: Receive) -> Receive:
-        """`receive` that stops reading as soon as the body exceeds the limit, whatever the client announced."""
+        """`receive` that stops reading a body that exceeds the limit, whatever was announced, or that stops coming."""
         taken = 0
+        complete = False
 
         async def limited() -> dict[str, Any]:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, complete
+            if complete:  # what is waited for now is the end of the connection, which may be long in coming
+                return await receive()
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await receive()
+            complete = message["type"] != "http.request" or not message.get("more_body", False)
             taken += len(message.get("body") or b"")
             if taken > self._body_bytes:
                 raise _BodyTooLarge

@@ -19,6 +19,7 @@ import uvicorn
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
 from antiphon.run.asgi import CONTROL_PLANE, PROBES, AsgiApp
+from antiphon.run.http_protocol import PatientHttpProtocol
 from antiphon.run.tls import certificate_files
 from antiphon.run.wiring import open_antiphon
 from antiphon.store.lock import hold, make_folder
@@ -178,7 +179,7 @@ def _uvicorn_config(settings: Settings, app: AsgiApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType] - our ASGI types are plain dicts
         lifespan="off",
-        http="httptools",
+        http=PatientHttpProtocol,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=settings.limits.body_bytes,

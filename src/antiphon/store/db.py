@@ -180,17 +180,25 @@ class Database:
                 _Worker("store-writer", self._writes, signals, self._shared, group=_GROUP),
                 _Worker("store-reader", self._reads, signals, self._shared, read_only=True),
             ]
+            self._leases = self._writes
         else:
             self._reads = self._writes
+            self._leases: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
             self._workers = [
                 _Worker(f"store-{n}", self._writes, signals, self._shared) for n in range(_POSTGRES_THREADS)
             ]
+            # A connection of their own, so that each lease need not say first that it does not wait.
+            self._workers.append(_Worker("store-leases", self._leases, signals, self._shared, unsynced=True))
         for worker in self._workers:
             worker.start()
 
     def is_own(self, backend: int) -> bool:
         """Whether PostgreSQL's process `backend` serves one of our connections: its notifications are known here."""
         return backend in self._shared.backends.values()
+
+    def renew_connections(self) -> None:
+        """The server went away and came back: let each thread open a new connection before its next call."""
+        self._shared.losses += 1
 
     async def run(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` as one transaction and return its result once that is committed.
@@ -205,7 +213,7 @@ class Database:
 
         A crash of the process takes nothing back, and every later commit of `run` makes this one lasting too.
         """
-        return await self._submit(self._writes, lambda tx: function(tx, *args, **kwargs), synced=False)
+        return await self._submit(self._leases, lambda tx: function(tx, *args, **kwargs), synced=False)
 
     async def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `run`, for functions that only read: they see one consistent state and wait for no writer."""
@@ -243,6 +251,7 @@ class _Worker(threading.Thread):
         *,
         group: int = 1,
         read_only: bool = False,
+        unsynced: bool = False,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.calls = calls
@@ -251,6 +260,7 @@ class _Worker(threading.Thread):
         self._losses_seen = shared.losses
         self._group = group
         self._read_only = read_only
+        self._unsynced = unsynced
         self._waits_for_disk = True
 
     def run(self) -> None:
@@ -291,8 +301,6 @@ class _Worker(threading.Thread):
                 self._connect(synced=call.synced)
                 with transaction.atomic():
                     tx = self._tx()
-                    if tx.postgres and not call.synced:
-                        tx.execute("SET LOCAL synchronous_commit = off")
                     call.result = call.function(tx)
                     tx.announce()
             except BaseException as error:
@@ -357,6 +365,8 @@ class _Worker(threading.Thread):
         self._waits_for_disk = True  # as the settings open it
         if connection.vendor == "postgresql":
             self._shared.backends[self.name] = connection.connection.info.backend_pid
+            if self._unsynced:
+                connection.connection.execute("SET synchronous_commit = off")
         if self._read_only:
             connection.transaction_mode = "DEFERRED"  # pyright: ignore[reportAttributeAccessIssue] - SQLite has it
             connection.connection.execute("PRAGMA query_only=ON")

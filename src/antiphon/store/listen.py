@@ -45,6 +45,7 @@ async def _listen_once(parameters: dict[str, Any], database: Database, signals: 
                     signals.notify(notification.payload)
     except psycopg.Error as error:
         log.warning("store.listen_lost", error=type(error).__name__)
+        database.renew_connections()  # the others broke with it
 
 
 def _parameters(parameters: dict[str, Any]) -> dict[str, Any]:

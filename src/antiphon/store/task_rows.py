@@ -11,15 +11,17 @@ from antiphon.domain.work import Lease, Task, TaskFailure, TaskKind, TaskState, 
 from antiphon.store.db import Tx, placeholders
 from antiphon.store.models.fields import from_epoch
 
-_WORK = """
+_WORK_OF = """
 SELECT t.id, t.owner, t.attempt, t.tries, t.kind, t.resume, t.cancel_requested, t.thread_id, t.message_id, t.person_id,
        c.key, c.platform, c.server_id, m.text, m.created_at, a.native_id
-FROM antiphon_task t
+FROM {tasks} t
 JOIN antiphon_channel c ON c.id = t.channel_id
 JOIN antiphon_message m ON m.id = t.message_id
 LEFT JOIN antiphon_account a ON a.id = m.account_id
-WHERE t.id IN ({ids}) ORDER BY t.id
 """
+_WORK = _WORK_OF.format(tasks="antiphon_task") + "WHERE t.id IN ({ids}) ORDER BY t.id"
+WORK_OF_CLAIMED = _WORK_OF.format(tasks="claimed") + "ORDER BY t.id"
+"""The same for the rows a statement before it in a WITH returned as `claimed`."""
 _TASK = """
 SELECT t.state, t.kind, c.key, t.thread_id, t.message_id, t.attempt, t.created_at, t.updated_at, t.error_code,
        t.error_message
@@ -36,10 +38,11 @@ _MODEL = "SELECT model FROM antiphon_turn WHERE task_id = %s AND model <> '' ORD
 
 def works(tx: Tx, ids: Sequence[int]) -> list[Work]:
     """Claimed tasks with all a turn needs, oldest first."""
-    return [_work(row) for row in tx.rows(_WORK.format(ids=placeholders(ids)), *ids)]
+    return [work_of(row) for row in tx.rows(_WORK.format(ids=placeholders(ids)), *ids)]
 
 
-def _work(row: tuple[Any, ...]) -> Work:
+def work_of(row: tuple[Any, ...]) -> Work:
+    """A row of the work queries as the runner gets it."""
     (task, owner, attempt, tries, kind, resume, cancel, thread, message, person, key, platform, server) = row[:13]
     return Work(
         lease=Lease(task=task, owner=owner, attempt=attempt),

@@ -17,7 +17,7 @@ from antiphon.store import models
 from antiphon.store.approval_rows import approval_of, cancel_pending
 from antiphon.store.completion import TaskPlace, check_repeated, record_turn, say, settle_draft
 from antiphon.store.db import Database, Tx, placeholders
-from antiphon.store.task_rows import task_view, works
+from antiphon.store.task_rows import WORK_OF_CLAIMED, task_view, work_of, works
 
 # The heads: due, with tries left, nothing running in their channel and nothing queued before them there.
 _CLAIM = """
@@ -30,11 +30,13 @@ WHERE id {among} (
       AND NOT EXISTS (SELECT 1 FROM antiphon_task q
                       WHERE q.channel_id = t.channel_id AND q.state = 'queued' AND q.id < t.id)
     ORDER BY t.id LIMIT %s {lock}){end}
-RETURNING id
+RETURNING {returning}
 """
-_CLAIM_SQLITE = _CLAIM.format(among="IN", lock="", end="")
+_CLAIM_SQLITE = _CLAIM.format(among="IN", lock="", end="", returning="id")
 # ANY(ARRAY(...)): as a plain IN the planner may run the subquery twice and lock more rows than the limit.
-_CLAIM_POSTGRES = _CLAIM.format(among="= ANY (ARRAY", lock="FOR UPDATE OF t SKIP LOCKED", end=")")
+_CLAIM_POSTGRES = _CLAIM.format(among="= ANY (ARRAY", lock="FOR UPDATE OF t SKIP LOCKED", end=")", returning="*")
+# One round trip for both; SQLite, which has none, knows no UPDATE in a WITH.
+_CLAIM_WORK = f"WITH claimed AS ({_CLAIM_POSTGRES}) {WORK_OF_CLAIMED}"
 _RENEW = """
 UPDATE antiphon_task SET lease_until = %s WHERE owner = %s AND state = 'running' AND id IN ({ids})
 RETURNING id, cancel_requested
@@ -112,8 +114,10 @@ class DjangoTaskStore:
         now = self._now()
 
         def claim(tx: Tx) -> list[Work]:
-            sql = _CLAIM_POSTGRES if tx.postgres else _CLAIM_SQLITE
-            rows = tx.rows(sql, owner, now + lease_seconds, now, now, self._max_attempts, limit)
+            parameters = (owner, now + lease_seconds, now, now, self._max_attempts, limit)
+            if tx.postgres:
+                return [work_of(row) for row in tx.rows(_CLAIM_WORK, *parameters)]
+            rows = tx.rows(_CLAIM_SQLITE, *parameters)
             return works(tx, [row[0] for row in rows]) if rows else []
 
         # A claim that a power cut takes back only leaves the task queued: the turn need not wait for the disk.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import dataclass
 
 import structlog
@@ -63,18 +62,15 @@ class Runner:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Claim and work until `stop` is set, then finish or give back what runs. Survives an absent database."""
-        heartbeat = asyncio.create_task(self._heartbeat(), name="runner-heartbeat")
         helpers = [
+            asyncio.create_task(self._heartbeat(), name="runner-heartbeat"),
+            asyncio.create_task(self._sweep_forever(), name="runner-sweep"),
             asyncio.create_task(self._wake_on(stop), name="runner-stop"),
             asyncio.create_task(self._follow_cancellations(), name="runner-cancellations"),
         ]
-        last_sweep = float("-inf")
         try:
             while not stop.is_set():
                 try:
-                    if time.monotonic() - last_sweep >= SWEEP_SECONDS:
-                        last_sweep = time.monotonic()
-                        await self.sweep()
                     claimed = await self.claim()
                 except StoreUnavailable as error:
                     log.warning("runner.store_unavailable", error=str(error.__cause__ or error))
@@ -83,9 +79,9 @@ class Runner:
                     await self._signals.wait("tasks", SWEEP_SECONDS)
         finally:
             await self._drain()
-            for helper in (heartbeat, *helpers):
+            for helper in helpers:
                 helper.cancel()
-            await asyncio.gather(heartbeat, *helpers, return_exceptions=True)
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def claim(self) -> int:
         """Claim as many tasks as there are free slots and start working on them."""
@@ -105,6 +101,17 @@ class Runner:
         ):
             metrics.TASKS.labels(state=TaskState.DEAD).inc()
             log.error("task.buried", task=task)
+
+    async def _sweep_forever(self) -> None:
+        """Beside the claims, so that no message waits for a sweep."""
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable:
+                pass  # the claiming loop says so
+            except Exception:
+                log.exception("runner.sweep_failed")
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def idle(self) -> None:
         """Wait until nothing runs here."""
