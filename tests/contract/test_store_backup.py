@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -65,6 +66,22 @@ def test_a_backup_brings_everything_back(used_settings: Settings, tmp_path: Path
     assert _texts() == ["hello", "an answer"]
     assert migrate(used_settings).applied == ()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+async def test_attachments_are_in_a_backup(sqlite_settings: Settings, tmp_path: Path) -> None:
+    from antiphon.bus.signals import LocalSignals
+    from antiphon.store.stores import open_stores
+    from tests.fakes.clock import FakeClock
+
+    stores = open_stores(sqlite_settings, FakeClock(), LocalSignals())
+    owner = await stores.users.ensure_owner()
+    file = await stores.attachments.add(io.BytesIO(b"words"), "a.txt", channel="web:a", person=owner.person)
+    kept = stores.attachments.path((await stores.attachments.file(file.id)).digest)
+    await stores.close()
+    await asyncio.to_thread(backup, sqlite_settings, tmp_path / "b.zip")
+    kept.unlink()
+    await asyncio.to_thread(restore, sqlite_settings, tmp_path / "b.zip", force=True)
+    assert kept.read_bytes() == b"words"
 
 
 async def test_a_restored_database_goes_on(used_settings: Settings, tmp_path: Path) -> None:

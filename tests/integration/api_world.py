@@ -174,6 +174,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         people=stores.people,
         schedule=stores.schedule,
         memories=stores.memories,
+        attachments=stores.attachments,
         feedback=stores.feedback,
         keys=stores.keys,
         users=stores.users,

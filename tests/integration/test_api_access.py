@@ -65,6 +65,7 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
         MemoryScope.PERSON, who.person, "heron", author=who.person, channel="web:theirs", origin="origin-1"
     )
     async with world.client(who) as client:
+        file = await client.post("/api/channels/web:theirs/attachments?name=heron.txt", content=b"heron")
         said = (await client.get("/api/channels/web:theirs/messages")).json()["items"]
     answer = next(item for item in said if item["task"] == str(lease.task) and item["author"] == "agent")
     return {
@@ -76,6 +77,7 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
         "reminders": str(entry.id),
         "memories": str(memory.id),
         "messages": answer["id"],
+        "attachments": file.json()["id"],
         "keys": str(who.key_id),
     }
 

@@ -5,7 +5,9 @@ Django must be configured (`store.settings.configure`) before; nothing here touc
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from urllib.parse import quote
 
 from antiphon.api.edge import ROUTE, AsgiApp, Edge, Receive
@@ -13,6 +15,7 @@ from antiphon.api.errors import Problem, Send, send_problem, send_response
 from antiphon.api.origins import Origins, Scope
 from antiphon.api.services import ApiServices
 from antiphon.api.state import ApiState
+from antiphon.config import Settings
 from antiphon.domain.identity import Principal, Role
 
 SIGN_IN = "/sign-in"
@@ -25,6 +28,10 @@ _ADMIN_CSP = (
     b"frame-ancestors 'none'"
 )
 """The admin's templates hold inline scripts and expressions; only its owner-only pages get this."""
+
+
+_UPLOAD = re.compile(r"/api/channels/[^/]+/attachments")
+_FORM_BYTES = 64 * 1024
 
 
 class Api:
@@ -45,7 +52,7 @@ class Api:
     def edge_around(self, app: AsgiApp) -> AsgiApp:
         """The same outermost layer around other pages: request id, host check, limits, headers, last-resort errors."""
         limit = self.state.services.settings.limits.body_bytes
-        return Edge(app, origins=self.state.origins, body_bytes=limit)
+        return Edge(app, origins=self.state.origins, body_bytes=lambda _: limit)
 
     async def aclose(self) -> None:
         """End every stream and stop following the bus."""
@@ -81,8 +88,19 @@ def build_asgi(services: ApiServices) -> Api:
         sign_ins=Buckets(burst=SIGN_IN_BURST, per_minute=SIGN_INS_PER_MINUTE, now=time.monotonic),
     )
     static = build_static()
-    edge = Edge(_routes(state, static), origins=state.origins, body_bytes=settings.limits.body_bytes)
+    edge = Edge(_routes(state, static), origins=state.origins, body_bytes=_body_bytes(settings))
     return Api(state, edge, static)
+
+
+def _body_bytes(settings: Settings) -> Callable[[Scope], int]:
+    """How large a request's body may be: uploads have a limit of their own, with room for what a form adds."""
+    usual = settings.limits.body_bytes
+    upload = settings.attachments.max_bytes + _FORM_BYTES
+
+    def most(scope: Scope) -> int:
+        return upload if _UPLOAD.fullmatch(scope["path"]) and scope.get("method") == "POST" else usual
+
+    return most
 
 
 def _routes(state: ApiState, static: AsgiApp) -> AsgiApp:

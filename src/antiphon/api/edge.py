@@ -51,7 +51,8 @@ log = structlog.stdlib.get_logger(__name__)
 class Edge:
     """An ASGI application around another one."""
 
-    def __init__(self, app: AsgiApp, *, origins: Origins, body_bytes: int) -> None:
+    def __init__(self, app: AsgiApp, *, origins: Origins, body_bytes: Callable[[Scope], int]) -> None:
+        """`body_bytes` says for a request how large its body may be."""
         self._app = app
         self._origins = origins
         self._body_bytes = body_bytes
@@ -87,19 +88,21 @@ class Edge:
                 "This server does not know itself under that host name. Its operator can set http.public_url.",
             )
         length = header(scope, b"content-length") or ""
-        if length.isascii() and length.isdigit() and int(length[:20]) > self._body_bytes:
-            return self._too_large()
+        most = self._body_bytes(scope)
+        if length.isascii() and length.isdigit() and int(length[:20]) > most:
+            return _too_large(most)
         return None
 
     async def _http(self, scope: Scope, receive: Receive, answer: _Answer, refusal: Problem | None) -> None:
         if refusal is not None:
             await send_problem(answer.send, refusal)
             return
+        most = self._body_bytes(scope)
         try:
-            await self._app(scope, self._limited(receive), answer.send)
+            await self._app(scope, _limited(receive, most), answer.send)
         except _BodyTooLarge:
             if not answer.started:
-                await send_problem(answer.send, self._too_large())
+                await send_problem(answer.send, _too_large(most))
         except TimeoutError:
             if not answer.started:
                 await send_problem(answer.send, _refused(408, "too_slow", "The body of the request stopped coming."))
@@ -108,28 +111,29 @@ class Edge:
             if not answer.started:
                 await send_problem(answer.send, problem)
 
-    def _limited(self, receive: Receive) -> Receive:
-        """`receive` that stops reading a body that exceeds the limit, whatever was announced, or that stops coming."""
-        taken = 0
-        complete = False
 
-        async def limited() -> dict[str, Any]:
-            nonlocal taken, complete
-            if complete:  # what is waited for now is the end of the connection, which may be long in coming
-                return await receive()
-            async with asyncio.timeout(BODY_SECONDS):
-                message = await receive()
-            complete = message["type"] != "http.request" or not message.get("more_body", False)
-            taken += len(message.get("body") or b"")
-            if taken > self._body_bytes:
-                raise _BodyTooLarge
-            return message
+def _limited(receive: Receive, most: int) -> Receive:
+    """`receive` that stops reading a body that exceeds the limit, whatever was announced, or that stops coming."""
+    taken = 0
+    complete = False
 
-        return limited
+    async def limited() -> dict[str, Any]:
+        nonlocal taken, complete
+        if complete:  # what is waited for now is the end of the connection, which may be long in coming
+            return await receive()
+        async with asyncio.timeout(BODY_SECONDS):
+            message = await receive()
+        complete = message["type"] != "http.request" or not message.get("more_body", False)
+        taken += len(message.get("body") or b"")
+        if taken > most:
+            raise _BodyTooLarge
+        return message
 
-    def _too_large(self) -> Problem:
-        message = f"The request is too large: at most {self._body_bytes} bytes are taken."
-        return _refused(TooLarge.http_status, TooLarge.code, message)
+    return limited
+
+
+def _too_large(most: int) -> Problem:
+    return _refused(TooLarge.http_status, TooLarge.code, f"The request is too large: at most {most} bytes are taken.")
 
 
 def _refused(status: int, code: str, message: str) -> Problem:

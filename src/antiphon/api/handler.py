@@ -8,10 +8,10 @@ other applications around each request (seven middlewares, signals that close co
 from __future__ import annotations
 
 import asyncio
-import io
 import sys
+import tempfile
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from django.core.exceptions import BadRequest, RequestAborted, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler
@@ -22,6 +22,9 @@ from antiphon.api.edge import ROUTE, Receive
 from antiphon.api.errors import Problem, Send, problem_of
 from antiphon.api.origins import Scope
 from antiphon.domain.errors import MalformedInput, NotFound
+
+_IN_MEMORY = 1024 * 1024
+"""Bytes of a body beyond which it waits in a file."""
 
 
 class UrlModule(ModuleType):
@@ -43,19 +46,26 @@ class _Handler(ASGIHandler):
         self._urls = urls
         super().__init__()
 
-    async def read_body(self, receive: Receive) -> io.BytesIO:
-        """The whole body in memory: the edge has bounded it. (Django's own leaks a file when `receive` raises.)"""
-        body = io.BytesIO()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RequestAborted
-            body.write(message.get("body", b""))
-            if not message.get("more_body", False):
-                body.seek(0)
-                return body
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """The whole body, which the edge has bounded: in memory, or in a file when it is an upload.
 
-    def create_request(self, scope: Scope, body_file: io.BytesIO) -> Any:
+        (Django's own leaks that file when `receive` raises.)
+        """
+        body = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller closes it
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestAborted
+                body.write(message.get("body", b""))
+                if not message.get("more_body", False):
+                    body.seek(0)
+                    return body
+        except BaseException:
+            body.close()
+            raise
+
+    def create_request(self, scope: Scope, body_file: IO[bytes]) -> Any:
         """The request, bound to our URLs. `MalformedInput` when Django cannot make sense of path or headers."""
         try:
             request, _ = super().create_request(scope, body_file)
@@ -80,6 +90,10 @@ class ApiHandler(_Handler):
             body = await self.read_body(receive)
         except RequestAborted:  # the client has gone: nobody to answer
             return
+        with body:
+            await self._answer(scope, body, receive, send)
+
+    async def _answer(self, scope: Scope, body: IO[bytes], receive: Receive, send: Send) -> None:
         set_urlconf(self._urls)
         request, _ = self.create_request(scope, body)
         try:

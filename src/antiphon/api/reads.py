@@ -127,6 +127,12 @@ def answer_of(_tx: Tx, message: int, person: int) -> Message | None:
     return Message.objects.filter(pk=message, channel__owner_id=person, author="agent").first()
 
 
+def sees_attachment(_tx: Tx, attachment: int, person: int) -> bool:
+    """Whether an attachment is in one of the person's channels, or waits there for a message of theirs."""
+    rows = Attachment.objects.filter(pk=attachment, digest__gt="")
+    return rows.filter(Q(message__channel__owner_id=person) | Q(message=None, person_id=person)).exists()
+
+
 def threads(_tx: Tx, person: int, channel: str | None, page: Page) -> list[Thread]:
     """Task threads of a person's channels (of one of them), newest first."""
     rows = Thread.objects.filter(channel__owner_id=person).select_related("channel")

@@ -11,6 +11,7 @@ from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal
 from antiphon.domain.ports import (
+    AttachmentStore,
     Bus,
     Clock,
     FeedbackStore,
@@ -44,6 +45,7 @@ class ApiServices:
     people: PeopleStore
     schedule: ScheduleStore
     memories: MemoryStore
+    attachments: AttachmentStore
     feedback: FeedbackStore
     keys: KeyStore
     users: UserStore

@@ -43,6 +43,13 @@ class NewMessage(Body):
         max_length=128,
         help_text="Your own id of the message. Sending it again is answered with the first receipt.",
     )
+    attachments = serializers.ListField(
+        child=StrictText(max_length=19),
+        required=False,
+        max_length=100,
+        help_text="Ids of files uploaded to this conversation before, up to attachments.per_message. With them the "
+        "text may be empty.",
+    )
 
 
 class SignIn(Body):

@@ -10,7 +10,20 @@ from django.urls import URLPattern, URLResolver, path, re_path
 
 from antiphon.api.schema import openapi_document
 from antiphon.api.state import ApiState
-from antiphon.api.views import approvals, channels, docs, events, health, keys, me, personal, session, tasks, threads
+from antiphon.api.views import (
+    approvals,
+    attachments,
+    channels,
+    docs,
+    events,
+    health,
+    keys,
+    me,
+    personal,
+    session,
+    tasks,
+    threads,
+)
 
 Patterns = list[URLPattern | URLResolver]
 
@@ -27,6 +40,8 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/channels", channels.ChannelsView.as_view(**with_state)),
         path("api/channels/<str:key>", channels.ChannelView.as_view(**with_state)),
         path("api/channels/<str:key>/messages", channels.MessagesView.as_view(**with_state)),
+        path("api/channels/<str:key>/attachments", attachments.UploadView.as_view(**with_state)),
+        path("api/attachments/<str:id>", attachments.AttachmentView.as_view(**with_state)),
         path("api/channels/<str:key>/threads", channels.ChannelThreadsView.as_view(**with_state)),
         path("api/channels/<str:key>/events", events.EventsView.as_view(**with_state)),
         path("api/threads", threads.ThreadsView.as_view(**with_state)),

@@ -6,7 +6,7 @@ from typing import Any
 
 from antiphon.api.reads import ChannelRow, MessageRow
 from antiphon.domain.approvals import Approval
-from antiphon.domain.conversation import Author, Receipt
+from antiphon.domain.conversation import Attachment, Author, Receipt
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role
 from antiphon.domain.schedule import Entry
@@ -39,11 +39,13 @@ def message(row: MessageRow) -> Document:
         "thread": str(row.thread),
         "reply_to": _id(row.reply_to),
         "interrupted": bool(row.interrupted),
-        "attachments": [
-            {"id": str(file.pk), "name": file.name, "media_type": file.media_type, "size": file.size}
-            for file in row.attachments
-        ],
+        "attachments": [attachment(file.pk, file) for file in row.attachments],
     }
+
+
+def attachment(number: int, file: Attachment | models.Attachment) -> Document:
+    """A file that came with a message."""
+    return {"id": str(number), "name": file.name, "media_type": file.media_type, "size": file.size}
 
 
 def thread(row: models.Thread) -> Document:

@@ -6,6 +6,7 @@
 from antiphon.config.load import ConfigProblems, load_settings
 from antiphon.config.settings import (
     ApprovalSettings,
+    AttachmentSettings,
     HttpSettings,
     LimitSettings,
     LogSettings,
@@ -16,6 +17,7 @@ from antiphon.config.settings import (
 
 __all__ = [
     "ApprovalSettings",
+    "AttachmentSettings",
     "ConfigProblems",
     "HttpSettings",
     "LimitSettings",

@@ -194,6 +194,15 @@ class LimitSettings(_Part):
     )
 
 
+class AttachmentSettings(_Part):
+    """Files that come with messages."""
+
+    max_bytes: int = Field(
+        default=20_971_520, ge=1024, le=1_073_741_824, description="Largest file that can be attached, in bytes."
+    )
+    per_message: int = Field(default=10, ge=1, le=100, description="Files one message may carry.")
+
+
 class LogSettings(_Part):
     """What is logged, and how."""
 
@@ -252,6 +261,7 @@ class Settings(BaseSettings):
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
     approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    attachments: AttachmentSettings = Field(default_factory=AttachmentSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])

@@ -177,6 +177,7 @@ class Antiphon:
                 people=stores.people,
                 schedule=stores.schedule,
                 memories=stores.memories,
+                attachments=stores.attachments,
                 feedback=stores.feedback,
                 keys=stores.keys,
                 users=stores.users,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.domain.conversation import InboundMessage, Receipt, platform_of
+from antiphon.domain.conversation import Attachment, InboundMessage, Receipt, platform_of
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound
 from antiphon.domain.work import TaskKind
 from antiphon.store.db import Tx
@@ -50,6 +50,11 @@ VALUES (%s, %s, 'person', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
 _ADD_ATTACHMENT = """
 INSERT INTO antiphon_attachment (message_id, name, media_type, size, url) VALUES (%s, %s, %s, %s, %s)
 """
+_CLAIM_ATTACHMENT = """
+UPDATE antiphon_attachment SET message_id = %s
+WHERE id = %s AND message_id IS NULL AND person_id = %s AND channel = %s AND digest > ''
+"""
+_CLAIMED = "SELECT id FROM antiphon_attachment WHERE message_id = %s AND digest > ''"
 _ADD_TASK = """
 INSERT INTO antiphon_task
     (kind, channel_id, thread_id, message_id, person_id, state, attempt, tries, owner, lease_until, created_at,
@@ -102,6 +107,7 @@ class Acceptance:
         if repeat is not None:
             if repeat[3] != message.text:
                 raise Conflict("This message id was used before, with another text.", fields={"id": "already used"})
+            _check_same_files(tx, message, repeat[1])
             return Receipt(task=repeat[0], message=repeat[1], thread=repeat[2], created=False)
         return self._add(tx, message, channel, now, running)
 
@@ -127,9 +133,7 @@ class Acceptance:
             replied[0] if replied else None,
         )
         for file in message.attachments:
-            tx.execute(
-                _ADD_ATTACHMENT, stored, _label(file.name, 255), _label(file.media_type, 100), file.size, file.url
-            )
+            _attach(tx, file, stored, person, message.channel)
         task = tx.value(
             _ADD_TASK,
             TaskKind.SPOKEN.value if running else TaskKind.MESSAGE.value,
@@ -169,6 +173,25 @@ class Acceptance:
         if len(self._channels) >= _CACHED_CHANNELS:
             self._channels.clear()
         self._channels[key] = channel
+
+
+def _attach(tx: Tx, file: Attachment, message: int, person: int, channel: str) -> None:
+    """Tie a file to its message: an upload of the same person to this channel, or what a platform told of one."""
+    if not file.id:
+        tx.execute(_ADD_ATTACHMENT, message, _label(file.name, 255), _label(file.media_type, 100), file.size, file.url)
+    elif not tx.execute(_CLAIM_ATTACHMENT, message, file.id, person, channel):
+        raise InvalidInput(
+            "An attachment is not there: it was sent already, was given up, or belongs to another conversation. "
+            "Upload it again.",
+            fields={"attachments": f"{file.id} is not there"},
+        )
+
+
+def _check_same_files(tx: Tx, message: InboundMessage, stored: int) -> None:
+    """A repeat that names uploads must name those of the first time."""
+    named = {file.id for file in message.attachments if file.id}
+    if named and named != {row[0] for row in tx.rows(_CLAIMED, stored)}:
+        raise Conflict("This message id was used before, with other attachments.", fields={"id": "already used"})
 
 
 def _owned(key: str) -> bool:

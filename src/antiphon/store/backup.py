@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -22,14 +23,17 @@ from typing import IO, Protocol
 
 from antiphon.config import Settings
 from antiphon.domain.errors import Conflict, InvalidInput, StoreUnavailable
+from antiphon.store.blobs import FOLDER, BlobFolder
 from antiphon.store.lock import hold
 from antiphon.store.migrate import unknown_migrations
 from antiphon.store.settings import configure, secret_key
 
-FORMAT = 1
+FORMAT = 2
+"""2: attachments are in it."""
 _MANIFEST = "manifest.json"
 _DATABASE = "database"
 _SECRET = "secret_key"  # noqa: S105 - the member's name
+_ATTACHMENT = re.compile(r"attachments/[0-9a-f]{64}")
 _CHUNK = 1024 * 1024
 
 
@@ -91,7 +95,7 @@ def backup(settings: Settings, file: Path, *, with_secrets: bool = False) -> Man
     with _disk_errors(), tempfile.TemporaryDirectory(prefix=".antiphon-backup-", dir=file.absolute().parent) as folder:
         database = Path(folder) / _DATABASE
         dump = engine.dump(database)
-        sources = {_DATABASE: database}
+        sources = {_DATABASE: database, **_attachments(settings)}
         if with_secrets:
             secret_key(settings.data_dir)
             sources[_SECRET] = settings.data_dir / _SECRET
@@ -133,12 +137,31 @@ def restore(settings: Settings, file: Path, *, force: bool = False) -> Manifest:
             raise Conflict("The database holds data. Use --force to replace all of it by the backup.")
         database = Path(folder) / _DATABASE
         _extract(archive, _DATABASE, database)
+        # Before the database: a file nobody names harms nothing, a name without its file does.
+        for name in manifest.members:
+            if _ATTACHMENT.fullmatch(name):
+                _restore_attachment(archive, name, Path(folder), settings)
         engine.load(database, manifest.counts)
         if _SECRET in manifest.members:
             key = Path(folder) / _SECRET
             _extract(archive, _SECRET, key)
             os.replace(key, settings.data_dir / _SECRET)
     return manifest
+
+
+def _attachments(settings: Settings) -> dict[str, Path]:
+    """The files that came with messages. Looked at after the database was read: what it names is there."""
+    files = (settings.data_dir / FOLDER).glob("??/*")
+    named = {f"attachments/{path.name}": path for path in files if path.is_file()}
+    return {name: path for name, path in sorted(named.items()) if _ATTACHMENT.fullmatch(name)}
+
+
+def _restore_attachment(archive: zipfile.ZipFile, name: str, folder: Path, settings: Settings) -> None:
+    draft = folder / "attachment"
+    _extract(archive, name, draft)
+    target = BlobFolder(settings.data_dir / FOLDER).path(name.rpartition("/")[2])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(draft, target)
 
 
 def _engine(settings: Settings) -> Engine:
@@ -204,7 +227,10 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
         if int(raw["format"]) > FORMAT:
             raise InvalidInput(f"{file} was made by a newer version of Antiphon.")
         members = {str(name): Member(**member) for name, member in raw.pop("members").items()}
-        if _DATABASE not in members or not {_DATABASE, _SECRET}.issuperset(members):
+        others = [name for name in members if name not in (_DATABASE, _SECRET)]
+        if _DATABASE not in members or any(
+            not _ATTACHMENT.fullmatch(name) or not name.endswith(members[name].sha256) for name in others
+        ):
             raise ValueError("unexpected members")
         return Manifest(members=members, **raw)
     except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, OSError) as error:

@@ -10,6 +10,8 @@ from antiphon.config import Settings
 from antiphon.domain.ports import Clock, Signals
 from antiphon.store.acceptance import Acceptance
 from antiphon.store.approvals import DjangoApprovalStore
+from antiphon.store.attachments import DjangoAttachmentStore
+from antiphon.store.blobs import FOLDER
 from antiphon.store.db import Database
 from antiphon.store.executions import DjangoExecutionStore
 from antiphon.store.feedback import DjangoFeedbackStore
@@ -40,6 +42,7 @@ class Stores:
     approvals: DjangoApprovalStore
     schedule: DjangoScheduleStore
     threads: DjangoThreadStore
+    attachments: DjangoAttachmentStore
     feedback: DjangoFeedbackStore
     people: DjangoPeopleStore
     memories: DjangoMemoryStore
@@ -74,6 +77,9 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         approvals=DjangoApprovalStore(database, clock),
         schedule=DjangoScheduleStore(database, clock, idle_seconds=idle_seconds),
         threads=DjangoThreadStore(database, clock),
+        attachments=DjangoAttachmentStore(
+            database, clock, settings.data_dir / FOLDER, most=settings.attachments.max_bytes
+        ),
         feedback=DjangoFeedbackStore(database, clock),
         people=DjangoPeopleStore(database),
         memories=DjangoMemoryStore(database, clock),

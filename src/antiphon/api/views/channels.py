@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections.abc import Sequence
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse
@@ -12,10 +13,11 @@ from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
 from antiphon.api.access import CREATABLE, no_such_channel, owned_channel
-from antiphon.api.paging import envelope, page_of
+from antiphon.api.paging import MAX_ID, envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer
-from antiphon.domain.conversation import InboundMessage, check_channel_key, platform_of
+from antiphon.domain.conversation import Attachment, InboundMessage, check_channel_key, platform_of
+from antiphon.domain.errors import InvalidInput
 from antiphon.domain.identity import Sender
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -94,6 +96,7 @@ class MessagesView(ApiView):
         if not key.startswith(CREATABLE):
             raise no_such_channel()
         body = self.body(shapes.NewMessage)
+        files = self._attachments(body.get("attachments", ()))
         self.state.messages.take(self.person, _TOO_FAST)
         name = await self.services.database.read(reads.name_of, self.person)
         receipt = await self.services.receive(
@@ -105,9 +108,21 @@ class MessagesView(ApiView):
                 text=body["text"],
                 at=self.services.clock.now(),
                 person=self.person,
+                attachments=files,
             )
         )
         return json_answer(wire.receipt(receipt), 202 if receipt.created else 200)
+
+    def _attachments(self, given: Sequence[str]) -> tuple[Attachment, ...]:
+        """The uploads a message names. Whether they are there and the person's is looked at when it is stored."""
+        most = self.services.settings.attachments.per_message
+        if len(given) > most:
+            raise InvalidInput(f"A message carries up to {most} files.", fields={"attachments": f"more than {most}"})
+        if len(set(given)) != len(given) or not all(
+            text.isascii() and text.isdigit() and 0 < int(text) <= MAX_ID for text in given
+        ):
+            raise InvalidInput("Attachments are named by their ids, each once.", fields={"attachments": "not ids"})
+        return tuple(Attachment(name="", media_type="", size=0, id=int(text)) for text in given)
 
 
 def native_id(given: str | None) -> str:

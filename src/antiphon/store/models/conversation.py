@@ -117,13 +117,28 @@ class Message(models.Model):
 
 
 class Attachment(models.Model):
-    """A file that came with a message."""
+    """A file that came with a message. Its bytes are kept here under `digest`, or by the platform under `url`.
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attachments")
+    An upload has no message until one uses it: till then `person` and `channel` say who may.
+    """
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, null=True, blank=True, related_name="attachments")
     name = models.CharField(max_length=255)
     media_type = models.CharField(max_length=100)
     size = models.BigIntegerField()
     url = models.TextField(blank=True, default="")
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    channel = models.CharField(max_length=140, blank=True, default="", db_default="")
+    text = models.TextField(null=True, blank=True)
+    """What could be read in it; null until somebody tried."""
+    created_at = InstantField(default=0.0, db_default=0.0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["digest"], condition=~Q(digest=""), name="attachment_by_digest"),
+            models.Index(fields=["created_at"], condition=Q(message=None), name="attachment_unsent"),
+        ]
 
     def __str__(self) -> str:
         return self.name

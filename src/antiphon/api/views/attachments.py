@@ -1,0 +1,131 @@
+"""Files: uploaded to a conversation, named in a message, given out to whoever may see that conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFilesSent
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http.multipartparser import MultiPartParserError
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+
+from antiphon.api import reads, shapes, wire
+from antiphon.api.access import listenable_channel
+from antiphon.api.schema import describe
+from antiphon.api.views.base import ApiView, json_answer, row_id
+from antiphon.domain.attachments import SAFE_IMAGES
+from antiphon.domain.errors import InvalidInput, MalformedInput, NotFound
+
+_TOO_FAST = "You are uploading faster than files are taken. Send this one again in a moment."
+_CHUNK = 256 * 1024
+_NAME = OpenApiParameter("name", str, OpenApiParameter.QUERY, description="The file's name, for a body without a form.")
+_FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
+_BYTES = {"type": "string", "format": "binary"}
+
+
+class AnyMediaType(BaseContentNegotiation):
+    """For what has a type of its own: a file is what it is."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
+        """Never refused: the header names what a browser hopes for (`image/*`), not what else it could take."""
+        return renderers[0], renderers[0].media_type
+
+
+class UploadView(ApiView):
+    """`/api/channels/{key}/attachments`."""
+
+    @describe(
+        summary="Upload a file",
+        description="The bytes themselves as the body with `?name=`, or a form (`multipart/form-data`) with one file. "
+        "The media type is found out from the bytes. Name the id in `attachments` of a message within a day; an upload "
+        "that no message uses is deleted. A conversation that does not exist yet takes uploads for its first message.",
+        parameters=[_NAME],
+        request={"multipart/form-data": _FORM, "application/octet-stream": _BYTES},
+        responses={201: shapes.AttachmentItem},
+        also=(413, 429),
+    )
+    async def post(self, request: Request, key: str) -> HttpResponse:
+        """Keep it for the message that will name it."""
+        await listenable_channel(self.services.database, key, self.person)
+        self.state.messages.take(self.person, _TOO_FAST)
+        source, name = await asyncio.to_thread(_file_of, request._request)
+        with source:
+            attachment = await self.services.attachments.add(source, name, channel=key, person=self.person)
+        return json_answer(wire.attachment(attachment.id, attachment), HTTPStatus.CREATED)
+
+
+class AttachmentView(ApiView):
+    """`/api/attachments/{id}`."""
+
+    content_negotiation_class = AnyMediaType
+
+    @describe(
+        summary="The file itself",
+        description="For whoever may see its conversation. PNG, JPEG, GIF and WebP images may be shown in place; "
+        "everything else is a download.",
+        responses={(200, "*/*"): _BYTES},
+    )
+    async def get(self, request: Request, id: str) -> HttpResponseBase:
+        """Send it piece by piece."""
+        number = row_id(id, "attachment")
+        if not await self.services.database.read(reads.sees_attachment, number, self.person):
+            raise NotFound("There is no such attachment.")
+        stored = await self.services.attachments.file(number)
+        file = stored.attachment
+        path = self.services.attachments.path(stored.digest)
+        if not await asyncio.to_thread(path.is_file):
+            raise NotFound("The content of this attachment is gone.")
+        pieces = _pieces(path)
+        response = StreamingHttpResponse(
+            pieces,
+            content_type="text/plain; charset=utf-8" if file.media_type == "text/plain" else file.media_type,
+            headers={
+                "Content-Length": str(file.size),
+                "Content-Disposition": _disposition(file.name, inline=file.media_type in SAFE_IMAGES),
+                "Content-Security-Policy": "default-src 'none'; sandbox",
+                "Cache-Control": "private, max-age=3600",
+            },
+        )
+        response.source = pieces  # pyright: ignore[reportAttributeAccessIssue] - the handler closes it
+        return response
+
+    @describe(summary="Give up an upload", description="Only before a message uses it.", responses={204: None})
+    async def delete(self, request: Request, id: str) -> HttpResponse:
+        """Delete it with its bytes."""
+        await self.services.attachments.discard(row_id(id, "attachment"), self.person)
+        return HttpResponse(status=204)
+
+
+def _file_of(request: Any) -> tuple[IO[bytes], str]:
+    """The bytes of an upload and the name they came with. Parsing a form uses files: call it in a thread."""
+    if request.content_type != "multipart/form-data":
+        return request._stream, request.GET.get("name", "")  # what the handler read the body into
+    try:
+        files = [file for name in request.FILES for file in request.FILES.getlist(name)]
+    except (MultiPartParserError, BadRequest, RequestDataTooBig, TooManyFilesSent, ValueError) as error:
+        raise MalformedInput("The form could not be read.") from error
+    if len(files) != 1:
+        raise InvalidInput("A form holds exactly one file.", fields={"file": "not exactly one"})
+    return files[0], request.GET.get("name", "") or files[0].name or ""
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(file.read, _CHUNK):
+            yield piece
+    finally:
+        file.close()
+
+
+def _disposition(name: str, *, inline: bool) -> str:
+    """How a browser takes the file, with its name in both notations of RFC 6266."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
