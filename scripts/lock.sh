@@ -17,8 +17,8 @@ compile() {
   echo "$output: $(grep -c '^[a-z].*==' "$output") packages"
 }
 
-compile requirements/run.lock --all-extras --group build pyproject.toml
+compile requirements/run.lock --extra all --group build pyproject.toml
 # The versions of run.lock are binding for the other environment, so that tests test what runs.
-compile requirements/dev.lock --all-extras --group build --group test --group check -c requirements/run.lock pyproject.toml
+compile requirements/dev.lock --extra all --group build --group test --group check -c requirements/run.lock pyproject.toml
 compile requirements/node.lock --group node
 compile requirements/places.lock --group places

@@ -63,8 +63,12 @@ antiphon.toml: http.prot: is not a setting; did you mean http.port?
 - `http.host` other than loopback needs `http.tls_cert` and `http.tls_key`, or `http.tls = "self"`, or
   `http.trusted_proxies`. Otherwise sign-in links and keys would cross the network unencrypted.
 - `http.tls_cert` and `http.tls_key` go together, and exclude `http.tls = "self"`. Files that are named must exist.
-- A model of the provider `openai` needs `openai_api_key`, unless `model_url` or `openai_base_url` names a server of
-  your own. `model_url` needs `model`.
+- A model of a provider that wants a key needs it: in the provider's usual variable (`OPENAI_API_KEY`,
+  `ANTHROPIC_API_KEY`, `GOOGLE_API_KEY` or `GEMINI_API_KEY`, `MISTRAL_API_KEY`, `GROQ_API_KEY`, `OPENROUTER_API_KEY`,
+  `NVIDIA_API_KEY`; a file of that name in `secrets_dir` does too), unless `model_url` (`openai_base_url`, an expert's
+  `base_url`) names a server of your own. `model_url` needs `model`.
+- An expert's `secret` names a variable or a file in `secrets_dir` that exists. Its `fallback`, `routing.default` and
+  `routing.judge` name experts that exist, and fallbacks do not go in a circle.
 - Several processes need `database_url` (PostgreSQL) and `redis_url`.
 
 ## Variables without the prefix
@@ -91,6 +95,11 @@ def example() -> Iterator[str]:
             comment = f"{key.description} Allowed: {allowed}." if allowed else key.description
             yield ""
             yield from textwrap.wrap(comment, 118, initial_indent="# ", subsequent_indent="# ")
+            if key.fields:
+                yield f"# The keys of one table, each but {required(key)} with its default:"
+                yield f"#     [[{key.name}]]"
+                for inner in key.fields:
+                    yield f"#     {inner.name} = {'…' if inner.required else written(inner)}"
             yield f"#{key.path[-1]} = {written(key)}"
 
 
@@ -118,11 +127,25 @@ def reference() -> Iterator[str]:
             kind = "one of " + ", ".join(f"`{choice!r}`" for choice in key.choices) if key.choices else key.kind
             bounds = f", {' and '.join(key.limits)}" if key.limits else ""
             yield f"| `{key.name}` | `{key.variable}` | {kind}{bounds} | `{written(key)}` | {key.description} |"
+    for key in all_keys().values():
+        if key.fields:
+            yield from ("", f"## [[{key.name}]]", "", f"{key.description} In a variable it is a list in JSON.", "")
+            yield "| key | kind | default | meaning |"
+            yield "| --- | --- | --- | --- |"
+            for inner in key.fields:
+                bounds = f", {' and '.join(inner.limits)}" if inner.limits else ""
+                default = "needed" if inner.required else f"`{written(inner)}`"
+                yield f"| `{key.name}[].{inner.name}` | {inner.kind}{bounds} | {default} | {inner.description} |"
 
 
 def by_section() -> Iterator[tuple[str, Iterable[Key]]]:
     """The keys under their table's name; the top level's name is empty."""
     yield from groupby(all_keys().values(), key=lambda key: key.name.rpartition(".")[0])
+
+
+def required(key: Key) -> str:
+    """The keys of a table that have no default."""
+    return " and ".join(inner.name for inner in key.fields if inner.required)
 
 
 def written(key: Key) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from antiphon.config.experts import DEFAULT_EXPERT
+from antiphon.config.providers import OFFLINE, known_providers, split_model
 from antiphon.config.settings import Settings
 
 
@@ -21,6 +23,8 @@ def check(settings: Settings) -> Iterator[Finding]:
     """Every broken rule. Files that are named must exist; a public port must be safe; a model needs its key."""
     yield from _http(settings)
     yield from _model(settings)
+    yield from _experts(settings)
+    yield from _routing(settings)
 
 
 def _http(settings: Settings) -> Iterator[Finding]:
@@ -44,12 +48,91 @@ def _http(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    own_server = settings.model_url or settings.openai_base_url
-    if settings.model.startswith("openai:") and not settings.openai_api_key.get_secret_value() and not own_server:
-        yield Finding(
-            "model",
-            f"{settings.model} needs a key",
-            "set OPENAI_API_KEY, or ANTIPHON_MODEL_URL for a server of your own",
-        )
+    own_server = settings.model_url or (settings.openai_base_url if settings.model.startswith("openai:") else "")
+    yield from _one_model("model", "model_url", settings.model, own_server, settings.usual_key(settings.model))
     if settings.model_url and not settings.model:
         yield Finding("model_url", "is set without a model", "set model too, for example openai:llama3.2")
+
+
+def _one_model(key: str, url_key: str, model: str, url: str, secret: str) -> Iterator[Finding]:
+    """What is wrong with a model: its provider, its address or its key."""
+    provider, name = split_model(model)
+    set_url = "ANTIPHON_MODEL_URL" if url_key == "model_url" else url_key
+    if not model or model.startswith(f"{OFFLINE}:"):
+        return
+    if provider is None:
+        if not url:
+            yield Finding(
+                key,
+                f"there is no provider {model.partition(':')[0]!r}",
+                f"use one of {known_providers()}, or set {set_url} for any OpenAI-compatible server",
+            )
+    elif provider.speaks == "gguf":
+        if "/" in name or "\\" in name or name.startswith("."):
+            yield Finding(key, f"{name!r} is not the name of a file", "put the file into models_dir and name it here")
+    elif not url and not provider.base_url:
+        yield Finding(url_key, f"is empty, and {provider.name} has no usual address", f"set {set_url}")
+    elif not url and provider.needs_key and not secret:
+        yield Finding(key, f"{model} needs a key", f"set {provider.keys[0]}, or {set_url} for a server of your own")
+
+
+def _experts(settings: Settings) -> Iterator[Finding]:
+    names = [expert.name for expert in settings.experts]
+    known = {*names, *([DEFAULT_EXPERT] if settings.model else [])}
+    for number, expert in enumerate(settings.experts):
+        place = f"experts.{expert.name}"
+        if expert.name in names[:number]:
+            yield Finding(f"{place}.name", "is there twice", "give each expert a name of its own")
+        secret = settings.secret(expert.secret) if expert.secret else settings.usual_key(expert.model)
+        if expert.secret and not secret:
+            yield Finding(
+                f"{place}.secret",
+                f"there is no variable {_safe(expert.secret)} and no file of this name in secrets_dir",
+                "set the variable, make the file, or remove the key",
+            )
+        else:
+            yield from _one_model(f"{place}.model", f"{place}.base_url", expert.model, expert.base_url, secret)
+        for other in expert.fallback:
+            if other not in known:
+                yield Finding(f"{place}.fallback", f"there is no expert {other!r}", _one_of(known - {expert.name}))
+    if circle := _circle({expert.name: expert.fallback for expert in settings.experts}):
+        yield Finding(
+            f"experts.{circle[0]}.fallback", f"goes in a circle: {' -> '.join(circle)}", "remove one of these steps"
+        )
+
+
+def _circle(chains: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """A way along fallbacks that comes back to where it began, with that name at both ends, or nothing."""
+
+    def walk(name: str, way: tuple[str, ...]) -> Sequence[str]:
+        if name in way:
+            return (*way[way.index(name) :], name)
+        return next((found for other in chains.get(name, ()) if (found := walk(other, (*way, name)))), ())
+
+    return next((found for name in chains if (found := walk(name, ()))), ())
+
+
+def _routing(settings: Settings) -> Iterator[Finding]:
+    routing = settings.routing
+    known = {*(expert.name for expert in settings.experts), *([DEFAULT_EXPERT] if settings.model else [])}
+    for key, name in (("routing.default", routing.default), ("routing.judge", routing.judge)):
+        if name and name not in known:
+            yield Finding(key, f"there is no expert {name!r}", _one_of(known))
+    model, url = routing.embedding_model, routing.embedding_url
+    if url and not model:
+        yield Finding("routing.embedding_url", "is set without a model", "set routing.embedding_model too")
+    provider, _ = split_model(model)
+    if provider is not None and provider.speaks != "openai":
+        yield Finding("routing.embedding_model", f"{provider.name} is not spoken to for embeddings", "use openai:NAME")
+    else:
+        yield from _one_model("routing.embedding_model", "routing.embedding_url", model, url, settings.usual_key(model))
+
+
+def _one_of(names: set[str]) -> str:
+    return f"use one of {', '.join(sorted(names))}" if names else "add it as a table [[experts]]"
+
+
+def _safe(name: str) -> str:
+    """The name of a secret, unless it looks as if somebody had written the secret itself."""
+    suspicious = len(name) > 24 and any(c.isdigit() for c in name) and any(c.islower() for c in name)
+    return "of this name (not shown, it looks like a secret itself)" if suspicious else name

@@ -56,6 +56,9 @@ class Key:
     limits: tuple[str, ...]
     """Bounds as people write them: `>= 1`, `<= 65535`."""
     secret: bool
+    fields: tuple[Key, ...] = ()
+    """The keys of one table, where the setting is a list of tables."""
+    required: bool = False
 
     @property
     def variable(self) -> str:
@@ -72,7 +75,11 @@ class Key:
         """What a good value looks like, in words: the remedy of a refused one."""
         if self.choices:
             return "use one of " + ", ".join(repr(choice) for choice in self.choices)
-        words = {"list of texts": "a list of texts", "true or false": "true or false"}.get(self.kind, f"a {self.kind}")
+        words = {
+            "list of texts": "a list of texts",
+            "list of tables": f"tables [[{self.name}]] with {', '.join(key.name for key in self.fields)}",
+            "true or false": "true or false",
+        }.get(self.kind, f"a {self.kind}")
         return f"use {words}" + (f" {' and '.join(self.limits)}" if self.limits else "")
 
 
@@ -113,14 +120,18 @@ def _key(name: str, field: FieldInfo) -> Key:
         annotation = annotation.__origin__
     choices = tuple(str(choice) for choice in get_args(annotation)) if get_origin(annotation) is Literal else ()
     base: type = str if choices else get_origin(annotation) or annotation
+    element: Any = get_args(annotation)[0] if base is tuple else None
+    tables = _is_section(element)
     return Key(
         name=name,
-        kind=_KINDS[base],
+        kind="list of tables" if tables else _KINDS[base],
         default=field.default,
         description=field.description or "",
         choices=choices,
         limits=tuple(_limits(field)),
         secret=base is SecretStr,
+        fields=tuple(_walk(element, "")) if tables else (),
+        required=field.is_required(),
     )
 
 

@@ -9,15 +9,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from antiphon.config.checks import check
 from antiphon.config.keys import CONFIG_VARIABLE, Key, all_keys
+from antiphon.config.providers import PROVIDERS
 from antiphon.config.settings import Settings
-from antiphon.config.sources import Layer, Value, read_dotenv, read_environment, read_file, read_secrets
+from antiphon.config.sources import (
+    Layer,
+    Value,
+    read_dotenv,
+    read_environment,
+    read_file,
+    read_secret,
+    read_secrets,
+    suggest,
+)
 from antiphon.domain.errors import ConfigError
 
 DEFAULT_FILE = "antiphon.toml"
@@ -62,6 +72,7 @@ def load_settings(
     settings, refused = _validate(values)
     problems.extend(refused)
     if settings is not None:
+        settings = settings.with_secrets(_named_secrets(settings, environ, variables))
         problems.extend(_broken_rules(settings, values))
     if problems or settings is None:
         raise ConfigProblems(problems)
@@ -101,6 +112,18 @@ def _secrets_layer(layers: Iterable[Layer]) -> Layer:
     return Layer()
 
 
+def _named_secrets(settings: Settings, environ: Mapping[str, str], dotenv: Mapping[str, str]) -> Mapping[str, str]:
+    """The secrets that settings name, wherever they stand. One that is missing is for `checks` to refuse."""
+    wanted = {expert.secret for expert in settings.experts} - {""}
+    for provider in PROVIDERS.values():
+        wanted.update(provider.keys)
+    found: dict[str, str] = {}
+    for name in wanted:
+        if value := environ.get(name) or dotenv.get(name) or read_secret(settings.secrets_dir, name):
+            found[name] = value
+    return found
+
+
 def _validate(values: Mapping[str, Value]) -> tuple[Settings | None, list[ConfigError]]:
     tree: dict[str, Any] = {}
     for name, value in values.items():
@@ -116,11 +139,33 @@ def _validate(values: Mapping[str, Value]) -> tuple[Settings | None, list[Config
 
 
 def _refusal(details: ErrorDetails, values: Mapping[str, Value]) -> ConfigError:
-    """One of pydantic's findings with our place and words. A list's element is reported at its list."""
-    name = ".".join(str(part) for part in details["loc"] if isinstance(part, str))
-    key = all_keys()[name]
-    value = values[name]
-    return ConfigError(source=value.source, key=value.written, problem=_problem(details, key), remedy=key.expectation)
+    """One of pydantic's findings with our place and words. A text of a list is reported at its list, a key of a table
+    of a list with the table's name or number."""
+    place = list(details["loc"])
+    name = str(place.pop(0))
+    while name not in all_keys():
+        name = f"{name}.{place.pop(0)}"
+    key, value = all_keys()[name], values[name]
+    if key.kind != "list of tables" or len(place) < 2:
+        problem = _problem(details, key)
+        return ConfigError(source=value.source, key=value.written, problem=problem, remedy=key.expectation)
+    number, inner = cast("int", place[0]), str(place[1])
+    table = cast("list[Mapping[str, object]]", value.value)[number]
+    written = f"{value.written}.{table_name(table, number)}.{inner}"
+    field = next((one for one in key.fields if one.name == inner), None)
+    if field is None:
+        known = [one.name for one in key.fields]
+        return ConfigError(
+            source=value.source, key=written, problem="is not a setting", remedy=suggest(inner, known, "remove it")
+        )
+    problem = "is missing" if details["type"] == "missing" else _problem(details, field)
+    return ConfigError(source=value.source, key=written, problem=problem, remedy=field.expectation)
+
+
+def table_name(table: Mapping[str, object], number: int) -> str:
+    """What a table of a list is called in refusals: its name, else its number counted from 1."""
+    name = table.get("name")
+    return name if isinstance(name, str) and name.isidentifier() and len(name) <= 32 else str(number + 1)
 
 
 def _problem(details: ErrorDetails, key: Key) -> str:
@@ -135,10 +180,14 @@ def _problem(details: ErrorDetails, key: Key) -> str:
 
 def _broken_rules(settings: Settings, values: Mapping[str, Value]) -> Iterable[ConfigError]:
     for finding in check(settings):
-        value = values.get(finding.key)
+        name, inner = finding.key, ""
+        while name and name not in all_keys():  # experts.code.secret: the list is where it stands
+            name, _, last = name.rpartition(".")
+            inner = f".{last}{inner}"
+        value = values.get(name)
         yield ConfigError(
             source=value.source if value else "settings",
-            key=value.written if value else finding.key,
+            key=value.written + inner if value else finding.key,
             problem=finding.problem,
             remedy=finding.remedy,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from antiphon.config.keys import Key, all_keys
 from antiphon.config.settings import Settings
@@ -60,7 +60,10 @@ def _shown(value: object) -> object:
     if isinstance(value, SecretStr):
         return HIDDEN if value.get_secret_value() else ""
     if isinstance(value, tuple):
-        return [str(part) for part in cast("tuple[object, ...]", value)]
+        return [_shown(part) for part in cast("tuple[object, ...]", value)]
+    if isinstance(value, BaseModel):  # a table of a list: what differs from the defaults
+        changed = value.model_dump(exclude_defaults=True)
+        return {name: _shown(part) for name, part in changed.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
@@ -71,4 +74,7 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return "[" + ", ".join(_toml(part) for part in cast("list[object]", value)) + "]"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        return "{ " + ", ".join(f"{name} = {_toml(part)}" for name, part in pairs) + " }"
     return f'"{value}"' if isinstance(value, str) else str(value)

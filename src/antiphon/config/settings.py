@@ -11,30 +11,18 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from antiphon.config.experts import ExpertSettings, RoutingSettings
+from antiphon.config.providers import split_model
+from antiphon.config.values import Part, UserPath, WebUrl, model_name
 
 DEFAULT_PROMPT = (
     "You are Antiphon, a helpful assistant in a shared chat. Answer briefly and concretely. "
     "Use the tools you are given instead of guessing, and say plainly when you do not know something."
 )
-
-
-def _url(*schemes: str) -> AfterValidator:
-    """A validator for texts that are empty or an address with one of `schemes` and a host; drops a last slash."""
-    allowed = " or ".join(f"{scheme}://" for scheme in schemes)
-
-    def check(value: str) -> str:
-        if not value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"is not an address that begins with {allowed}")
-        return value.rstrip("/")
-
-    return AfterValidator(check)
 
 
 def _secret_url(*prefixes: str) -> AfterValidator:
@@ -49,13 +37,6 @@ def _secret_url(*prefixes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _model_name(value: str) -> str:
-    provider, colon, name = value.partition(":")
-    if value and not (provider and colon and name):
-        raise ValueError("is not of the form provider:model")
-    return value
-
-
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
@@ -67,17 +48,7 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
-WebUrl = Annotated[str, _url("http", "https")]
-
-
-class _Part(BaseModel):
-    """Base of the sub-trees: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HttpSettings(_Part):
+class HttpSettings(Part):
     """The one port that serves pages, API and WebSockets."""
 
     host: str = Field(
@@ -127,7 +98,7 @@ class HttpSettings(_Part):
         return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
 
 
-class ThreadSettings(_Part):
+class ThreadSettings(Part):
     """Task threads and the workers that run their tasks."""
 
     idle_minutes: float = Field(
@@ -145,7 +116,7 @@ class ThreadSettings(_Part):
     slots: int = Field(default=16, ge=1, le=1000, description="Tasks that one process runs at the same time.")
 
 
-class OutboxSettings(_Part):
+class OutboxSettings(Part):
     """Delivery of replies."""
 
     max_attempts: int = Field(
@@ -164,7 +135,7 @@ class OutboxSettings(_Part):
     )
 
 
-class ApprovalSettings(_Part):
+class ApprovalSettings(Part):
     """Questions to a human about a tool call."""
 
     expire_minutes: float = Field(
@@ -172,7 +143,7 @@ class ApprovalSettings(_Part):
     )
 
 
-class LimitSettings(_Part):
+class LimitSettings(Part):
     """Bounds that keep one message, person or turn from using up everything."""
 
     message_chars: int = Field(
@@ -194,7 +165,7 @@ class LimitSettings(_Part):
     )
 
 
-class AttachmentSettings(_Part):
+class AttachmentSettings(Part):
     """Files that come with messages."""
 
     max_bytes: int = Field(
@@ -203,7 +174,7 @@ class AttachmentSettings(_Part):
     per_message: int = Field(default=10, ge=1, le=100, description="Files one message may carry.")
 
 
-class LogSettings(_Part):
+class LogSettings(Part):
     """What is logged, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -240,7 +211,7 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Redis or Valkey for events between processes. Empty: events stay in the process.",
     )
-    model: Annotated[str, AfterValidator(_model_name)] = Field(
+    model: Annotated[str, AfterValidator(model_name)] = Field(
         default="",
         description="Language model as provider:model, for example openai:gpt-4o-mini. Empty: the offline model.",
     )
@@ -252,11 +223,17 @@ class Settings(BaseSettings):
     openai_base_url: WebUrl = Field(
         default="", description="Address used for every openai: model instead of OpenAI's own."
     )
+    experts: tuple[ExpertSettings, ...] = Field(
+        default=(),
+        description="Language models beside `model`, each a table [[experts]] at the end of the file; whoever fits "
+        "best answers, and the others step in when it fails.",
+    )
     system_prompt: str = Field(
         default=DEFAULT_PROMPT, description="What the model is told about its role before each turn."
     )
 
     http: HttpSettings = Field(default_factory=HttpSettings)
+    routing: RoutingSettings = Field(default_factory=RoutingSettings)
     threads: ThreadSettings = Field(default_factory=ThreadSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
     approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
@@ -265,6 +242,7 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=LogSettings)
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])
+    _secrets: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])
 
     @classmethod
     def settings_customise_sources(
@@ -282,6 +260,28 @@ class Settings(BaseSettings):
     def models_path(self) -> Path:
         """Where models lie: `models_dir`, else `<data_dir>/models`."""
         return self.models_dir or self.data_dir / "models"
+
+    def secret(self, name: str) -> str:
+        """The value of a secret that a setting names (a variable, or a file in secrets_dir), or ""."""
+        if name == "OPENAI_API_KEY" and self.openai_api_key.get_secret_value():
+            return self.openai_api_key.get_secret_value()
+        return self._secrets.get(name, "")
+
+    def usual_key(self, model: str) -> str:
+        """The key for a model where a key of its provider usually stands, or ""."""
+        provider, _ = split_model(model)
+        return next((key for name in (provider.keys if provider else ()) if (key := self.secret(name))), "")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of all named secrets: what must never be printed."""
+        return tuple(self._secrets.values())
+
+    def with_secrets(self, secrets: Mapping[str, str]) -> Settings:
+        """The same settings that also know the values of the secrets they name."""
+        copy = self.model_copy()
+        copy._secrets = dict(secrets)
+        return copy
 
     def origin(self, key: str) -> str:
         """Where the value of a dotted key came from, in words (`environment ANTIPHON_MODEL`), or `default`."""

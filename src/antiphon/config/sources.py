@@ -62,7 +62,7 @@ def read_environment(environ: Mapping[str, str], source: str = "environment") ->
         key = by_variable.get(variable)
         if key is None:
             known = [*by_variable, CONFIG_VARIABLE]
-            layer.refuse(source, variable, "is not a setting", _suggest(variable, known, "remove it"))
+            layer.refuse(source, variable, "is not a setting", suggest(variable, known, "remove it"))
         elif text:
             _add_text(layer, key, text, source, variable)
     return layer
@@ -109,6 +109,17 @@ def read_secrets(folder: Path, source: str, written: str) -> Layer:
     return layer
 
 
+def read_secret(folder: Path | None, name: str) -> str:
+    """The content of the file `name` (in small letters too) in the secrets folder, or ""."""
+    for path in [folder / spelled for spelled in (name, name.lower())] if folder else []:
+        try:
+            if text := path.read_text(encoding="utf-8").rstrip("\r\n"):
+                return text
+        except (OSError, UnicodeDecodeError):
+            continue
+    return ""
+
+
 def read_file(path: Path) -> Layer:
     """Settings from a TOML or JSON file, told apart by the ending `.json`."""
     layer = Layer()
@@ -150,13 +161,22 @@ def _read_table(layer: Layer, table: Mapping[str, object], source: str, prefix: 
                 )
         else:
             known = [*all_keys(), *sections()]
-            layer.refuse(source, name, "is not a setting", _suggest(name, known, "remove it"))
+            layer.refuse(source, name, "is not a setting", suggest(name, known, "remove it"))
 
 
 def _add_text(layer: Layer, key: Key, text: str, source: str, variable: str) -> None:
     """Lists are written as JSON or with commas; everything else is text that the tree converts."""
     value: object = text
-    if key.kind == "list of texts":
+    if key.kind == "list of tables":
+        try:
+            value = json.loads(text)
+        except ValueError:
+            layer.refuse(source, variable, "is not a valid JSON list", 'use [{"name": …}]')
+            return
+        if problem := _wrong_type(key, value):
+            layer.refuse(source, variable, problem, key.expectation)
+            return
+    elif key.kind == "list of texts":
         if text.lstrip().startswith("["):
             try:
                 value = json.loads(text)
@@ -178,7 +198,9 @@ _TYPES: dict[str, tuple[type, ...]] = {"whole number": (int,), "number": (int, f
 def _wrong_type(key: Key, value: object) -> str:
     """What is wrong with the type of a value from a file, or "". Files have types, so `port = true` is no 1."""
     found = type(value)
-    if key.kind == "list of texts":
+    if key.kind == "list of tables":
+        good = found is list and all(isinstance(part, dict) for part in cast("list[object]", value))
+    elif key.kind == "list of texts":
         good = found is list and all(isinstance(part, str) for part in cast("list[object]", value))
     else:
         good = found in _TYPES.get(key.kind, (str,))
@@ -202,13 +224,13 @@ def _noun(value: object) -> str:
     return _NOUNS.get(type(value), "a date or time")
 
 
-def _suggest(name: str, known: Iterable[str], otherwise: str) -> str:
+def suggest(name: str, known: Iterable[str], otherwise: str) -> str:
     """The remedy for an unknown name: the known one that looks most like it."""
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
-    if not close:  # the right last word in the wrong place: `port` for `http.port`
-        last = name.replace(NESTING, ".").removeprefix(PREFIX).lower().rpartition(".")[2]
-        close = [known for known in names if known.replace(NESTING, ".").lower().rpartition(".")[2] == last]
+    # The right last word in the wrong place (`port` for `http.port`) before one that only looks alike.
+    last = name.replace(NESTING, ".").removeprefix(PREFIX).lower().rpartition(".")[2]
+    close = [known for known in names if known.replace(NESTING, ".").lower().rpartition(".")[2] == last]
+    close = close or difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     return f"did you mean {close[0]}?" if close else otherwise
 
 

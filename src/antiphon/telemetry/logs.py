@@ -109,10 +109,10 @@ def secrets_of(settings: Settings) -> list[str]:
 
     Of an address with a password the password alone is listed too: errors of drivers quote parts of addresses.
     """
-    found = [settings.openai_api_key.get_secret_value()]
+    found = [settings.openai_api_key.get_secret_value(), *settings.secrets]
     for address in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
         found += [address, unquote(urlsplit(address).password or "")]
-    return [value for value in found if value]
+    return list(dict.fromkeys(value for value in found if value))
 
 
 class _Exceptions:

@@ -18,7 +18,11 @@ def test_without_a_model_only_the_offline_one_answers(model: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "name", "url"),
     [
-        (Settings(model="openai:gpt-4o-mini", openai_api_key=SecretStr("k")), "gpt-4o-mini", ""),
+        (
+            Settings(model="openai:gpt-4o-mini", openai_api_key=SecretStr("k")),
+            "gpt-4o-mini",
+            "https://api.openai.com/v1",
+        ),
         (Settings(model="openai:x", openai_base_url="http://127.0.0.1:1/v1"), "x", "http://127.0.0.1:1/v1"),
         (Settings(model="ollama:llama3.2:3b"), "llama3.2:3b", "http://127.0.0.1:11434/v1"),
         (Settings(model="llama3.2:3b", model_url="http://127.0.0.1:1/v1"), "llama3.2:3b", "http://127.0.0.1:1/v1"),
@@ -35,7 +39,8 @@ def test_a_model_of_any_compatible_server(settings: Settings, name: str, url: st
     ("settings", "key", "remedy"),
     [
         (Settings(model="openai:gpt-4o-mini"), "openai_api_key", "OPENAI_API_KEY"),
-        (Settings(model="anthropic:claude"), "model", "ANTIPHON_MODEL_URL"),
+        (Settings(model="anthropic:claude"), "model", "ANTHROPIC_API_KEY"),
+        (Settings(model="mammoth:x"), "model", "ANTIPHON_MODEL_URL"),
         (Settings(model="vllm:x"), "model_url", "ANTIPHON_MODEL_URL"),
         (Settings(model_url="http://127.0.0.1:1/v1"), "model", "openai:NAME"),
     ],

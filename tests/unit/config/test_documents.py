@@ -40,6 +40,8 @@ def documented() -> dict[str, tuple[str, str]]:
             assert section + entry[1] not in found, f"{section + entry[1]} is documented twice"
             found[section + entry[1]] = (entry[2], " ".join(comment))
             comment = []
+        elif line.startswith("#     "):
+            continue  # the keys of a table of a list
         elif line.startswith("# "):
             comment.append(line[2:])
         else:
@@ -85,5 +87,9 @@ def test_the_reference_lists_every_key_and_variable() -> None:
         assert key.description in row
         for part in key.limits:
             assert part in row
+    for key in all_keys().values():
+        for inner in key.fields:
+            assert f"| `{key.name}[].{inner.name}` |" in text
+            assert inner.description in text
     for variable in (*ALIASES, *RESERVED, CONFIG_VARIABLE):
         assert f"`{variable}`" in text

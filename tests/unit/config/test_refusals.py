@@ -203,6 +203,107 @@ def test_a_model_needs_its_key_or_a_server(tmp_path: Path) -> None:
         assert load_settings({"ANTIPHON_MODEL": "openai:gpt-4o-mini", **enough}, directory=tmp_path).model
 
 
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (
+            "mammoth:x",
+            "environment: ANTIPHON_MODEL: there is no provider 'mammoth'; use one of openai, anthropic, google, "
+            "mistral, groq, openrouter, nvidia, ollama, local, lmstudio, llamacpp, vllm, nim, triton, gguf, or set "
+            "ANTIPHON_MODEL_URL for any OpenAI-compatible server",
+        ),
+        (
+            "anthropic:claude-x",
+            "environment: ANTIPHON_MODEL: anthropic:claude-x needs a key; set ANTHROPIC_API_KEY, or ANTIPHON_MODEL_URL "
+            "for a server of your own",
+        ),
+        ("vllm:x", "settings: model_url: is empty, and vllm has no usual address; set ANTIPHON_MODEL_URL"),
+        (
+            "gguf:../x.gguf",
+            "environment: ANTIPHON_MODEL: '../x.gguf' is not the name of a file; put the file into models_dir and name "
+            "it here",
+        ),
+    ],
+)
+def test_a_model_of_a_provider(tmp_path: Path, model: str, line: str) -> None:
+    assert refusal(tmp_path, {"ANTIPHON_MODEL": model}) == line
+
+
+def test_a_key_may_stand_in_the_usual_variable_of_its_provider_or_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mistral_api_key").write_text("from-a-file\n")
+    (tmp_path / ".env").write_text("GEMINI_API_KEY=from-dotenv\n")
+    environ = {"ANTIPHON_SECRETS_DIR": str(tmp_path), "GROQ_API_KEY": "from-a-variable"}
+    for model, key in (
+        ("mistral:x", "from-a-file"),
+        ("google:x", "from-dotenv"),
+        ("groq:x", "from-a-variable"),
+    ):
+        settings = load_settings({"ANTIPHON_MODEL": model, **environ}, directory=tmp_path)
+        assert settings.usual_key(model) == key
+        assert key not in repr(settings)
+
+
+EXPERT = '[[experts]]\nname = "code"\nmodel = "ollama:x"\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "line"),
+    [
+        (
+            "experts = 1",
+            "experts: must be a list of tables, found a whole number; use tables [[experts]] with name",
+        ),
+        ("experts = ['a']", "experts: must be a list of tables, found a list; use tables [[experts]] with name, model"),
+        ('[[experts]]\nname = "code"', "experts.code.model: is missing; use a text"),
+        ('[[experts]]\nmodel = "ollama:x"', "experts.1.name: is missing; use a text"),
+        (EXPERT + 'modle = "x"', "experts.code.modle: is not a setting; did you mean model?"),
+        (EXPERT.replace("code", "offline"), "experts.offline.name: 'offline' is taken: offline is the model that is"),
+        (EXPERT.replace("code", "My Code"), "experts.1.name: 'My Code' is no name: use a small letter, then small"),
+        (EXPERT.replace("ollama", "mammoth"), "experts.code.model: there is no provider 'mammoth'; use one of openai"),
+        (EXPERT.replace("ollama:x", "x"), "experts.code.model: is not of the form provider:model; use a text"),
+        (EXPERT.replace("ollama", "groq"), "experts.code.model: groq:x needs a key; set GROQ_API_KEY, or experts.code"),
+        (EXPERT.replace("ollama", "nim"), "experts.code.base_url: is empty, and nim has no usual address; set experts"),
+        (EXPERT + 'base_url = "ftp://x"', "experts.code.base_url: is not an address that begins with http:// or https"),
+        (EXPERT + "total_seconds = 0", "experts.code.total_seconds: 0 is not accepted; use a number > 0 and <= 3600"),
+        (
+            EXPERT + 'secret = "MY_KEY"',
+            "experts.code.secret: there is no variable MY_KEY and no file of this name in secrets_dir; set the "
+            "variable, make the file, or remove the key",
+        ),
+        (EXPERT + 'fallback = ["light"]', "experts.code.fallback: there is no expert 'light'; add it as a table"),
+        (
+            EXPERT + 'fallback = ["b"]\n' + EXPERT.replace("code", "b") + 'fallback = ["code"]',
+            "experts.code.fallback: goes in a circle: code -> b -> code; remove one of these steps",
+        ),
+        (EXPERT + 'fallback = ["code"]', "experts.code.fallback: goes in a circle: code -> code; remove one of these"),
+        (EXPERT + EXPERT, "experts.code.name: is there twice; give each expert a name of its own"),
+        ("[routing]\ndefault = 'code'", "routing.default: there is no expert 'code'; add it as a table [[experts]]"),
+        ("[routing]\njudge = 'x'\n" + EXPERT, "routing.judge: there is no expert 'x'; use one of code"),
+        (
+            "[routing]\nembedding_model = 'anthropic:x'",
+            "routing.embedding_model: anthropic is not spoken to for embeddings; use openai:NAME",
+        ),
+    ],
+)
+def test_an_expert(tmp_path: Path, toml: str, line: str) -> None:
+    assert refusal(tmp_path, toml=toml).startswith(f"antiphon.toml: {line}")
+
+
+def test_a_secret_written_where_its_name_belongs_is_not_repeated(tmp_path: Path) -> None:
+    for secret in ("sk-geheim-geheim-geheim", "gsk_" + "g4H" * 15):
+        line = refusal(tmp_path, toml=EXPERT + f'secret = "{secret}"')
+        assert line.startswith("antiphon.toml: experts.code.secret: ")
+        assert secret not in line
+
+
+def test_experts_in_a_variable(tmp_path: Path) -> None:
+    line = refusal(tmp_path, {"ANTIPHON_EXPERTS": '[{"name": "a", "model": "groq:x"}]'})
+    assert line.startswith("environment: ANTIPHON_EXPERTS.a.model: groq:x needs a key; set GROQ_API_KEY")
+    good = {"ANTIPHON_EXPERTS": '[{"name": "a", "model": "groq:x", "secret": "MINE"}]', "MINE": "k"}
+    [expert] = load_settings(good, directory=tmp_path).experts
+    assert (expert.name, expert.secret) == ("a", "MINE")
+
+
 def test_a_refusal_never_holds_a_secret(tmp_path: Path) -> None:
     line = refusal(tmp_path, {"DATABASE_URL": "mysql://u:geheim@h/d", "REDIS_URL": "geheim"})
     assert "geheim" not in line

@@ -32,13 +32,13 @@ def test_building_settings_reads_no_environment(monkeypatch: pytest.MonkeyPatch)
 def test_toml_and_json_files_say_the_same(tmp_path: Path) -> None:
     toml = tmp_path / "a.toml"
     toml.write_text(
-        'model = "test:one"\n[http]\nport = 9000\ntrusted_proxies = ["10.0.0.0/8"]\n[log]\nlevel = "debug"\n'
+        'model = "ollama:one"\n[http]\nport = 9000\ntrusted_proxies = ["10.0.0.0/8"]\n[log]\nlevel = "debug"\n'
     )
     as_json = tmp_path / "a.json"
     as_json.write_text(
         json.dumps(
             {
-                "model": "test:one",
+                "model": "ollama:one",
                 "http": {"port": 9000, "trusted_proxies": ["10.0.0.0/8"]},
                 "log": {"level": "debug"},
             }

@@ -1,0 +1,52 @@
+"""Kinds of values several settings share: addresses, paths, names of models and of secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """Base of the sub-trees: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _url(*schemes: str) -> AfterValidator:
+    """A validator for texts that are empty or an address with one of `schemes` and a host; drops a last slash."""
+    allowed = " or ".join(f"{scheme}://" for scheme in schemes)
+
+    def check(value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"is not an address that begins with {allowed}")
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def model_name(value: str) -> str:
+    """Accept `provider:model`, and the empty text."""
+    provider, colon, name = value.partition(":")
+    if value and not (provider and colon and name):
+        raise ValueError("is not of the form provider:model")
+    return value
+
+
+def _secret_name(value: str) -> str:
+    """The message never repeats the value: somebody may have written the secret itself."""
+    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value):
+        raise ValueError("is not the name of a variable or of a file in secrets_dir (never write the secret itself)")
+    return value
+
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+WebUrl = Annotated[str, _url("http", "https")]
+ModelName = Annotated[str, AfterValidator(model_name)]
+SecretName = Annotated[str, AfterValidator(_secret_name)]
