@@ -79,7 +79,16 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
         "messages": answer["id"],
         "attachments": file.json()["id"],
         "keys": str(who.key_id),
+        "users": str(who.user.id),
+        "sessions": str(await a_session(world, who)),
     }
+
+
+async def a_session(world: World, who: Someone) -> int:
+    """A browser that is signed in as `who`."""
+    async with world.signed_in(who) as client:
+        items = (await client.get("/api/sessions")).json()["items"]
+        return int(next(item["id"] for item in items if item["current"]))
 
 
 async def walk(world: World, client: httpx.AsyncClient, ids: dict[str, str]) -> dict[tuple[str, str], httpx.Response]:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import httpx
+import pyotp
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -148,6 +149,7 @@ async def test_real_answers_are_as_described(world: World, documents: dict[str, 
                     if answer.status_code < 300:
                         good.add((method, path))
         good |= await again_with_fresh_ones(world, client, document)
+    good |= await as_a_signed_in_owner(world, document)
     described = {
         (method.upper(), path)
         for path, methods in document["paths"].items()
@@ -183,6 +185,37 @@ async def again_with_fresh_ones(
         matches(document, answer, "POST", f"/api/approvals/{{id}}/{verb}")
         if answer.status_code == 200:
             good.add(("POST", f"/api/approvals/{{id}}/{verb}"))
+    return good
+
+
+async def as_a_signed_in_owner(world: World, document: dict[str, Any]) -> set[tuple[str, str]]:
+    """Operations that are for signed-in people, or for the logins of others."""
+    good = set()
+    password = {"password": "a long enough phrase"}
+    async with world.signed_in(world.owner) as client, world.signed_in(world.owner):
+
+        async def ask(method: str, path: str, body: object = None, **ids: str) -> Any:
+            answer = await client.request(method, path.format(**ids), json=body)
+            matches(document, answer, method, path)
+            assert answer.status_code < 300, answer.text
+            good.add((method, path))
+            return answer.json() if answer.content else None
+
+        await ask("GET", "/api/account")
+        await ask("POST", "/api/account/password", password)
+        totp = await ask("POST", "/api/account/totp", password)
+        await ask("POST", "/api/account/totp/confirm", {"code": pyotp.TOTP(totp["secret"]).now()})
+        await ask("POST", "/api/account/totp/end", password)
+        await ask("GET", "/api/sessions")
+        async with world.signed_in(world.owner):
+            sessions = (await ask("GET", "/api/sessions"))["items"]
+            await ask("DELETE", "/api/sessions/{id}", id=next(one["id"] for one in sessions if not one["current"]))
+        await ask("DELETE", "/api/sessions")
+        await ask("GET", "/api/users")
+        user = (await ask("POST", "/api/users", {"name": "invited", "role": "member"}))["user"]["id"]
+        await ask("PATCH", "/api/users/{id}", {"role": "operator"}, id=user)
+        await ask("POST", "/api/users/{id}/link", id=user)
+        await ask("POST", "/api/users/{id}/reset", id=user)
     return good
 
 

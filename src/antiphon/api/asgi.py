@@ -21,6 +21,8 @@ from antiphon.domain.identity import Principal, Role
 SIGN_IN = "/sign-in"
 SIGN_IN_BURST = 10
 SIGN_INS_PER_MINUTE = 10.0
+GUESS_BURST = 10
+GUESSES_PER_MINUTE = 2.0
 
 _ADMIN_CSP = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -80,12 +82,18 @@ def build_asgi(services: ApiServices) -> Api:
     state = ApiState(
         services=services,
         auth=Authenticator(
-            services.keys, services.users, database, services.bus, cookie_name=django_settings.SESSION_COOKIE_NAME
+            services.keys,
+            services.users,
+            services.sessions,
+            database,
+            services.bus,
+            cookie_name=django_settings.SESSION_COOKIE_NAME,
         ),
         hub=Hub(services.bus, owner_of, services.should_stop),
         origins=Origins(settings),
         messages=Buckets(burst=per_minute, per_minute=per_minute, now=time.monotonic),
         sign_ins=Buckets(burst=SIGN_IN_BURST, per_minute=SIGN_INS_PER_MINUTE, now=time.monotonic),
+        guesses=Buckets(burst=GUESS_BURST, per_minute=GUESSES_PER_MINUTE, now=time.monotonic),
     )
     static = build_static()
     edge = Edge(_routes(state, static), origins=state.origins, body_bytes=_body_bytes(settings))

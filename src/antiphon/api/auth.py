@@ -20,8 +20,8 @@ from antiphon.api import sessions
 from antiphon.api.origins import Scope, header
 from antiphon.domain.errors import AntiphonError
 from antiphon.domain.events import KEY_REVOKED, RESET, SESSION_ENDED, BusEvent
-from antiphon.domain.identity import KEY_PREFIX, Principal
-from antiphon.domain.ports import Bus, KeyStore, UserStore
+from antiphon.domain.identity import KEY_PREFIX, Ended, Principal
+from antiphon.domain.ports import Bus, KeyStore, SessionStore, UserStore
 from antiphon.store.db import Database
 
 log = structlog.stdlib.get_logger(__name__)
@@ -31,6 +31,8 @@ KEY_CACHE_SECONDS = 1.0
 KEY_CACHE_SIZE = 10_000
 RECHECK_SECONDS = 10.0
 """How often the credentials of open streams are checked again; revocations told on the bus act at once."""
+SEEN_SECONDS = 60.0
+"""How exactly the list of sessions says when one was last used."""
 _RETRY_SECONDS = 1.0
 
 
@@ -46,9 +48,19 @@ class Identity:
 class Authenticator:
     """Checks credentials. Keys are remembered for a short time; sessions are looked up each time."""
 
-    def __init__(self, keys: KeyStore, users: UserStore, database: Database, bus: Bus, *, cookie_name: str) -> None:
+    def __init__(
+        self,
+        keys: KeyStore,
+        users: UserStore,
+        signed_in: SessionStore,
+        database: Database,
+        bus: Bus,
+        *,
+        cookie_name: str,
+    ) -> None:
         self._keys = keys
         self._users = users
+        self._signed_in = signed_in
         self._database = database
         self._bus = bus
         self._cookie_name = cookie_name
@@ -56,6 +68,8 @@ class Authenticator:
         self._evictions = 0
         self._watched: dict[str, _Watched] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._noting: set[asyncio.Task[None]] = set()
 
     # --- checking ---------------------------------------------------------------------------------------------------
 
@@ -66,7 +80,10 @@ class Authenticator:
             scheme, _, secret = authorization.partition(" ")
             return await self._by_key(secret.strip()) if scheme.lower() == "bearer" else None
         session_key = self.session_key_of(scope)
-        return await self._by_session(session_key) if session_key else None
+        identity = await self._by_session(session_key) if session_key else None
+        if identity is not None:
+            self._note_use(identity, scope)
+        return identity
 
     async def principal_of(self, scope: Scope) -> Principal | None:
         """The principal behind an ASGI scope, or None."""
@@ -106,6 +123,25 @@ class Authenticator:
             return None
         return Identity(principal, sessions.session_digest(session_key), session_key)
 
+    def _note_use(self, identity: Identity, scope: Scope) -> None:
+        """Note beside the request that a session is in use, once a minute: its holder sees it in their list."""
+        now = asyncio.get_running_loop().time()
+        if "client" not in scope or now < self._seen.get(identity.digest, -SEEN_SECONDS) + SEEN_SECONDS:
+            return
+        self._seen[identity.digest] = now
+        self._seen.move_to_end(identity.digest)
+        if len(self._seen) > KEY_CACHE_SIZE:
+            self._seen.popitem(last=False)
+        task = asyncio.create_task(
+            self._note(identity.session_key, address_of(scope), agent_of(scope)), context=Context()
+        )
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+
+    async def _note(self, session_key: str, address: str, agent: str) -> None:
+        with contextlib.suppress(AntiphonError):  # a label that is a minute older hurts nobody
+            await self._signed_in.note(session_key, address=address, agent=agent)
+
     # --- ending -----------------------------------------------------------------------------------------------------
 
     async def key_revoked(self, key: int) -> None:
@@ -118,6 +154,13 @@ class Authenticator:
         digest = sessions.session_digest(session_key)
         self._end(digest)
         await self._bus.publish(SESSION_ENDED, SESSION_ENDED, {"session": digest})
+
+    async def ended(self, ended: Ended) -> None:
+        """Tell every process that a user was locked out."""
+        for key in ended.keys:
+            await self.key_revoked(key)
+        for session_key in ended.sessions:
+            await self.session_ended(session_key)
 
     @contextlib.contextmanager
     def watch(self, identity: Identity, scope: Scope, on_end: Callable[[], None]) -> Iterator[None]:
@@ -135,7 +178,7 @@ class Authenticator:
 
     async def aclose(self) -> None:
         """Stop following the bus."""
-        tasks, self._tasks = self._tasks, []
+        tasks, self._tasks = [*self._tasks, *self._noting], []
         for task in tasks:
             task.cancel()
         if tasks:
@@ -212,6 +255,17 @@ class _Watched:
         self.identity = identity
         self.scope = scope
         self.listeners: dict[object, Callable[[], None]] = {}
+
+
+def address_of(scope: Scope) -> str:
+    """The address a request comes from, or ""."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def agent_of(scope: Scope) -> str:
+    """What the browser calls itself, printable, or ""."""
+    return "".join(char for char in header(scope, b"user-agent") or "" if char.isprintable())
 
 
 def _credentials_only(scope: Scope) -> Scope:

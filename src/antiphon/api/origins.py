@@ -67,6 +67,13 @@ class Origins:
         host = (header(scope, b"host") or "").lower()
         return bool(host) and origin == f"{scheme}://{host}"
 
+    def address(self, scope: Scope) -> str:
+        """Under which address people reach this server, for links: the public one, else that of this request, whose
+        host was checked."""
+        if self._public_origin:
+            return self._public_origin
+        return f"{scope['scheme']}://{header(scope, b'host') or 'localhost'}"
+
 
 def is_loopback(address: str) -> bool:
     """Whether an IP address given as text is this machine's own."""

@@ -30,3 +30,9 @@ class Buckets:
             self._levels.popitem(last=False)
         if not allowed:
             raise TooManyRequests(message, retry_after=(1 - level) / self._per_second)
+
+    def give_back(self, key: Hashable) -> None:
+        """Take one use back: it turned out to be none that counts."""
+        if key in self._levels:
+            level, since = self._levels[key]
+            self._levels[key] = (min(self._burst, level + 1), since)

@@ -14,11 +14,14 @@ from antiphon.domain.ports import (
     AttachmentStore,
     Bus,
     Clock,
+    CredentialStore,
     FeedbackStore,
     KeyStore,
     MemoryStore,
     PeopleStore,
     ScheduleStore,
+    ServerSettingStore,
+    SessionStore,
     TaskStore,
     ThreadStore,
     UserStore,
@@ -49,6 +52,9 @@ class ApiServices:
     feedback: FeedbackStore
     keys: KeyStore
     users: UserStore
+    credentials: CredentialStore
+    sessions: SessionStore
+    server_settings: ServerSettingStore
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
     retry: Callable[[int], Awaitable[Task]]

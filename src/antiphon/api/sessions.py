@@ -8,12 +8,14 @@ a `Tx` run on a database thread.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user, get_user_model, login, logout
+from django.contrib.auth import HASH_SESSION_KEY, get_user_model, login, logout
+from django.contrib.auth import SESSION_KEY as USER_IN_SESSION
 from django.http import HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -40,12 +42,19 @@ def csrf_matches(session_key: str, token: str) -> bool:
 
 def signed_in_user(_tx: Tx, session_key: str) -> int | None:
     """The user of a live session, or None when it is unknown, expired, ended or its user is disabled."""
-    user = get_user(_request_with(session_key))  # pyright: ignore[reportArgumentType] - it reads the session only
-    return user.pk if user.is_authenticated and user.is_active else None
+    session = _store(session_key)
+    user_id = session.get(USER_IN_SESSION)
+    if user_id is None:
+        return None
+    # Not Django's own get_user: that one throws a session with an old password away, and this only reads.
+    user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
+    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+        return None
+    return user.pk
 
 
-def sign_in(_tx: Tx, user_id: int, old_session_key: str) -> str:
-    """Start a session for a user whose token was just redeemed; returns its key.
+def sign_in(_tx: Tx, user_id: int, old_session_key: str, *, now: datetime, address: str, agent: str) -> str:
+    """Start a session for a user who just proved to be it; returns its key. `address` and `agent` are shown to them.
 
     The key is always a new one, whatever session the browser came with, and that one ends. Sessions that ran out are
     thrown away on the way: nothing else would.
@@ -59,12 +68,15 @@ def sign_in(_tx: Tx, user_id: int, old_session_key: str) -> str:
     request.session.clear_expired()
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")  # pyright: ignore[reportArgumentType]
     request.session.save()
-    return request.session.session_key
+    key = request.session.session_key
+    _rows().begin(key, user_id, now=now, address=address, agent=agent)
+    return key
 
 
 def sign_out(_tx: Tx, session_key: str) -> None:
     """End a session. Doing it twice is harmless."""
     logout(_request_with(session_key))  # pyright: ignore[reportArgumentType]
+    _rows().forget(session_key)
 
 
 def set_session_cookie(response: HttpResponse, session_key: str, *, secure: bool) -> None:
@@ -83,6 +95,10 @@ def set_session_cookie(response: HttpResponse, session_key: str, *, secure: bool
 def clear_session_cookie(response: HttpResponse) -> None:
     """Take the session from the browser."""
     response.delete_cookie(settings.SESSION_COOKIE_NAME, path="/", samesite="Lax")
+
+
+def _rows() -> Any:
+    return import_module("antiphon.store.sessions")  # late: models need a configured Django
 
 
 def _store(session_key: str | None) -> Any:

@@ -53,9 +53,59 @@ class NewMessage(Body):
 
 
 class SignIn(Body):
-    """A sign-in link's token."""
+    """A sign-in link's token; or a name and a password, with a code where the login asks for one."""
 
-    token = StrictText(max_length=200)
+    token = StrictText(required=False, max_length=200)
+    name = StrictText(required=False, max_length=150)
+    password = StrictText(required=False, max_length=1024)
+    code = StrictText(
+        required=False, allow_blank=True, max_length=40, help_text="Of the authenticator app, or a recovery code."
+    )
+
+    def validate(self, attrs: Any) -> Any:
+        """One proof, and a whole one."""
+        if ("token" in attrs) == ("name" in attrs) or ("name" in attrs) != ("password" in attrs):
+            raise serializers.ValidationError({"token": "send a link's token, or a name and a password"})
+        return attrs
+
+
+class NewPassword(Body):
+    """A password to be chosen."""
+
+    current = StrictText(required=False, allow_blank=True, max_length=1024, help_text="The old one, if there is one.")
+    password = StrictText(max_length=1024)
+
+
+class PasswordBody(Body):
+    """The password once more, before something that only its owner may do."""
+
+    password = StrictText(max_length=1024)
+
+
+class CodeBody(Body):
+    """A code of the authenticator app."""
+
+    code = StrictText(max_length=40)
+
+
+class NewUser(Body):
+    """A login to be made."""
+
+    name = StrictText(max_length=150)
+    role = serializers.ChoiceField(choices=_one_of(Role))
+
+
+class UserChange(Body):
+    """What may be changed about a login."""
+
+    role = serializers.ChoiceField(choices=_one_of(Role), required=False)
+    active = serializers.BooleanField(required=False)
+
+    def validate_active(self, value: Any) -> bool:
+        """Only JSON's true and false."""
+        if type(self.initial_data["active"]) is not bool:
+            raise serializers.ValidationError("must be true or false")
+        return value
 
 
 class MeChange(Body):
@@ -262,6 +312,71 @@ class Session(serializers.Serializer):
     person = _id("Person.")
     role = serializers.ChoiceField(choices=_one_of(Role), allow_null=True)
     csrf = serializers.CharField(allow_null=True, help_text="Send it as X-CSRFToken with everything that changes.")
+
+
+class SessionItem(serializers.Serializer):
+    """A browser that is signed in as you."""
+
+    id = _id("Session.")
+    current = serializers.BooleanField(help_text="Whether it is the one that asks.")
+    started_at = serializers.DateTimeField()
+    seen_at = serializers.DateTimeField(help_text="When it was last used, to the minute.")
+    address = serializers.CharField(allow_blank=True)
+    agent = serializers.CharField(allow_blank=True, help_text="What the browser calls itself.")
+
+
+class Account(serializers.Serializer):
+    """The login behind the session."""
+
+    id = _id("Login.")
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=_one_of(Role))
+    password = serializers.BooleanField(help_text="Whether a password was chosen.")
+    totp = serializers.BooleanField(help_text="Whether the second factor is on.")
+    recovery_codes_left = serializers.IntegerField()
+
+
+class Totp(serializers.Serializer):
+    """What an authenticator app needs. It counts once a code of it was shown."""
+
+    secret = serializers.CharField(help_text="Base32, for typing.")
+    uri = serializers.CharField(help_text="The same as otpauth:// address.")
+    qr = serializers.CharField(help_text="The address as a picture: a data: URL with SVG.")
+
+
+class RecoveryCodes(serializers.Serializer):
+    """Stand-ins for the app, each good once. They are shown only now."""
+
+    recovery_codes = serializers.ListField(child=serializers.CharField())
+
+
+class UserItem(serializers.Serializer):
+    """A login of the console."""
+
+    id = _id("Login.")
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=_one_of(Role))
+    person = _id("The person it is tied to.")
+    active = serializers.BooleanField()
+    password = serializers.BooleanField(help_text="Whether a password was chosen.")
+    totp = serializers.BooleanField(help_text="Whether the second factor is on.")
+    created_at = serializers.DateTimeField()
+    last_signed_in_at = serializers.DateTimeField(allow_null=True)
+    manageable = serializers.BooleanField(help_text="Whether you may change this login.")
+
+
+class Invitation(serializers.Serializer):
+    """A sign-in link. It is shown only now."""
+
+    url = serializers.CharField()
+    expires = serializers.DateTimeField()
+
+
+class Invited(serializers.Serializer):
+    """A login that was just made, with its first link."""
+
+    user = UserItem()
+    link = Invitation()
 
 
 class Part(serializers.Serializer):

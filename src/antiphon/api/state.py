@@ -22,4 +22,6 @@ class ApiState:
     messages: Buckets
     """How fast a person may send messages."""
     sign_ins: Buckets
-    """How fast an address may try sign-in links."""
+    """How fast an address may try to sign in."""
+    guesses: Buckets
+    """How fast the password of one login may be tried, from addresses it was not used from before."""

@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from antiphon.api.schema import openapi_document
 from antiphon.api.state import ApiState
 from antiphon.api.views import (
+    account,
     approvals,
     attachments,
     channels,
@@ -23,6 +24,7 @@ from antiphon.api.views import (
     session,
     tasks,
     threads,
+    users,
 )
 
 Patterns = list[URLPattern | URLResolver]
@@ -35,6 +37,17 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/health", health.HealthView.as_view(**with_state)),
         path("api/session", session.SessionView.as_view(**with_state)),
         path("api/me", me.MeView.as_view(**with_state)),
+        path("api/account", account.AccountView.as_view(**with_state)),
+        path("api/account/password", account.PasswordView.as_view(**with_state)),
+        path("api/account/totp", account.TotpView.as_view(**with_state)),
+        path("api/account/totp/confirm", account.ConfirmTotpView.as_view(**with_state)),
+        path("api/account/totp/end", account.EndTotpView.as_view(**with_state)),
+        path("api/sessions", account.SessionsView.as_view(**with_state)),
+        path("api/sessions/<str:id>", account.OneSessionView.as_view(**with_state)),
+        path("api/users", users.UsersView.as_view(**with_state)),
+        path("api/users/<str:id>", users.UserView.as_view(**with_state)),
+        path("api/users/<str:id>/link", users.UserLinkView.as_view(**with_state)),
+        path("api/users/<str:id>/reset", users.UserResetView.as_view(**with_state)),
         path("api/keys", keys.KeysView.as_view(**with_state)),
         path("api/keys/<str:id>", keys.KeyView.as_view(**with_state)),
         path("api/channels", channels.ChannelsView.as_view(**with_state)),

@@ -8,7 +8,7 @@ from antiphon.api.reads import ChannelRow, MessageRow
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import Attachment, Author, Receipt
 from antiphon.domain.health import PartHealth
-from antiphon.domain.identity import Key, Person, Principal, Role
+from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
 from antiphon.domain.schedule import Entry
 from antiphon.domain.work import Task
 from antiphon.store import models
@@ -179,6 +179,34 @@ def session(principal: Principal, role: Role | None, csrf: str | None) -> Docume
         "person": str(principal.person),
         "role": role.value if role else None,
         "csrf": csrf,
+    }
+
+
+def signed_in(value: SignedIn, current: str) -> Document:
+    """A session as its holder sees it."""
+    return {
+        "id": str(value.id),
+        "current": value.key == current,
+        "started_at": value.started_at,
+        "seen_at": value.seen_at,
+        "address": value.address,
+        "agent": value.agent,
+    }
+
+
+def user(value: User, *, manageable: bool) -> Document:
+    """A login."""
+    return {
+        "id": str(value.id),
+        "name": value.name,
+        "role": value.role.value,
+        "person": str(value.person),
+        "active": value.active,
+        "password": value.password,
+        "totp": value.totp,
+        "created_at": value.created_at,
+        "last_signed_in_at": value.last_signed_in_at,
+        "manageable": manageable,
     }
 
 

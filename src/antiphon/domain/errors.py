@@ -49,6 +49,12 @@ class Unauthenticated(AntiphonError):
     http_status = 401
 
 
+class SecondFactorNeeded(Unauthenticated):
+    """The password is right; a code of the authenticator app, or a recovery code, must come with it."""
+
+    code = "second_factor"
+
+
 class Forbidden(AntiphonError):
     """The credential is good, but does not carry the needed scope, role or permission."""
 

@@ -41,6 +41,16 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A Discord guild or Telegram group: the unit of settings, persona, roles and moderation."""
+
+    id: int
+    platform: str
+    native_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requester:
     """Whose authority a turn carries: the sender of this turn, on this platform, in this server.
 
@@ -100,3 +110,33 @@ class User:
     person: int
     signed_in: bool = False
     """Whether this user ever signed in; until then the start-up text offers a link."""
+    active: bool = True
+    password: bool = False
+    """Whether they chose one; without, they sign in by link."""
+    totp: bool = False
+    """Whether the password alone is not enough: a code of an authenticator app is asked for too."""
+    created_at: datetime | None = None
+    last_signed_in_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """One session of a user, as they see it. `address` and `agent` are what the browser's connection said: labels."""
+
+    id: int
+    user: int
+    started_at: datetime
+    seen_at: datetime
+    address: str = ""
+    agent: str = ""
+    key: str = field(default="", repr=False)
+    """The session key: a credential, never shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ends when somebody is locked out: session keys, and ids of the API keys that are refused from now on."""
+
+    user: User
+    sessions: tuple[str, ...] = field(default=(), repr=False)
+    keys: tuple[int, ...] = ()

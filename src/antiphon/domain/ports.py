@@ -19,7 +19,7 @@ from antiphon.domain.attachments import StoredFile
 from antiphon.domain.conversation import Attachment, Channel, InboundMessage, Message, Receipt, Thread
 from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
-from antiphon.domain.identity import Key, Person, Principal, Requester, Role, User
+from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, Server, SignedIn, User
 from antiphon.domain.memories import Memory, MemoryScope
 from antiphon.domain.schedule import Entry, NewEntry
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
@@ -399,6 +399,101 @@ class UserStore(Protocol):
 
     async def principal(self, user: int) -> Principal | None:
         """What a signed-in, active user may do; None when the user is gone or disabled."""
+        ...
+
+    async def get(self, user: int) -> User:
+        """A user by id, or `NotFound`."""
+        ...
+
+    async def all(self) -> Sequence[User]:
+        """Every user, disabled ones too, in the order they were made."""
+        ...
+
+    async def set_role(self, user: int, role: Role) -> User:
+        """Change a role. `Conflict` when nobody would be left who owns the installation."""
+        ...
+
+    async def disable(self, user: int) -> Ended:
+        """Lock a user out: sessions and sign-in links end, keys are refused. `Conflict` for the last owner."""
+        ...
+
+    async def enable(self, user: int) -> User:
+        """Let a disabled user in again, by a new link or their password; their keys work again."""
+        ...
+
+    async def reset(self, user: int) -> Ended:
+        """Forget password, authenticator and recovery codes, and end every session: a new link is needed."""
+        ...
+
+
+class CredentialStore(Protocol):
+    """Passwords, codes of authenticator apps and recovery codes. Only hashes are kept of what can be hashed."""
+
+    async def sign_in(self, name: str, password: str, code: str) -> User:
+        """The user who proves to be `name`. `Unauthenticated`, the same for an unknown name as for a wrong password;
+        `SecondFactorNeeded` when only the code is missing. A code works once."""
+        ...
+
+    async def check_password(self, user: int, password: str) -> bool:
+        """Whether this is the user's password. False when they have none."""
+        ...
+
+    async def set_password(self, user: int, password: str, *, keep: str = "") -> Sequence[str]:
+        """Choose a password. `InvalidInput` names what is weak about it. Every session of the user ends but the one
+        with the key `keep`; returns the keys of those."""
+        ...
+
+    async def begin_totp(self, user: int) -> str:
+        """A new secret for an authenticator app (base32). It counts only once a code of it was shown."""
+        ...
+
+    async def confirm_totp(self, user: int, code: str) -> Sequence[str]:
+        """Turn the second factor on and return the recovery codes, shown once. `InvalidInput` on a wrong code."""
+        ...
+
+    async def end_totp(self, user: int) -> None:
+        """Turn the second factor off; the recovery codes go with it."""
+        ...
+
+    async def recovery_codes_left(self, user: int) -> int:
+        """How many recovery codes were not used yet."""
+        ...
+
+
+class SessionStore(Protocol):
+    """The sessions of signed-in users, as they see them."""
+
+    async def of(self, user: int) -> Sequence[SignedIn]:
+        """The live sessions of a user, the last used first."""
+        ...
+
+    async def note(self, session_key: str, *, address: str, agent: str) -> None:
+        """That a session was used just now. One that ended is left alone."""
+        ...
+
+    async def end(self, user: int, session: int | None, *, but: str = "") -> Sequence[str]:
+        """End one session of that user, or all with None, except the one with the key `but`; returns the keys of what
+        ended. `NotFound` when `session` is none of theirs."""
+        ...
+
+    async def known_address(self, user: str, address: str) -> bool:
+        """Whether the user called `user` has signed in from there and not been signed out since."""
+        ...
+
+
+class ServerSettingStore(Protocol):
+    """Settings of single servers (guilds, groups)."""
+
+    async def servers(self) -> Sequence[Server]:
+        """Every server a platform has told us of, by name."""
+        ...
+
+    async def of(self, server: int) -> Mapping[str, object]:
+        """What is set for a server, by name. `NotFound`."""
+        ...
+
+    async def change(self, server: int, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Set what is given; None takes a setting away. Returns all that is set then. `NotFound`."""
         ...
 
 

@@ -97,6 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     link = user.add_parser("link", help="print a sign-in link (15 minutes, works once)")
     link.add_argument("name", nargs="?", help="whose (default: the owner)")
     link.set_defaults(run=_user_link)
+    users = user.add_parser("list", help="list users")
+    users.add_argument("--json", action="store_true", help="as JSON")
+    users.set_defaults(run=_user_list)
+    for action, text in (
+        ("reset", "take password, second factor and sessions away, and print a sign-in link"),
+        ("disable", "lock a user out: sessions end, keys are refused"),
+        ("enable", "let a disabled user in again"),
+    ):
+        one = user.add_parser(action, help=text)
+        one.add_argument("name", help="whom")
+        one.set_defaults(run=_user_change, action=action)
 
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
     database.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
@@ -245,6 +256,51 @@ def _user_link(options: argparse.Namespace) -> int:
 
     url, token = _with_stores(options, link)
     print(f"{url}/welcome/{token}")
+    return DONE
+
+
+def _user_list(options: argparse.Namespace) -> int:
+    users = _with_stores(options, lambda stores, settings: stores.users.all())
+    if options.json:
+        lines = [
+            {
+                "id": str(user.id),
+                "name": user.name,
+                "role": user.role.value,
+                "person": str(user.person),
+                "active": user.active,
+                "password": user.password,
+                "totp": user.totp,
+            }
+            for user in users
+        ]
+        print(json.dumps(lines, indent=2))
+        return DONE
+    for user in users:
+        state = "active" if user.active else "disabled"
+        proof = "password and code" if user.totp else "password" if user.password else "link"
+        print(f"{user.id:>6}  {state:<8} {user.role.value:<8} {proof:<17} {user.name}")
+    return DONE
+
+
+def _user_change(options: argparse.Namespace) -> int:
+    async def change(stores: Stores, settings: Settings) -> str:
+        user = await stores.users.find(options.name)
+        if options.action == "enable":
+            await stores.users.enable(user.id)
+        elif options.action == "disable":
+            await stores.users.disable(user.id)
+        else:
+            await stores.users.reset(user.id)
+            if user.active:
+                return f"{settings.http.url}/welcome/{await stores.users.sign_in_token(user.id, SIGN_IN_VALID)}"
+        return ""
+
+    link = _with_stores(options, change)
+    done = {"enable": "may sign in again", "disable": "is locked out", "reset": "has to sign in by link"}
+    print(f"{options.name} {done[options.action]}.", file=sys.stderr)
+    if link:
+        print(link)
     return DONE
 
 

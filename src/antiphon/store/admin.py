@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from antiphon.store import models
 
 _PAGE = 50
-_HIDDEN = {"password", "digest", "snapshot", "dedupe"}
+_HIDDEN = {"password", "digest", "snapshot", "dedupe", "session_key", "totp_secret", "totp_pending", "totp_step"}
 """Columns that are secret, or mean nothing to people."""
 
 

@@ -31,6 +31,7 @@ _LAPIS = {
     "900": "#27306b",
     "950": "#181d42",
 }
+_VALIDATORS = "django.contrib.auth.password_validation"
 _SESSION_SECONDS = 30 * 24 * 3600
 
 
@@ -148,14 +149,15 @@ def _values(settings: Settings, urlconf: str) -> dict[str, Any]:
             }
         ],
         "AUTH_USER_MODEL": "antiphon.User",
+        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.Argon2PasswordHasher"],
         "AUTH_PASSWORD_VALIDATORS": [
-            {"NAME": f"django.contrib.auth.password_validation.{name}"}
-            for name in (
-                "UserAttributeSimilarityValidator",
-                "MinimumLengthValidator",
-                "CommonPasswordValidator",
-                "NumericPasswordValidator",
-            )
+            {
+                "NAME": f"{_VALIDATORS}.UserAttributeSimilarityValidator",
+                "OPTIONS": {"user_attributes": ("name",)},  # our users have no other
+            },
+            {"NAME": f"{_VALIDATORS}.MinimumLengthValidator"},
+            {"NAME": f"{_VALIDATORS}.CommonPasswordValidator"},
+            {"NAME": f"{_VALIDATORS}.NumericPasswordValidator"},
         ],
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "USE_TZ": True,

@@ -12,6 +12,7 @@ from antiphon.store.acceptance import Acceptance
 from antiphon.store.approvals import DjangoApprovalStore
 from antiphon.store.attachments import DjangoAttachmentStore
 from antiphon.store.blobs import FOLDER
+from antiphon.store.credentials import DjangoCredentialStore
 from antiphon.store.db import Database
 from antiphon.store.executions import DjangoExecutionStore
 from antiphon.store.feedback import DjangoFeedbackStore
@@ -24,6 +25,8 @@ from antiphon.store.memories import DjangoMemoryStore
 from antiphon.store.outbox import DjangoOutboxStore
 from antiphon.store.people import DjangoPeopleStore
 from antiphon.store.schedule import DjangoScheduleStore
+from antiphon.store.server_settings import DjangoServerSettingStore
+from antiphon.store.sessions import DjangoSessionStore
 from antiphon.store.tasks import DjangoTaskStore
 from antiphon.store.threads import DjangoThreadStore
 from antiphon.store.users import DjangoUserStore
@@ -48,6 +51,9 @@ class Stores:
     memories: DjangoMemoryStore
     keys: DjangoKeyStore
     users: DjangoUserStore
+    credentials: DjangoCredentialStore
+    sessions: DjangoSessionStore
+    server_settings: DjangoServerSettingStore
     health: DjangoStoreHealth
     listening: asyncio.Task[None]
 
@@ -85,6 +91,9 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         memories=DjangoMemoryStore(database, clock),
         keys=DjangoKeyStore(database, clock),
         users=DjangoUserStore(database, clock),
+        credentials=DjangoCredentialStore(database, clock),
+        sessions=DjangoSessionStore(database, clock),
+        server_settings=DjangoServerSettingStore(database, clock),
         health=DjangoStoreHealth(database),
         listening=asyncio.get_running_loop().create_task(listen(database, signals), name="store-listen"),
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound, Unauthenticated
-from antiphon.domain.identity import SCOPES, Principal, Role, User
+from antiphon.domain.identity import SCOPES, Ended, Principal, Role, User
 from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 from antiphon.store.keys import digest_of
+from antiphon.store.sessions import end_sessions
 
 OWNER_NAME = "owner"
 _NAME_CHARS = 150
@@ -19,7 +21,7 @@ _MEMBER_SCOPES = frozenset({"chat"})
 
 
 class DjangoUserStore:
-    """Users sign in by single-use links; a password is not needed."""
+    """Users sign in by single-use links, or with a password once they chose one (`store.credentials`)."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -30,7 +32,7 @@ class DjangoUserStore:
 
         def ensure(_: Tx) -> User:
             row = models.User.objects.filter(role=Role.OWNER, is_active=True).order_by("id").first()
-            return _user(row or self._add(OWNER_NAME, "Owner", Role.OWNER))
+            return user_of(row or self._add(OWNER_NAME, "Owner", Role.OWNER))
 
         return await self._database.run(ensure)
 
@@ -46,7 +48,7 @@ class DjangoUserStore:
         def create(_: Tx) -> User:
             if models.User.objects.filter(name=name).exists():
                 raise Conflict("This name is taken.", fields={"name": "taken"})
-            return _user(self._add(name, name, role))
+            return user_of(self._add(name, name, role))
 
         return await self._database.run(create)
 
@@ -65,7 +67,7 @@ class DjangoUserStore:
             row = models.User.objects.filter(name=name).first()
             if row is None:
                 raise NotFound("There is no such user.")
-            return _user(row)
+            return user_of(row)
 
         return await self._database.read(find)
 
@@ -99,7 +101,7 @@ class DjangoUserStore:
             if row is None or gate is None or not gate.update(used_at=now):
                 raise Unauthenticated("This sign-in link is unknown, used or too old. Ask for a new one.")
             models.User.objects.filter(pk=row.user_id).update(last_login=now)
-            return _user(row.user)
+            return user_of(row.user)
 
         return await self._database.run(redeem)
 
@@ -116,8 +118,98 @@ class DjangoUserStore:
 
         return await self._database.read(read)
 
+    async def get(self, user: int) -> User:
+        """A user by id, or `NotFound`."""
+        return await self._database.read(lambda _: user_of(_find(user)))
 
-def _user(row: models.User) -> User:
+    async def all(self) -> Sequence[User]:
+        """Every user, disabled ones too, in the order they were made."""
+        return await self._database.read(lambda _: [user_of(row) for row in models.User.objects.order_by("id")])
+
+    async def set_role(self, user: int, role: Role) -> User:
+        """Change a role. `Conflict` when nobody would be left who owns the installation."""
+
+        def change(_: Tx) -> User:
+            row = _find(user, locked=True)
+            if role is not Role.OWNER:
+                _keep_an_owner(row)
+            row.role = role.value
+            row.save(update_fields=["role"])
+            return user_of(row)
+
+        return await self._database.run(change)
+
+    async def disable(self, user: int) -> Ended:
+        """Lock a user out: sessions and sign-in links end, keys are refused. `Conflict` for the last owner."""
+
+        def disable(_: Tx) -> Ended:
+            row = _find(user, locked=True)
+            _keep_an_owner(row)
+            row.is_active = False
+            row.save(update_fields=["is_active"])
+            return _out(row)
+
+        return await self._database.run(disable)
+
+    async def enable(self, user: int) -> User:
+        """Let a disabled user in again, by a new link or their password; their keys work again."""
+
+        def enable(_: Tx) -> User:
+            row = _find(user, locked=True)
+            row.is_active = True
+            row.save(update_fields=["is_active"])
+            return user_of(row)
+
+        return await self._database.run(enable)
+
+    async def reset(self, user: int) -> Ended:
+        """Forget password, authenticator and recovery codes, and end every session: a new link is needed."""
+
+        def reset(_: Tx) -> Ended:
+            row = _find(user, locked=True)
+            row.set_unusable_password()
+            row.totp_secret = row.totp_pending = ""
+            row.save(update_fields=["password", "totp_secret", "totp_pending"])
+            row.recovery_codes.all().delete()
+            ended = _out(row)
+            return Ended(ended.user, ended.sessions)  # the keys still work
+
+        return await self._database.run(reset)
+
+
+def user_of(row: models.User) -> User:
+    """A row as the domain knows it."""
     return User(
-        id=row.pk, name=row.name, role=Role(row.role), person=row.person_id, signed_in=row.last_login is not None
+        id=row.pk,
+        name=row.name,
+        role=Role(row.role),
+        person=row.person_id,
+        signed_in=row.last_login is not None,
+        active=row.is_active,
+        password=bool(row.password) and row.has_usable_password(),
+        totp=bool(row.totp_secret),
+        created_at=row.created_at,
+        last_signed_in_at=row.last_login,
     )
+
+
+def _find(user: int, *, locked: bool = False) -> models.User:
+    rows = models.User.objects.select_for_update() if locked else models.User.objects
+    row = rows.filter(pk=user).first()
+    if row is None:
+        raise NotFound("There is no such user.")
+    return row
+
+
+def _keep_an_owner(leaving: models.User) -> None:
+    """Refuse what would leave the installation without an owner. The rows are locked, so that two owners who are
+    demoted at once do not both go."""
+    owners = models.User.objects.select_for_update().filter(role=Role.OWNER.value, is_active=True)
+    if leaving.is_owner and [row.pk for row in owners] == [leaving.pk]:
+        raise Conflict("This is the only owner. Make another user an owner first.")
+
+
+def _out(row: models.User) -> Ended:
+    models.SignInToken.objects.filter(user=row).delete()
+    keys = models.Key.objects.filter(person_id=row.person_id, revoked_at=None).values_list("id", flat=True)
+    return Ended(user_of(row), tuple(end_sessions(models.SignedIn.objects.filter(user=row))), tuple(keys))

@@ -1,4 +1,4 @@
-"""Signing in by link, who is signed in, signing out."""
+"""Signing in by link or password, who is signed in, signing out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from antiphon.api import sessions, shapes, wire
+from antiphon.api.auth import address_of, agent_of
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
-from antiphon.domain.errors import Forbidden, Unauthenticated
+from antiphon.domain.errors import Forbidden, SecondFactorNeeded, Unauthenticated
+from antiphon.domain.identity import User
 
 _BAD_LINK = "This sign-in link is not good any more: links work once, for a short time. Ask for a new one."
 _TOO_MANY = "Too many sign-in attempts from this address. Wait a moment and try again."
+_TOO_MANY_GUESSES = "Too many wrong passwords for this name. Wait a moment, or sign in with a link."
 
 
 class SessionView(ApiView):
@@ -23,24 +26,28 @@ class SessionView(ApiView):
     public_methods = frozenset({"POST"})
 
     @describe(
-        summary="Sign in with a link's token",
-        description="The token is used up. Sets the session cookie. The one public route that changes something.",
+        summary="Sign in",
+        description="With a link's token, which is used up, or with name and password. A login with a second factor is "
+        "answered 401 `second_factor` until `code` comes too. Sets the session cookie. The one public route that "
+        "changes something.",
         request=shapes.SignIn,
         responses={200: shapes.Session},
         also=(429,),
     )
     async def post(self, request: Request) -> HttpResponse:
-        """Use a sign-in token up and start a session, always a new one."""
+        """Take a proof and start a session, always a new one."""
         scope: dict[str, Any] = request.scope
         if not self.state.origins.origin_allowed(scope):
             raise Forbidden("Signing in works from this server's own pages only.")
-        token = self.body(shapes.SignIn)["token"]
-        client = scope.get("client")
-        self.state.sign_ins.take(client[0] if client else "", _TOO_MANY)
+        proof = self.body(shapes.SignIn)
+        address = address_of(scope)
+        self.state.sign_ins.take(address, _TOO_MANY)
+        user = await (self._by_token(proof["token"]) if "token" in proof else self._by_password(proof, address))
+        old = self.state.auth.session_key_of(scope)
         try:
-            user = await self.services.users.redeem(token)
-            old = self.state.auth.session_key_of(scope)
-            session_key = await self.services.database.run(sessions.sign_in, user.id, old)
+            session_key = await self.services.database.run(
+                sessions.sign_in, user.id, old, now=self.services.clock.now(), address=address, agent=agent_of(scope)
+            )
         except Unauthenticated:
             raise Unauthenticated(_BAD_LINK) from None
         if old:
@@ -52,6 +59,26 @@ class SessionView(ApiView):
         secure = self.services.settings.http.url.startswith("https://")
         sessions.set_session_cookie(response, session_key, secure=secure)
         return response
+
+    async def _by_token(self, token: str) -> User:
+        try:
+            return await self.services.users.redeem(token)
+        except Unauthenticated:
+            raise Unauthenticated(_BAD_LINK) from None
+
+    async def _by_password(self, proof: dict[str, Any], address: str) -> User:
+        """Guessing is slowed down per name. An address this login is in use from counts on its own, so nobody who
+        guesses elsewhere can keep its holder out; and a link always works."""
+        name = proof["name"].strip()
+        bucket = (name, address if await self.services.sessions.known_address(name, address) else None)
+        self.state.guesses.take(bucket, _TOO_MANY_GUESSES)
+        try:
+            user = await self.services.credentials.sign_in(name, proof["password"], proof.get("code", ""))
+        except SecondFactorNeeded:
+            self.state.guesses.give_back(bucket)  # the password was right: half of a sign-in is no guess
+            raise
+        self.state.guesses.give_back(bucket)
+        return user
 
     @describe(summary="Who is signed in", responses={200: shapes.Session})
     async def get(self, request: Request) -> HttpResponse:

@@ -12,7 +12,7 @@ from antiphon.store.models.conversation import (
 from antiphon.store.models.fields import InstantField
 from antiphon.store.models.knowledge import Feedback, Memory, ScheduleEntry
 from antiphon.store.models.moderation import Case, Event
-from antiphon.store.models.people import Account, Key, Membership, Person, SignInToken, User
+from antiphon.store.models.people import Account, Key, Membership, Person, RecoveryCode, SignedIn, SignInToken, User
 from antiphon.store.models.work import Approval, Pause, Reply, Task, ToolExecution, Turn
 
 __all__ = [
@@ -31,11 +31,13 @@ __all__ = [
     "Message",
     "Pause",
     "Person",
+    "RecoveryCode",
     "Reply",
     "ScheduleEntry",
     "Server",
     "ServerSetting",
     "SignInToken",
+    "SignedIn",
     "Task",
     "Thread",
     "ToolExecution",

@@ -73,6 +73,9 @@ class User(AbstractBaseUser):
     person = models.OneToOneField(Person, on_delete=models.PROTECT, related_name="user")
     is_active = models.BooleanField(default=True)
     created_at = InstantField()
+    totp_secret = models.CharField(max_length=64, blank=True, default="", db_default="")
+    totp_pending = models.CharField(max_length=64, blank=True, default="", db_default="")
+    totp_step = models.BigIntegerField(default=0, db_default=0)
 
     objects = UserManager()
 
@@ -121,6 +124,31 @@ class SignInToken(models.Model):
 
     def __str__(self) -> str:
         return f"sign-in link of {self.user}"
+
+
+class RecoveryCode(models.Model):
+    """A single-use stand-in for a code of the authenticator app; only its hash is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, unique=True)
+    used_at = InstantField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.user}"
+
+
+class SignedIn(models.Model):
+    """What people see of a session of theirs: where from, and when it was last used. Django's own row proves it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in")
+    session_key = models.CharField(max_length=40, unique=True)
+    started_at = InstantField()
+    seen_at = InstantField()
+    address = models.CharField(max_length=64, blank=True, default="")
+    agent = models.CharField(max_length=300, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"session of {self.user}"
 
 
 class Key(models.Model):
