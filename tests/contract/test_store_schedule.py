@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +13,7 @@ from antiphon.bus.signals import LocalSignals
 from antiphon.config import Settings
 from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.errors import NotFound
-from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry
+from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing
 from antiphon.domain.work import ReplyKind, TaskKind, TaskState
 from tests.contract.store_work import AT, asking, claimed, delivered, discord, done, started
 from tests.fakes.clock import FakeClock
@@ -182,3 +182,91 @@ async def test_closing_by_hand_is_harmless_when_repeated(stores: Stores) -> None
     assert await stores.threads.thread(receipt.thread) == closed
     with pytest.raises(NotFound):
         await stores.threads.close(999_999)
+
+
+async def _daily(stores: Stores, person: int, origin: str = "o1") -> Entry:
+    """Every day at 16:00 in Berlin, which is AT."""
+    recurrence = Recurrence("FREQ=DAILY", datetime.fromisoformat("2026-03-04T16:00"), "Europe/Berlin")
+    return await stores.schedule.add(
+        NewEntry(EntryKind.REMINDER, AT, "discord:c1", person, origin, "stretch", recurrence=recurrence)
+    )
+
+
+async def test_a_repeating_reminder_fires_again_and_again_once_each(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    made = await _daily(stores, person)
+    for day in (0, 1):
+        assert await stores.schedule.fire_due(10) == 1
+        assert await stores.schedule.fire_due(10) == 0
+        assert await delivered(stores) == ["Reminder: stretch"]
+        (entry,) = await stores.schedule.pending(person)
+        assert (entry.id, entry.due_at) == (made.id, AT + timedelta(days=day + 1))
+        assert entry.recurrence == made.recurrence
+        store_clock.move(seconds=86_400)
+
+
+async def test_missed_firings_come_once_and_are_said_to_be_late(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    await _daily(stores, person)
+    store_clock.move(seconds=3 * 86_400 + 3600)
+    assert await stores.schedule.fire_due(10) == 1
+    assert await stores.schedule.fire_due(10) == 0
+    assert await delivered(stores) == ["Reminder: stretch (it was due at 16:00 on 04 March; 3 more came due since)"]
+    (entry,) = await stores.schedule.pending(person)
+    assert entry.due_at == AT + timedelta(days=4)
+
+
+async def test_a_clock_that_is_set_back_repeats_nothing(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    await _daily(stores, person)
+    await _reminder(stores, person, 0, "once")
+    assert await stores.schedule.fire_due(10) == 2
+    store_clock.move(seconds=-3 * 3600)
+    assert await stores.schedule.fire_due(10) == 0
+    store_clock.move(seconds=3 * 3600 + 60)
+    assert await stores.schedule.fire_due(10) == 0
+    (entry,) = await stores.schedule.pending(person)
+    assert entry.due_at == AT + timedelta(days=1)
+
+
+async def test_the_wall_clock_counts_when_the_clocks_change(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    await _daily(stores, person)
+    store_clock.move(seconds=25 * 86_400)  # 29 March, the day the clocks go forward
+    await stores.schedule.fire_due(10)
+    (entry,) = await stores.schedule.pending(person)
+    assert entry.due_at == AT + timedelta(days=26) - timedelta(hours=1)
+
+
+async def test_a_rule_that_ends_leaves_the_entry_done(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    recurrence = Recurrence("FREQ=DAILY;COUNT=2", datetime.fromisoformat("2026-03-04T16:00"), "Europe/Berlin")
+    await stores.schedule.add(NewEntry(EntryKind.REMINDER, AT, "discord:c1", person, "o", recurrence=recurrence))
+    for _ in range(2):
+        assert await stores.schedule.fire_due(10) == 1
+        store_clock.move(seconds=86_400)
+    assert await stores.schedule.pending(person) == []
+
+
+async def test_an_entry_is_changed_by_its_person_while_it_is_pending(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    other = (await stores.users.ensure_owner()).person
+    entry = await _daily(stores, person)
+    assert await stores.schedule.change(other, entry.id, text="mine now") is None
+    assert await stores.schedule.change(person, 999_999, text="x") is None
+    changed = await stores.schedule.change(
+        person, entry.id, text="run", timing=Timing(AT + timedelta(seconds=30), None)
+    )
+    assert changed is not None
+    assert (changed.text, changed.recurrence, changed.due_at) == ("run", None, AT + timedelta(seconds=30))
+    store_clock.move(seconds=30)
+    assert await stores.schedule.fire_due(10) == 1
+    assert await stores.schedule.change(person, entry.id, text="late") is None
+
+
+async def test_a_repeating_reminder_fires_once_however_many_look(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    await _daily(stores, person)
+    fired = await asyncio.gather(*(stores.schedule.fire_due(10) for _ in range(8)))
+    assert sum(fired) == 1
+    assert await delivered(stores) == ["Reminder: stretch"]

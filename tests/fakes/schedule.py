@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from antiphon.domain.schedule import Entry, EntryState, NewEntry
+from antiphon.domain.schedule import Entry, EntryState, NewEntry, Timing
+from antiphon.tools.recurrence import next_firing
 from tests.fakes.clock import FakeClock
 
 
@@ -31,6 +32,7 @@ class FakeSchedule:
             person=entry.person,
             text=entry.text,
             created_at=self._clock.now(),
+            recurrence=entry.recurrence,
         )
         self.rows[row.id] = row
         self.origins[entry.origin] = row.id
@@ -54,6 +56,20 @@ class FakeSchedule:
                 done.append(self.rows[entry.id])
         return done
 
+    async def change(
+        self, person: int, entry: int, *, text: str | None = None, timing: Timing | None = None
+    ) -> Entry | None:
+        """Change a pending one of that person."""
+        row = self.rows.get(entry)
+        if row is None or row.person != person or row.state is not EntryState.PENDING:
+            return None
+        if text is not None:
+            row = replace(row, text=text)
+        if timing is not None:
+            row = replace(row, due_at=timing.due_at, recurrence=timing.recurrence)
+        self.rows[entry] = row
+        return row
+
     async def next_due(self) -> datetime | None:
         """The soonest pending entry."""
         return min((e.due_at for e in self.rows.values() if e.state is EntryState.PENDING), default=None)
@@ -62,5 +78,8 @@ class FakeSchedule:
         """Mark what is due as done."""
         due = [e for e in self.rows.values() if e.state is EntryState.PENDING and e.due_at <= self._clock.now()]
         for entry in due[:limit]:
-            self.rows[entry.id] = replace(entry, state=EntryState.DONE, fired_at=self._clock.now())
+            now = self._clock.now()
+            following = next_firing(entry.recurrence, max(now, entry.due_at)) if entry.recurrence else None
+            state = EntryState.PENDING if following else EntryState.DONE
+            self.rows[entry.id] = replace(entry, state=state, due_at=following or entry.due_at, fired_at=now)
         return len(due[:limit])

@@ -123,6 +123,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/api/me"): {"name": "Wren"},
     ("POST", "/api/keys"): {"name": "another", "scopes": ["chat"]},
     ("POST", "/api/messages/{id}/feedback"): {"value": 1},
+    ("POST", "/api/reminders"): {"channel": "web:theirs", "due_at": "2030-01-01T09:00:00Z", "rule": "FREQ=DAILY"},
     ("POST", "/api/session"): {"token": "x"},
     ("POST", "/api/channels/{key}/attachments"): {"any": "bytes"},
 }
@@ -176,6 +177,11 @@ async def again_with_fresh_ones(
     matches(document, answer, "GET", "/api/attachments/{id}")
     if answer.status_code == 200:
         good.add(("GET", "/api/attachments/{id}"))
+    made = await client.post("/api/reminders", json={"channel": "api:again", "due_at": "2030-01-01T09:00:00Z"})
+    answer = await client.patch(f"/api/reminders/{made.json()['id']}", json={"text": "stretch", "rule": "FREQ=DAILY"})
+    matches(document, answer, "PATCH", "/api/reminders/{id}")
+    if answer.status_code == 200:
+        good.add(("PATCH", "/api/reminders/{id}"))
     from tests.integration.test_api_objects import ApproverRule, ask_approval
 
     await client.post(f"/api/tasks/{receipt['task']}/cancel")

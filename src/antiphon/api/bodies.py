@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
@@ -77,6 +78,19 @@ class StrictText(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Instant(StrictText):
+    """A moment: ISO 8601 with its offset from UTC, without which nobody knows when it is."""
+
+    default_error_messages: ClassVar[dict[str, str]] = {"instant": "must be a time such as 2030-01-31T09:00:00Z"}
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            moment = datetime.fromisoformat(super().to_internal_value(data))
+            return moment.astimezone(UTC) if moment.utcoffset() is not None else self.fail("instant")
+        except (ValueError, OverflowError):
+            self.fail("instant")
 
 
 class Body(serializers.Serializer):

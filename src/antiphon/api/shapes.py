@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from antiphon.api.bodies import Body, StrictText
+from antiphon.api.bodies import Body, Instant, StrictText
 from antiphon.domain.approvals import ApprovalState, ApproverKind
 from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.health import PartState
@@ -18,6 +18,7 @@ from antiphon.domain.identity import SCOPES, Role
 from antiphon.domain.schedule import EntryKind, EntryState
 from antiphon.domain.tools import ExecutionStatus
 from antiphon.domain.work import TaskState
+from antiphon.tools.recurrence import LONGEST_RULE
 
 
 def _one_of(kind: Any) -> list[str]:
@@ -127,6 +128,31 @@ class ChannelChange(Body):
     """What may be changed about a conversation."""
 
     title = StrictText(max_length=200, allow_blank=True)
+
+
+class NewReminder(Body):
+    """A reminder to be made."""
+
+    channel = StrictText(max_length=140, help_text="One of your conversations: where it is said.")
+    text = StrictText(required=False, allow_blank=True, max_length=1000)
+    due_at = Instant(help_text="When it comes; with `rule`, when it begins. ISO 8601 with an offset or Z.")
+    rule = StrictText(
+        required=False,
+        allow_blank=True,
+        max_length=LONGEST_RULE,
+        help_text="How it repeats: an RFC 5545 rule such as FREQ=WEEKLY;BYDAY=MO,TH.",
+    )
+    timezone = StrictText(required=False, max_length=64, help_text="IANA name for `rule`. Default: the person's own.")
+    id = StrictText(required=False, min_length=1, max_length=128, help_text="Your own id: it is made once.")
+
+
+class ReminderChange(Body):
+    """What may be changed about a reminder."""
+
+    text = StrictText(required=False, allow_blank=True, max_length=1000)
+    due_at = Instant(required=False, help_text="ISO 8601 with an offset or Z.")
+    rule = StrictText(required=False, allow_blank=True, max_length=LONGEST_RULE, help_text="Empty: it comes once.")
+    timezone = StrictText(required=False, max_length=64)
 
 
 class FeedbackBody(Body):
@@ -254,16 +280,26 @@ class ApprovalItem(serializers.Serializer):
     decided_at = serializers.DateTimeField(allow_null=True)
 
 
+class RepeatsItem(serializers.Serializer):
+    """How a reminder repeats."""
+
+    rule = serializers.CharField(help_text="RFC 5545, for example FREQ=WEEKLY;BYDAY=MO,TH.")
+    timezone = serializers.CharField(help_text="The clock on the wall that counts.")
+    words = serializers.CharField(help_text="The same in English.")
+
+
 class ReminderItem(serializers.Serializer):
-    """A reminder or timer that has not fired yet."""
+    """A reminder or timer that is still to come."""
 
     id = _id("Entry.")
     kind = serializers.ChoiceField(choices=_one_of(EntryKind))
     state = serializers.ChoiceField(choices=_one_of(EntryState))
-    due_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(help_text="When it comes next.")
     channel = serializers.CharField()
     text = serializers.CharField()
     created_at = serializers.DateTimeField()
+    fired_at = serializers.DateTimeField(allow_null=True, help_text="When it came last.")
+    repeats = RepeatsItem(allow_null=True, help_text="Null for one that comes once.")
 
 
 class MemoryItem(serializers.Serializer):

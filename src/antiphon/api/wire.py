@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from antiphon.api.reads import ChannelRow, MessageRow
@@ -9,9 +10,10 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import Attachment, Author, Receipt
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
-from antiphon.domain.schedule import Entry
+from antiphon.domain.schedule import Entry, Recurrence
 from antiphon.domain.work import Task
 from antiphon.store import models
+from antiphon.tools.recurrence import described
 
 AGENT_NAME = "Antiphon"
 Document = dict[str, Any]
@@ -116,7 +118,10 @@ def approval_row(row: models.Approval) -> Document:
 
 
 def reminder(row: models.ScheduleEntry) -> Document:
-    """A reminder or timer."""
+    """A reminder or timer as a list reads it."""
+    recurrence = None
+    if row.rule:
+        recurrence = Recurrence(row.rule, datetime.fromisoformat(row.rule_start), row.rule_zone)
     return {
         "id": str(row.pk),
         "kind": row.kind,
@@ -125,20 +130,31 @@ def reminder(row: models.ScheduleEntry) -> Document:
         "channel": row.channel.key,
         "text": row.text,
         "created_at": row.created_at,
+        "fired_at": row.fired_at,
+        "repeats": _repeats(recurrence),
     }
 
 
-def cancelled_reminder(entry: Entry) -> Document:
-    """A reminder or timer that was just cancelled."""
+def entry(value: Entry) -> Document:
+    """A reminder or timer as a store port gives it."""
     return {
-        "id": str(entry.id),
-        "kind": entry.kind.value,
-        "state": entry.state.value,
-        "due_at": entry.due_at,
-        "channel": entry.channel,
-        "text": entry.text,
-        "created_at": entry.created_at,
+        "id": str(value.id),
+        "kind": value.kind.value,
+        "state": value.state.value,
+        "due_at": value.due_at,
+        "channel": value.channel,
+        "text": value.text,
+        "created_at": value.created_at,
+        "fired_at": value.fired_at,
+        "repeats": _repeats(value.recurrence),
     }
+
+
+def _repeats(recurrence: Recurrence | None) -> Document | None:
+    if recurrence is None:
+        return None
+    words = described(recurrence)["words"]
+    return {"rule": recurrence.rule, "timezone": recurrence.zone, "words": words}
 
 
 def memory(row: models.Memory) -> Document:

@@ -21,7 +21,7 @@ from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, Server, SignedIn, User
 from antiphon.domain.memories import Memory, MemoryScope
-from antiphon.domain.schedule import Entry, NewEntry
+from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.turns import TurnEvent, TurnRequest
 from antiphon.domain.work import Delivery, Lease, Outcome, Pause, Task, TaskFailure, Work
@@ -233,6 +233,12 @@ class ScheduleStore(Protocol):
         """Cancel the given pending entries of that person; returns those that were cancelled."""
         ...
 
+    async def change(
+        self, person: int, entry: int, *, text: str | None = None, timing: Timing | None = None
+    ) -> Entry | None:
+        """Change what is given of a pending entry of that person; None when there is no such entry (any more)."""
+        ...
+
     async def next_due(self) -> datetime | None:
         """When the next entry is due, a thread goes idle, or an approval expires; None when nothing is to come."""
         ...
@@ -240,7 +246,8 @@ class ScheduleStore(Protocol):
     async def fire_due(self, limit: int) -> int:
         """Carry out what is due, each entry with its whole effect in one transaction. Returns how many fired.
 
-        A reminder or timer becomes a finished task (kind scheduled) with the agent's message and its reply. An active
+        A reminder or timer becomes a finished task (kind scheduled) with the agent's message and its reply; one that
+        repeats moves to its next time, and firings missed meanwhile count as this one. An active
         thread without live tasks whose last message is older than the idle time is closed. A pending approval past
         its time expires, and the last one of a pause queues its task again.
         """

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
+
+import structlog
 
 from antiphon.domain.errors import NotFound
 from antiphon.domain.ports import Clock
-from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry
+from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing
 from antiphon.domain.work import ReplyKind
 from antiphon.store import models
 from antiphon.store.approval_rows import resume_if_decided
 from antiphon.store.db import Database, Tx
 from antiphon.store.models.fields import from_epoch
 from antiphon.store.thread_opening import thread_for, title_of
+from antiphon.tools.recurrence import BadRule, firings_between, next_firing, zone_of
+
+log = structlog.stdlib.get_logger(__name__)
 
 LATE = timedelta(minutes=1)
 """A reminder that comes later than this (after an outage) says when it was due."""
@@ -69,6 +73,7 @@ class DjangoScheduleStore:
                     "text": entry.text,
                     "data": entry.data,
                     "created_at": now,
+                    **_rule_columns(entry.recurrence),
                 },
             )
             if created:
@@ -96,6 +101,28 @@ class DjangoScheduleStore:
             return [_entry(row) for row in rows]
 
         return await self._database.run(cancel)
+
+    async def change(
+        self, person: int, entry: int, *, text: str | None = None, timing: Timing | None = None
+    ) -> Entry | None:
+        """Change what is given of a pending entry of that person; None when there is no such entry (any more)."""
+
+        def change(tx: Tx) -> Entry | None:
+            found = _entries().filter(person_id=person, pk=entry, state=EntryState.PENDING)
+            row = found.select_for_update(of=("self",)).first()
+            if row is None:
+                return None
+            if text is not None:
+                row.text = text
+            if timing is not None:
+                row.due_at = timing.due_at
+                for name, value in _rule_columns(timing.recurrence).items():
+                    setattr(row, name, value)
+                tx.notify("schedule")
+            row.save(update_fields=["text", "due_at", "rule", "rule_start", "rule_zone"])
+            return _entry(row)
+
+        return await self._database.run(change)
 
     async def next_due(self) -> datetime | None:
         """When the next entry is due, a thread goes idle, or an approval expires; None when nothing is to come."""
@@ -136,11 +163,33 @@ class DjangoScheduleStore:
         epoch = now.timestamp()
         channel = row.channel
         tx.lock_channel(channel.key)
-        text = _words(row, now)
+        following, missed = _following(row, now)
+        text = _words(row, now, missed)
         thread = thread_for(tx, channel.pk, epoch, self._idle_seconds, title_of(text))
-        task = _finished_task(tx, row, thread, text, now)
-        row.state, row.fired_at, row.task = EntryState.DONE.value, now, task
-        row.save(update_fields=["state", "fired_at", "task"])
+        row.task = _finished_task(tx, row, thread, text, now)
+        row.fired_at = now
+        if following is None:
+            row.state = EntryState.DONE.value
+        else:
+            row.due_at = following
+            tx.notify("schedule")
+        row.save(update_fields=["state", "due_at", "fired_at", "task"])
+
+
+def _following(entry: models.ScheduleEntry, now: datetime) -> tuple[datetime | None, int]:
+    """When a repeating entry fires next, and how many firings were missed beside the one it makes up for now.
+
+    Never before the firing that is being made: a clock that was set back does not repeat it.
+    """
+    recurrence = _recurrence(entry)
+    if recurrence is None:
+        return None, 0
+    try:
+        following = next_firing(recurrence, max(now, entry.due_at))
+        return following, firings_between(recurrence, entry.due_at, now) if now - entry.due_at >= LATE else 0
+    except BadRule:
+        log.exception("schedule.rule_unreadable", entry=entry.pk)
+        return None, 0
 
 
 def _finished_task(tx: Tx, entry: models.ScheduleEntry, thread: int, text: str, now: datetime) -> models.Task:
@@ -176,8 +225,8 @@ def _finished_task(tx: Tx, entry: models.ScheduleEntry, thread: int, text: str, 
     return task
 
 
-def _words(entry: models.ScheduleEntry, now: datetime) -> str:
-    """What the person reads."""
+def _words(entry: models.ScheduleEntry, now: datetime, missed: int) -> str:
+    """What the person reads. `missed` firings since it was due are not made up for one by one."""
     what = entry.text.strip()
     if entry.kind == EntryKind.TIMER:
         text = f"Timer: {what}" if what else "Your timer is up."
@@ -185,11 +234,9 @@ def _words(entry: models.ScheduleEntry, now: datetime) -> str:
         text = f"Reminder: {what}" if what else "Here is your reminder."
     if now - entry.due_at < LATE:
         return text
-    try:
-        zone = ZoneInfo(entry.person.timezone) if entry.person else UTC
-    except (ValueError, OSError, LookupError):
-        zone = UTC
-    return f"{text} (it was due at {entry.due_at.astimezone(zone):%H:%M on %d %B})"
+    zone = zone_of(entry.rule_zone or (entry.person.timezone if entry.person else "UTC"))
+    since = f"; {missed} more came due since" if missed else ""
+    return f"{text} (it was due at {entry.due_at.astimezone(zone):%H:%M on %d %B}{since})"
 
 
 def _entries():
@@ -207,7 +254,21 @@ def _entry(row: models.ScheduleEntry) -> Entry:
         text=row.text,
         created_at=row.created_at,
         fired_at=row.fired_at,
+        recurrence=_recurrence(row),
     )
+
+
+def _recurrence(row: models.ScheduleEntry) -> Recurrence | None:
+    if not row.rule:
+        return None
+    return Recurrence(row.rule, datetime.fromisoformat(row.rule_start), row.rule_zone)
+
+
+def _rule_columns(recurrence: Recurrence | None) -> dict[str, str]:
+    if recurrence is None:
+        return {"rule": "", "rule_start": "", "rule_zone": ""}
+    start = recurrence.start.replace(tzinfo=None).isoformat(timespec="seconds")
+    return {"rule": recurrence.rule, "rule_start": start, "rule_zone": recurrence.zone}
 
 
 def _value(tx: Tx, sql: str) -> float | None:

@@ -7,6 +7,7 @@ import pytest
 from antiphon.brain.offline.understand import Understanding
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Person
+from antiphon.domain.tools import ExecutionStatus
 from tests.fakes.agent import ADA, Workbench
 
 UNDERSTANDING = Understanding()
@@ -128,7 +129,6 @@ async def test_reminders_from_making_to_cancelling(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("remind me every day at 9 to stretch", "cannot repeat"),
         ("remind me today at 9am to stretch", "already over"),
         ("remind me in 90 years to stretch", "five years"),
         ("set a timer for 90 days", "31 days"),
@@ -207,3 +207,42 @@ async def test_small_talk_uses_the_persons_name(bench: Workbench) -> None:
     assert "Antiphon" in await bench.ask("who are you?")
     nameless = Person(9, "")
     assert await bench.ask("hi", person=nameless)
+
+
+async def test_repeating_reminders_in_words() -> None:
+    bench = Workbench()
+    told = await bench.ask("every weekday at 9 remind me to stretch")
+    assert "every weekday at 09:00" in told
+    (entry,) = await bench.schedule.pending(ADA.id)
+    assert entry.recurrence is not None
+    assert (entry.text, entry.recurrence.rule) == ("stretch", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR")
+    assert entry.recurrence.zone == "Europe/Berlin"
+    assert "every weekday at 10:00" in await bench.ask("change it to 10")
+    assert "every Friday at 10:00" in await bench.ask("make it every friday")
+    await bench.ask("remind me every day at 8 to take my pills")
+    assert "every day at 08:00" in (listed := await bench.ask("what reminders do I have?"))
+    assert "every Friday at 10:00" in listed
+    assert "pills" in await bench.ask("stop the daily reminder")
+    assert [e.text for e in await bench.schedule.pending(ADA.id)] == ["stretch"]
+    assert "stretch" in await bench.ask("cancel the one on fridays")
+    assert not await bench.schedule.pending(ADA.id)
+    assert "nothing to change" in await bench.ask("change it to 11")
+
+
+async def test_what_cannot_repeat_is_asked_back_or_refused() -> None:
+    bench = Workbench()
+    for text in ("remind me every blue moon to sing", "remind me every 32nd of may to sing"):
+        await bench.ask(text)
+    session = bench.session()
+    for arguments in ({"when": "tomorrow at 9", "repeat": "FREQ=SECONDLY"}, {"when": "every 90 seconds"}):
+        executed = await session.call("reminders.create", arguments)
+        assert executed.status is ExecutionStatus.FAILED
+    assert not await bench.schedule.pending(ADA.id)
+    executed = await session.call("reminders.create", {"when": "tomorrow at 9", "repeat": "FREQ=DAILY", "text": "run"})
+    assert executed.status is ExecutionStatus.OK
+    (entry,) = await bench.schedule.pending(ADA.id)
+    await session.call("reminders.edit", {"which": "run", "text": "run far"})
+    await session.call("reminders.edit", {"which": str(entry.id), "repeat": "FREQ=WEEKLY;BYDAY=SU"})
+    (edited,) = await bench.schedule.pending(ADA.id)
+    assert edited.recurrence is not None
+    assert (edited.text, edited.recurrence.rule) == ("run far", "FREQ=WEEKLY;BYDAY=SU")

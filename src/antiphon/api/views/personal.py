@@ -1,4 +1,4 @@
-"""What belongs to a person: open reminders, memories about them, and their opinion of answers."""
+"""What belongs to a person: memories about them, and their opinion of answers."""
 
 from __future__ import annotations
 
@@ -11,34 +11,6 @@ from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import NotFound
 from antiphon.domain.memories import MemoryScope
-
-
-class RemindersView(ApiView):
-    """`/api/reminders`."""
-
-    @describe(
-        summary="My open reminders and timers",
-        description="Newest first.",
-        parameters=PAGING,
-        responses={200: shapes.page_shape(shapes.ReminderItem)},
-    )
-    async def get(self, request: Request) -> HttpResponse:
-        """A page of them."""
-        page = page_of(request.GET)
-        rows = await self.services.database.read(reads.reminders, self.person, page)
-        return json_answer(envelope(rows, page, wire.reminder, lambda row: (row.pk,)))
-
-
-class ReminderView(ApiView):
-    """`/api/reminders/{id}`."""
-
-    @describe(summary="Cancel a reminder or timer", responses={200: shapes.ReminderItem})
-    async def delete(self, request: Request, id: str) -> HttpResponse:
-        """Cancel; one that has fired or was cancelled is not there any more."""
-        cancelled = await self.services.schedule.cancel(self.person, [row_id(id, "reminder")])
-        if not cancelled:
-            raise NotFound("There is no such open reminder.")
-        return json_answer(wire.cancelled_reminder(cancelled[0]))
 
 
 class MemoriesView(ApiView):

@@ -176,9 +176,33 @@ def _soon(entry: Data) -> str:
     return "" if "day" in remaining else f" (in {remaining})"
 
 
+def _repeated(entry: Data) -> str:
+    """The rhythm of a repeating entry, with its zone only where that is not the person's: "every day at 09:00"."""
+    rhythm = cast("Data", entry["repeats"])
+    return str(rhythm["words"]) + (f" ({rhythm['zone']})" if rhythm["zone"] != entry["zone"] else "")
+
+
 def _reminder(entry: Data) -> str:
     about = f": {entry['text']}" if entry["text"] else "."
+    if entry.get("repeats"):
+        first = f"The first time is {_due(entry)}{_soon(entry)}."
+        return f"I'll remind you **{_repeated(entry)}**{about}\n{first}{_zone_hint(entry['zone'])}"
     return f"I'll remind you **{_due(entry)}**{_soon(entry)}{about}{_zone_hint(entry['zone'])}"
+
+
+def _changed(data: Data) -> str:
+    entry, choices = data["changed"], _list_of(data, "choices")
+    if entry:
+        entry = cast("Data", entry)
+        name = str(entry["text"]) or ("Your timer" if entry["kind"] == "timer" else "Your reminder")
+        if entry.get("repeats"):
+            return f"Changed: **{name}** comes {_repeated(entry)}, next {_due(entry)}."
+        return f"Changed: **{name}** comes {_due(entry)}{_soon(entry)}."
+    if choices:
+        lines = "\n".join(map(_line, choices[:_MOST_LISTED]))
+        example = f"**change reminder {choices[0]['id']} to 10:30**"
+        return f"Which one do you mean? I changed nothing yet. Say for example {example}.\n{lines}"
+    return f"There is nothing to change: you have no {_NAMES[str(data['kind'])]} set."
 
 
 def _timer(entry: Data) -> str:
@@ -188,6 +212,8 @@ def _timer(entry: Data) -> str:
 
 def _line(entry: Data) -> str:
     name = str(entry["text"]) or ("Timer" if entry["kind"] == "timer" else "Reminder")
+    if entry.get("repeats"):
+        return f"- **{name}** {_repeated(entry)}, next {_due(entry)} (no. {entry['id']})"
     return f"- **{name}** {_due(entry)}{_soon(entry)} (no. {entry['id']})"
 
 
@@ -206,7 +232,8 @@ def _reminders(data: Data) -> str:
 def _cancelled(data: Data) -> str:
     gone, choices = _list_of(data, "cancelled"), _list_of(data, "choices")
     if len(gone) == 1:
-        return f"Cancelled: {gone[0]['text'] or gone[0]['kind']} ({_due(gone[0]).replace(',', '')})."
+        when = _repeated(gone[0]) if gone[0].get("repeats") else _due(gone[0]).replace(",", "")
+        return f"Cancelled: {gone[0]['text'] or gone[0]['kind']} ({when})."
     if gone:
         return f"Cancelled all {len(gone)}."
     if choices:
@@ -270,7 +297,10 @@ _EXAMPLES = {
     "math.calculate": ("Sums", "what's 15% of 80? · sqrt(2) * 3"),
     "units.convert": ("Units", "convert 5 miles to km · 350 F in C"),
     "dice.roll": ("Dice and coins", "roll 2d6 · flip a coin"),
-    "reminders.create": ("Reminders", "remind me tomorrow at 9 to call mum · what reminders do I have? · cancel it"),
+    "reminders.create": (
+        "Reminders",
+        "remind me tomorrow at 9 to call mum · every weekday at 9 remind me to stretch · change it to 10 · cancel it",
+    ),
     "timers.create": ("Timers", "set a timer for 10 minutes"),
     "memory.remember": ("Memory", "remember that my desk is by the window · where is my desk? · forget that"),
     "profile.timezone": ("Your time zone", "I live in Lisbon"),
@@ -287,6 +317,7 @@ _COVERED = frozenset(
         "reminders.create",
         "timers.create",
         "reminders.list",
+        "reminders.edit",
         "reminders.cancel",
         "memory.remember",
         "memory.recall",
@@ -332,6 +363,7 @@ _WORDINGS: Mapping[str, Callable[[Data], str]] = {
     "reminders.create": _reminder,
     "timers.create": _timer,
     "reminders.list": _reminders,
+    "reminders.edit": _changed,
     "reminders.cancel": _cancelled,
     "memory.remember": _remembered,
     "memory.recall": _recalled,

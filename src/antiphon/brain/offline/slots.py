@@ -140,6 +140,8 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "own": _own,
     "mine": _mine,
     "deed": _deed,
+    "retime": lambda text: _retimed(text) is not None,
+    "rhythm": lambda text: when.is_recurring(text) and when.is_time_phrase(text),
     "word": lambda text: len(text.split()) <= 2 and not re.search(r"\b(to|can|should|do|kind|sort)\b", text.casefold()),
     "numbered": lambda text: digits(text).strip("# ").isdigit(),
     "name": lambda text: len(text.split()) <= 2 and text.replace(" ", "").isalpha() and not _question(text),
@@ -285,8 +287,37 @@ def _remind(slots: Slots, variant: str) -> Intent | None:
     if found is None:
         text = _what(f"{before} {rest}")
         return Intent("reminders.create", {"text": text} if text else {}, missing=NO_WHEN)
-    phrase, text = found
+    phrase, text = _whole_rhythm(*found)
     return Intent("reminders.create", {"when": phrase, "text": _what(text)})
+
+
+def _whole_rhythm(phrase: str, text: str) -> tuple[str, str]:
+    """ "every monday ... at 9": the time of day may stand apart from the rhythm."""
+    more = _split(text)
+    if more is None or when.is_recurring(phrase) == when.is_recurring(more[0]):
+        return phrase, text
+    whole = f"{phrase} {more[0]}" if when.is_recurring(phrase) else f"{more[0]} {phrase}"
+    return (whole, more[1]) if when.is_time_phrase(whole) else (phrase, text)
+
+
+def _retimed(text: str) -> str | None:
+    """The new time in "change it to ...": a time of day, a moment or a rhythm."""
+    text = re.sub(r"^(be |happen |ring |fire |go off |come |remind me )?(to |at )?(?=\d)", "", text.strip(" ,.;:!?"))
+    text = re.sub(r"^(be|happen|ring|fire|go off|come|remind me) ", "", text, flags=re.IGNORECASE)
+    if when.is_time_phrase(text) or when.is_time_phrase(f"at {text}") or when.usual_clock(text) is not None:
+        return text
+    return None
+
+
+def _edit(slots: Slots, variant: str) -> Intent | None:
+    which = re.sub(r"^(my|the|that|this)\b ?", "", slots.get("which", ""), flags=re.IGNORECASE).strip()
+    if which.casefold() in ("it", "that", "this", "that one", "this one", "last", "latest", "newest", "last one"):
+        which = "last"
+    arguments: dict[str, object] = {"which": digits(which)} if variant != "last" else {"which": "last"}
+    if variant == "text":
+        return Intent("reminders.edit", arguments | {"text": slots["text"]})
+    new = _retimed(slots.get("to", ""))
+    return Intent("reminders.edit", arguments | {"when": new}) if new else None
 
 
 def _length(text: str) -> tuple[str, str] | None:
@@ -406,6 +437,7 @@ _BUILDERS: Mapping[str, Callable[[Slots, str], Intent | None]] = {
     "reminders.create": _remind,
     "timers.create": _timer,
     "reminders.list": _list,
+    "reminders.edit": _edit,
     "reminders.cancel": _cancel,
     "memory.remember": _remember,
     "memory.recall": _recall,

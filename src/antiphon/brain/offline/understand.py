@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 REPAIRED = 0.7
 """Confidence of a reading that needed words repaired."""
-_SURE_ONLY = frozenset({"memory.forget", "memory.forget_all", "reminders.cancel"})
-"""Readings that must not rest on a guessed word: they delete."""
+_SURE_ONLY = frozenset({"memory.forget", "memory.forget_all", "reminders.cancel", "reminders.edit"})
+"""Readings that must not rest on a guessed word: they delete or replace."""
 _NARROWED = {("reminders.list", "timer"), ("reminders.cancel", "timer"), ("reminders.cancel", "reminder")}
 LONGEST = 400
 """Characters beyond which a text is a story and no request."""

@@ -14,7 +14,11 @@ from antiphon.store.models.work import Task
 
 
 class ScheduleEntry(models.Model):
-    """A reminder or timer. `origin` makes its creation idempotent."""
+    """A reminder or timer. `origin` makes its creation idempotent.
+
+    With a `rule` it repeats: `rule_start` is the naive local time (ISO 8601) in `rule_zone` from which it is counted,
+    `due_at` the next firing, `fired_at` and `task` the last.
+    """
 
     kind = models.CharField(max_length=8, choices=choices(EntryKind))
     state = models.CharField(max_length=9, choices=choices(EntryState))
@@ -24,6 +28,9 @@ class ScheduleEntry(models.Model):
     origin = models.CharField(max_length=300, unique=True)
     text = models.TextField(blank=True, default="")
     data = models.JSONField(default=dict, blank=True)
+    rule = models.CharField(max_length=200, blank=True, default="", db_default="")
+    rule_start = models.CharField(max_length=19, blank=True, default="", db_default="")
+    rule_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = InstantField()
     fired_at = InstantField(null=True, blank=True)
     task = models.OneToOneField(Task, on_delete=models.PROTECT, null=True, blank=True, related_name="schedule_entry")

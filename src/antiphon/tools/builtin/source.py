@@ -10,7 +10,13 @@ from antiphon.tools.builtin.dice import CoinFlip, DiceRoll
 from antiphon.tools.builtin.math import MathCalculate
 from antiphon.tools.builtin.memory import MemoryForget, MemoryForgetAll, MemoryRecall, MemoryRemember
 from antiphon.tools.builtin.profile import ProfileTimezone
-from antiphon.tools.builtin.reminders import RemindersCancel, RemindersCreate, RemindersList, TimersCreate
+from antiphon.tools.builtin.reminders import (
+    RemindersCancel,
+    RemindersCreate,
+    RemindersEdit,
+    RemindersList,
+    TimersCreate,
+)
 from antiphon.tools.builtin.system import StatusSource, SystemHelp, SystemStatus
 from antiphon.tools.builtin.units import UnitsConvert
 from antiphon.tools.catalog import AnyTool, Catalog
@@ -40,6 +46,7 @@ class BuiltinTools:
             RemindersCreate(schedule),
             TimersCreate(schedule),
             RemindersList(schedule),
+            RemindersEdit(schedule),
             RemindersCancel(schedule),
             MemoryRemember(memories),
             MemoryRecall(memories),

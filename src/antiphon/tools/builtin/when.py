@@ -57,7 +57,7 @@ _NIGHT_ENDS = 5
 _OVER = re.compile(r"\b(yesterday|ago|last (night|week|month|year|mon|tues|wednes|thurs|fri|satur|sun)\w*)\b")
 _RECURRING = re.compile(
     r"\b(every|each|daily|weekly|monthly|yearly|annually|hourly|nightly|recurring|repeating|repeatedly"
-    r"|(mon|tues|wednes|thurs|fri|satur|sun|week)days)\b"
+    r"|(mon|tues|wednes|thurs|fri|satur|sun|week|work)days|weekends)\b"
 )
 
 
@@ -140,6 +140,25 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(days=reading.days) + reading.exact
 
 
+def usual_clock(text: str) -> tuple[int, int] | None:
+    """The time of day meant by "at 9", "7 pm" or "in the evening" where it is a habit; None for anything else.
+
+    A bare hour up to five is meant after noon, unless the words say otherwise.
+    """
+    reading = _read(text, datetime(2000, 1, 1, tzinfo=UTC)) or _read(f"at {text}", datetime(2000, 1, 1, tzinfo=UTC))
+    if reading is None or reading.has_duration or (reading.day is not None and reading.part != "night"):
+        return None
+    if reading.clock is None:
+        return (_PARTS[reading.part], 0) if reading.part else None
+    hour, minute = reading.clock
+    if reading.fixed:
+        return hour, minute
+    if reading.part in ("afternoon", "evening", "night") or (not reading.part and 1 <= hour <= _NIGHT_ENDS):
+        hour = hour % 12 + 12
+        return (0 if hour == 12 and reading.part == "night" else hour, minute)
+    return hour, minute
+
+
 def split_when(text: str) -> tuple[str, str] | None:
     """Split a request into its time phrase and the rest, or None when it has none at its start or end.
 
@@ -156,14 +175,14 @@ def split_when(text: str) -> tuple[str, str] | None:
 
 def is_time_phrase(text: str) -> bool:
     """Whether the words can only be meant as a time."""
+    if is_recurring(text):
+        from antiphon.tools.builtin.every import is_every  # late: it reads the times of day with this module
+
+        return is_every(text)
     if re.match(r"(and|the|of|a|an|then|sharp)\b", text.casefold()) and not re.match(
         r"(the (\d|day after|end|twenty|thirty)|an? )", text.casefold()
     ):
         return False
-    if is_recurring(text):
-        rest = _RECURRING.sub(" ", text.casefold())
-        rest = re.sub(r"\b(other|single|on|at|day|week|month|year|hour|minute|morning|night|evening)s?\b", " ", rest)
-        return not rest.strip() or is_time_phrase("at " + rest.strip()) or is_time_phrase(rest.strip())
     reading = _read(text, datetime(2000, 1, 1, tzinfo=UTC))
     return reading is not None and reading.marked
 
