@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests. Called by `make test`. With arguments (make test ARGS="tests/unit -k clock") only those, in one process.
 # The browser tests run by themselves: Playwright keeps an event loop running, beside which no other test could start one.
+# Each file of them has servers and a browser of its own, so two files run at a time.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PYTEST=(.venv/bin/python -m pytest -q)
@@ -10,6 +11,6 @@ if [[ $# -gt 0 ]]; then
 fi
 "${PYTEST[@]}" -n 2 --dist loadgroup --ignore tests/e2e
 others=$?
-"${PYTEST[@]}" tests/e2e
+"${PYTEST[@]}" -n 2 --dist loadfile tests/e2e
 browser=$?
 exit $((others ? others : browser))

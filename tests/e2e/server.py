@@ -1,7 +1,12 @@
-"""The real server as these tests run it: `python -m antiphon up` on a free port, over a data folder of its own."""
+"""The real server as these tests run it: `python -m antiphon up` on a free port, over a data folder of its own.
+
+What an operator does beside it (links, keys, users) goes straight to its database here, as the commands do, but without
+the seconds that a new process takes each time. The commands themselves are tested in tests/integration.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import re
@@ -11,10 +16,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
+
+from antiphon.config import load_settings
+from antiphon.domain.identity import Role
+from antiphon.run.wiring import open_stores_alone
+
+if TYPE_CHECKING:
+    from antiphon.store.stores import Stores
+
+T = TypeVar("T")
 
 _SOURCES = Path(__file__).parents[2] / "src"
 _OURS = re.compile(r"ANTIPHON_|DATABASE_URL|REDIS_URL|OPENAI_|LIVEKIT_|DISCORD_|TELEGRAM_|SYSTEM_PROMPT")
@@ -70,31 +87,46 @@ class Server:
         """SIGTERM."""
         self._end(signal.SIGTERM)
 
-    def command(self, *arguments: str) -> str:
-        """Run an `antiphon` command beside the server and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "antiphon", *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def link(self) -> str:
-        """A sign-in link for the owner: the one printed at the first start, later new ones."""
-        if self._first_link:
+    def link(self, name: str = "") -> str:
+        """A sign-in link for the owner (the one printed at the first start, later new ones), or for the user `name`."""
+        if self._first_link and not name:
             link, self._first_link = self._first_link, ""
             return link
-        return re.search(r"http\S+/welcome/\S+", self.command("user", "link")).group(0)  # type: ignore[union-attr]
 
-    def client(self) -> httpx.Client:
-        """A client of the API with a key of the owner."""
-        key = self.command("key", "create", "e2e", "--scopes", "chat").splitlines()[-1]
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+        async def make(stores: Stores) -> str:
+            user = await (stores.users.find(name) if name else stores.users.ensure_owner())
+            return await stores.users.sign_in_token(user.id, timedelta(minutes=15))
+
+        return f"{self.url}/welcome/{self._beside(make)}"
+
+    def user(self, name: str, role: Role = Role.MEMBER) -> None:
+        """Make another user."""
+        self._beside(lambda stores: stores.users.create(name, role))
+
+    def key(self, *scopes: str, of: str = "") -> str:
+        """A key of the owner, or of the user `of`."""
+
+        async def make(stores: Stores) -> str:
+            user = await (stores.users.find(of) if of else stores.users.ensure_owner())
+            return (await stores.keys.create("e2e", scopes, user.person))[1]
+
+        return self._beside(make)
+
+    def client(self, key: str = "") -> httpx.Client:
+        """A client of the API, with a key of the owner unless one is given."""
+        bearer = key or self.key("chat")
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {bearer}"}, timeout=10)
+
+    def _beside(self, action: Callable[[Stores], Awaitable[T]]) -> T:
+        """Run `action` on the server's database, in a thread: Playwright keeps an event loop in this one."""
+
+        async def act() -> T:
+            settings = load_settings(self._environment, directory=self.folder)
+            async with open_stores_alone(settings) as stores:
+                return await action(stores)
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(act())).result(START_SECONDS)
 
     def _end(self, number: int) -> None:
         process, self._process = self._process, None

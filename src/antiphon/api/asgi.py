@@ -121,7 +121,7 @@ def _routes(state: ApiState, static: AsgiApp) -> AsgiApp:
     from antiphon.api.sockets import ChannelSocket, unknown_socket
     from antiphon.api.urls import build_admin_urlpatterns, build_urlpatterns
 
-    lean = LeanRoutes(state)
+    lean = LeanRoutes(state.services.parts, state.auth.principal_of)
     api = ApiHandler(UrlModule(build_urlpatterns(state)))
     admin = _AdminDoor(state, AdminHandler(UrlModule(build_admin_urlpatterns())))
     sockets = URLRouter([path("ws/channels/<str:key>", ChannelSocket(state))])

@@ -1,4 +1,4 @@
-"""The outermost layer of every answer: request id, host check, size limits, security headers, last-resort errors.
+"""The outermost layer of every answer: request id, host check, size limits, security headers, CORS, last-resort errors.
 
 `asgi.build_asgi` puts it around the API; `run` may put another one around the pages. It knows nothing about routes.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from antiphon.api.errors import Problem, Send, problem_of, send_problem
+from antiphon.api.errors import Problem, Send, problem_of, send_problem, send_response
 from antiphon.api.origins import Origins, Scope, header
 from antiphon.domain.errors import TooLarge
 from antiphon.telemetry import metrics
@@ -45,6 +45,12 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 """Set where the answer does not say otherwise itself."""
 
+CORS_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
+CORS_HEADERS = b"content-type, x-csrftoken, last-event-id, x-request-id"
+"""What a console on another origin may send. A bearer key is not among it: its pages use the session."""
+CORS_EXPOSED = b"retry-after, x-request-id, content-disposition"
+_CORS_SECONDS = b"600"
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -63,7 +69,7 @@ class Edge:
             return
         given = header(scope, b"x-request-id") or ""
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        answer = _Answer(scope, send, request_id)
+        answer = _Answer(scope, send, request_id, cors=self._cors(scope))
         with bound_contextvars(request_id=request_id):
             refusal = self._refusal(scope)
             if scope["type"] == "websocket":
@@ -97,6 +103,9 @@ class Edge:
         if refusal is not None:
             await send_problem(answer.send, refusal)
             return
+        if answer.cors and scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
+            await send_response(answer.send, 204, {}, b"")
+            return
         most = self._body_bytes(scope)
         try:
             await self._app(scope, _limited(receive, most), answer.send)
@@ -110,6 +119,28 @@ class Edge:
             problem = problem_of(error)
             if not answer.started:
                 await send_problem(answer.send, problem)
+
+    def _cors(self, scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers that let the page of a console on another origin read this answer; none for anybody else."""
+        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+            return ()
+        origin = self._origins.other_console(scope)
+        if origin is None:
+            return ()
+        allow = [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", CORS_EXPOSED),
+            (b"cross-origin-resource-policy", b"same-site"),  # pictures and downloads in its pages
+            (b"vary", b"origin"),
+        ]
+        if scope["method"] == "OPTIONS":
+            allow += [
+                (b"access-control-allow-methods", CORS_METHODS),
+                (b"access-control-allow-headers", CORS_HEADERS),
+                (b"access-control-max-age", _CORS_SECONDS),
+            ]
+        return tuple(allow)
 
 
 def _limited(receive: Receive, most: int) -> Receive:
@@ -148,19 +179,23 @@ class _BodyTooLarge(Exception):
 class _Answer:
     """`send` that adds the headers every answer carries, counts it, and remembers whether it has begun."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, request_id: str, *, cors: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         self._scope = scope
         self._send = send
         self._request_id = request_id.encode("ascii")
+        self.cors = cors
         self.started = False
 
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.started = True
             metrics.HTTP_REQUESTS.labels(route=self._scope.get(ROUTE, "none"), status=str(message["status"])).inc()
-            present = {bytes(name).lower() for name, _ in message["headers"]}
+            present = {bytes(name).lower() for name, _ in (*message["headers"], *self.cors)}
             message["headers"] = [
                 *message["headers"],
+                *self.cors,
                 *((name, value) for name, value in SECURITY_HEADERS if name not in present),
                 (b"x-request-id", self._request_id),
             ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from antiphon.api.errors import Problem, Send, problem_of, send_problem, send_response
 from antiphon.api.origins import Scope, header, is_loopback
-from antiphon.api.state import ApiState
 from antiphon.domain.errors import AntiphonError, Unauthenticated
 from antiphon.domain.health import PartHealth, PartState
+from antiphon.domain.identity import Principal
 from antiphon.telemetry import metrics
 
 HEALTH_SECONDS = 1.0
@@ -27,10 +27,15 @@ def status_of(parts: Sequence[PartHealth]) -> str:
 
 
 class LeanRoutes:
-    """Answers `/health` and `/metrics`."""
+    """Answers `/health` from `parts`, and `/metrics` to those `principal_of` knows."""
 
-    def __init__(self, state: ApiState) -> None:
-        self._state = state
+    def __init__(
+        self,
+        parts: Callable[[], Awaitable[Sequence[PartHealth]]],
+        principal_of: Callable[[Scope], Awaitable[Principal | None]],
+    ) -> None:
+        self._parts = parts
+        self._principal_of = principal_of
         self._status = ""
         self._good_until = 0.0
         self._asking: asyncio.Task[str] | None = None
@@ -50,7 +55,7 @@ class LeanRoutes:
     async def _ask(self) -> str:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                self._status = status_of(await self._state.services.parts())
+                self._status = status_of(await self._parts())
         except (AntiphonError, TimeoutError):
             self._status = "degraded"
         self._good_until = asyncio.get_running_loop().time() + HEALTH_SECONDS
@@ -61,12 +66,12 @@ class LeanRoutes:
         if not await _only_get(scope, send):
             return
         if not _from_this_machine(scope):
-            identity = await self._state.auth.identify(scope)
-            if identity is None:
+            principal = await self._principal_of(scope)
+            if principal is None:
                 message = "From another machine this needs a key with the scope metrics."
                 await send_problem(send, problem_of(Unauthenticated(message)))
                 return
-            if not identity.principal.has("metrics"):
+            if not principal.has("metrics"):
                 await send_problem(send, Problem(403, "forbidden", "This needs the scope metrics."))
                 return
         body, content_type = metrics.render()

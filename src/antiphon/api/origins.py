@@ -1,8 +1,11 @@
-"""Which host names are ours and which browser origins may act with a session's cookie.
+"""Which host names are ours, which browser origins may act with a session's cookie, and what other origins are told.
 
 The Host check stops DNS rebinding (a page of somebody else's name that resolves to this machine); the Origin check
 stops other pages from opening WebSockets or posting with the visitor's cookie. Addresses written as numbers cannot be
 rebound, so a public bind accepts them.
+
+A console that runs on an origin of its own (`http.allowed_origins`, `console.public_url`) is answered with CORS headers,
+below /api only; every other origin gets none, so its pages can read nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +50,9 @@ class Origins:
         self._any_address = not http.loopback
         if self._any_address:
             self._names.add(http.host.lower())
+        self._consoles = {_canonical(origin) for origin in http.allowed_origins}
+        if settings.console.public_url:
+            self._consoles.add(_canonical(origin_of(settings.console.public_url)))
 
     def host_allowed(self, host: str | None) -> bool:
         """Whether a Host header names this server."""
@@ -61,6 +67,16 @@ class Origins:
         if origin is None:
             return True
         origin = origin.lower()
+        return self._own(origin, scope) or self.other_console(scope) is not None
+
+    def other_console(self, scope: Scope) -> str | None:
+        """The request's Origin, as sent, when it is that of a console that runs elsewhere; None for all others."""
+        origin = header(scope, b"origin")
+        if not self._consoles or origin is None or self._own(origin.lower(), scope):
+            return None
+        return origin if _canonical(origin) in self._consoles else None
+
+    def _own(self, origin: str, scope: Scope) -> bool:
         if self._public_origin and origin == self._public_origin:
             return True
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
@@ -73,6 +89,23 @@ class Origins:
         if self._public_origin:
             return self._public_origin
         return f"{scope['scheme']}://{header(scope, b'host') or 'localhost'}"
+
+
+def origin_of(url: str) -> str:
+    """The origin of an address: scheme and host, with the port where one is written."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _canonical(origin: str) -> str:
+    """An origin in one spelling. The names of this machine itself count as one: a person types any of them."""
+    try:
+        parts = urlsplit(origin.lower())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return ""
+    host = "localhost" if parts.hostname in _LOOPBACK_NAMES else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
 
 
 def is_loopback(address: str) -> bool:

@@ -7,6 +7,7 @@ from antiphon.config.load import ConfigProblems, load_settings
 from antiphon.config.settings import (
     ApprovalSettings,
     AttachmentSettings,
+    ConsoleSettings,
     HttpSettings,
     LimitSettings,
     LogSettings,
@@ -19,6 +20,7 @@ __all__ = [
     "ApprovalSettings",
     "AttachmentSettings",
     "ConfigProblems",
+    "ConsoleSettings",
     "HttpSettings",
     "LimitSettings",
     "LogSettings",

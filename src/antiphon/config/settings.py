@@ -37,6 +37,14 @@ def _secret_url(*prefixes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _web_origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or value != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"{value!r} is not an origin: scheme and host, and the port where it is not the usual one")
+    return values
+
+
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
@@ -71,6 +79,11 @@ class HttpSettings(Part):
     trusted_proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = Field(
         default=(), description="Addresses or networks of reverse proxies whose X-Forwarded-* headers are believed."
     )
+    allowed_origins: Annotated[tuple[str, ...], AfterValidator(_web_origins)] = Field(
+        default=(),
+        description="Origins of consoles that run elsewhere, for example http://127.0.0.1:5173: their pages may call "
+        "the API with a person's session. No other page of another origin may.",
+    )
 
     @property
     def loopback(self) -> bool:
@@ -96,6 +109,24 @@ class HttpSettings(Part):
         if ":" in host:
             host = f"[{host}]"
         return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
+
+
+class ConsoleSettings(Part):
+    """The pages when `antiphon console` serves them alone, apart from the API."""
+
+    port: int = Field(
+        default=5173, ge=0, le=65535, description="Port of `antiphon console`; 0 lets the system choose a free one."
+    )
+    api_url: WebUrl = Field(
+        default="",
+        description="Address at which browsers reach the API from those pages. Empty: that of http. It must be of the "
+        "same site (the same host, or host names below one domain), or browsers withhold the session.",
+    )
+    public_url: WebUrl = Field(
+        default="",
+        description="Address under which people reach those pages. Sign-in links lead there, and the API takes its "
+        "origin as one of http.allowed_origins.",
+    )
 
 
 class ThreadSettings(Part):
@@ -233,6 +264,7 @@ class Settings(BaseSettings):
     )
 
     http: HttpSettings = Field(default_factory=HttpSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     threads: ThreadSettings = Field(default_factory=ThreadSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
@@ -255,6 +287,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what the caller gives: `config.load` reads the sources itself, to keep the place of each value."""
         return (init_settings,)
+
+    @property
+    def sign_in_url(self) -> str:
+        """The address below which sign-in links lead: that of the pages."""
+        return self.console.public_url or self.http.url
 
     @property
     def models_path(self) -> Path:

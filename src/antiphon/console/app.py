@@ -13,26 +13,13 @@ from pathlib import Path
 from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from antiphon.console.api_address import ApiAddress, api_for
 from antiphon.console.static_files import PREFIX, StaticFiles
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput
 
 _HERE = Path(__file__).parent
 _SECURITY_HEADERS = {
-    "Content-Security-Policy": "; ".join(
-        [
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data:",  # data: is Pico's own arrows and ticks
-            "connect-src 'self'",
-            "form-action 'self'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-            "require-trusted-types-for 'script'",
-            "trusted-types dompurify",
-        ]
-    ),
     "Referrer-Policy": "no-referrer",  # the address of a sign-in page holds its token
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -41,12 +28,32 @@ _SECURITY_HEADERS = {
 }
 
 
+def content_policy(api: ApiAddress) -> str:
+    """What the pages may load and run: their own files, the API, and no inline code at all."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src {api.pictures} data:",  # data: is Pico's own arrows and ticks
+            f"connect-src {api.sources}",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types dompurify",
+        ]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
-    """What the pages need to know: the longest message, and how long a thread stays open without a word."""
+    """What the pages need to know: the longest message, how long a thread stays open without a word, and where the API
+    is when it is not on the pages' own origin."""
 
     message_chars: int = 16_000
     idle_minutes: float = 5
+    api_url: str = ""
 
 
 def create_console(config: ConsoleConfig) -> Flask:
@@ -56,9 +63,14 @@ def create_console(config: ConsoleConfig) -> Flask:
     app.jinja_env.globals["asset"] = files.url
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
+    @app.context_processor
+    def where_the_api_is() -> dict[str, str]:
+        return {"api_url": api_for(config.api_url, request.host).url}
+
     @app.after_request
     def protect(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Content-Security-Policy"] = content_policy(api_for(config.api_url, request.host))
         for name, value in _SECURITY_HEADERS.items():
             response.headers[name] = value
         return response

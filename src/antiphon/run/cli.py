@@ -59,11 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("up", "run everything in this process"),
         ("api", "run the API alone (needs PostgreSQL and Redis)"),
-        ("console", "serve the pages alone, behind a proxy that sends the API to `antiphon api`"),
+        ("console", "serve the pages alone, for an API elsewhere (port 5173)"),
         ("worker", "work on tasks and deliver replies alone (needs PostgreSQL and Redis)"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--port", type=int, help="instead of http.port")
+        command.add_argument("--port", type=int, help="instead of the configured one")
         command.set_defaults(run=_run_role, role=name)
 
     config = commands.add_parser("config", help="check or show the configuration").add_subparsers(
@@ -127,7 +127,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings(options: argparse.Namespace) -> Settings:
     port = getattr(options, "port", None)
-    return load_settings(config_file=options.config, overrides={} if port is None else {"http.port": port})
+    key = "console.port" if getattr(options, "role", "") == "console" else "http.port"
+    return load_settings(config_file=options.config, overrides={} if port is None else {key: port})
 
 
 # Imports of the heavy parts stand in the commands that need them, so that `antiphon --help` and refusals are instant.
@@ -241,7 +242,7 @@ def _key_revoke(options: argparse.Namespace) -> int:
 def _user_create(options: argparse.Namespace) -> int:
     async def create(stores: Stores, settings: Settings) -> tuple[User, str]:
         user = await stores.users.create(options.name, Role(options.role))
-        return user, f"{settings.http.url}/welcome/{await stores.users.sign_in_token(user.id, SIGN_IN_VALID)}"
+        return user, f"{settings.sign_in_url}/welcome/{await stores.users.sign_in_token(user.id, SIGN_IN_VALID)}"
 
     user, link = _with_stores(options, create)
     print(f"{user.name} ({user.role}) is person {user.person}. They sign in with:", file=sys.stderr)
@@ -252,7 +253,7 @@ def _user_create(options: argparse.Namespace) -> int:
 def _user_link(options: argparse.Namespace) -> int:
     async def link(stores: Stores, settings: Settings) -> tuple[str, str]:
         user = await (stores.users.find(options.name) if options.name else stores.users.ensure_owner())
-        return settings.http.url, await stores.users.sign_in_token(user.id, SIGN_IN_VALID)
+        return settings.sign_in_url, await stores.users.sign_in_token(user.id, SIGN_IN_VALID)
 
     url, token = _with_stores(options, link)
     print(f"{url}/welcome/{token}")

@@ -1,6 +1,7 @@
 """The processes: which parts run in them, and how they start and stop.
 
-`up` is every role in one process. Alone, a role needs a database and a bus that other processes can reach.
+`up` is every role in one process. Alone, a role needs a database and a bus that other processes can reach; the console
+needs neither, because its pages call the API.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import uvicorn
@@ -20,6 +22,7 @@ from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
 from antiphon.run.asgi import CONTROL_PLANE, PROBES, AsgiApp
 from antiphon.run.http_protocol import PatientHttpProtocol
+from antiphon.run.pages import build_console_alone, console_announcement, settings_alone
 from antiphon.run.tls import certificate_files
 from antiphon.run.wiring import open_antiphon
 from antiphon.store.lock import hold, make_folder
@@ -42,6 +45,11 @@ class Role:
     alone: bool
     """Whether other processes do the rest, so that database and bus must be shared."""
 
+    @property
+    def only_pages(self) -> bool:
+        """Whether it has no data at all."""
+        return self.pages and not self.api and not self.worker
+
 
 ROLES = {
     "up": Role("up", api=True, pages=True, worker=True, alone=False),
@@ -53,7 +61,7 @@ ROLES = {
 
 def check_role(role: Role, settings: Settings) -> None:
     """Refuse a role alone that nobody else could work with."""
-    if not role.alone:
+    if not role.alone or role.only_pages:
         return
     if not settings.database_url.get_secret_value().startswith("postgres"):
         raise ConfigError(
@@ -78,8 +86,12 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
     """
     configure_logging(settings.log, secrets=secrets_of(settings))
     check_role(role, settings)
-    make_folder(settings.data_dir)
     _allow_many_connections()
+    if role.only_pages:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(_serve_console(settings, announce))
+        return
+    make_folder(settings.data_dir)
     with contextlib.ExitStack() as held:
         if not role.alone:
             held.enter_context(hold(settings.data_dir))
@@ -116,30 +128,66 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(role: Role, settings: Settings, announce: Callable[[str], None] | None) -> None:
+    stop = _stop_signal()
+    async with open_antiphon(settings, stop=stop) as antiphon:
+        app = antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
+        has_link = role.pages or (role.api and settings.console.public_url)  # the link it prints leads to a page
+
+        async def announcement(address: str) -> str:
+            return await antiphon.announcement(settings.console.public_url or address)
+
+        await _serve_until(
+            stop,
+            settings,
+            app,
+            announce=announce if has_link else None,
+            announcement=announcement,
+            work=antiphon.work if role.worker else None,
+        )
+
+
+async def _serve_console(settings: Settings, announce: Callable[[str], None] | None) -> None:
+    async def announcement(address: str) -> str:
+        return console_announcement(settings, address)
+
+    app = build_console_alone(settings)
+    await _serve_until(_stop_signal(), settings_alone(settings), app, announce=announce, announcement=announcement)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with open_antiphon(settings, stop=stop) as antiphon:
-        server = _Server(
-            _uvicorn_config(
-                settings, antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
-            )
-        )
-        listening = bind(settings)
-        working = asyncio.create_task(antiphon.work(stop), name="work") if role.worker else None
-        serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
-            await asyncio.sleep(0.01)
-        if announce and server.started and role.pages:  # the link it prints leads to a page
-            announce(await antiphon.announcement(_address(settings, listening)))
-        waiting = {asyncio.create_task(stop.wait(), name="stop"), serving, *([working] if working else [])}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        log.info("stopping")
-        stop.set()
-        server.should_exit = True
-        # The port closes first, so that nothing new is accepted while the workers finish what runs.
-        results = await asyncio.gather(serving, *([working] if working else []), return_exceptions=True)
+    return stop
+
+
+async def _serve_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    app: AsgiApp,
+    *,
+    announce: Callable[[str], None] | None,
+    announcement: Callable[[str], Awaitable[str]],
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Answer on the port, and work beside it, until `stop` is set or one of the two ends."""
+    server = _Server(_uvicorn_config(settings, app))
+    listening = bind(settings)
+    working = asyncio.create_task(work(stop), name="work") if work else None
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
+        await asyncio.sleep(0.01)
+    if announce and server.started:
+        announce(await announcement(_address(settings, listening)))
+    waiting = {asyncio.create_task(stop.wait(), name="stop"), serving, *([working] if working else [])}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    stop.set()
+    server.should_exit = True
+    # The port closes first, so that nothing new is accepted while the workers finish what runs.
+    results = await asyncio.gather(serving, *([working] if working else []), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

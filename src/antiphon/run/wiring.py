@@ -27,6 +27,7 @@ from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, Door, OnePort
 from antiphon.run.banner import SIGN_IN_VALID, banner
 from antiphon.run.clock import SystemClock
+from antiphon.run.pages import build_pages
 from antiphon.store.settings import configure
 from antiphon.telemetry.logs import secrets_of
 from antiphon.telemetry.redaction import Redactor
@@ -193,20 +194,8 @@ class Antiphon:
             )
         )
         self._closing.push_async_callback(api.aclose)
-        door = api.edge_around(Door(self._build_console(), api.principal_of)) if pages else None
+        door = api.edge_around(Door(build_pages(self.settings), api.principal_of)) if pages else None
         return OnePort(control_plane=api, control=control, pages=door)
-
-    def _build_console(self) -> AsgiApp:
-        from a2wsgi import WSGIMiddleware
-
-        from antiphon.console.app import ConsoleConfig, create_console
-
-        flask = create_console(
-            ConsoleConfig(
-                message_chars=self.settings.limits.message_chars, idle_minutes=self.settings.threads.idle_minutes
-            )
-        )
-        return WSGIMiddleware(flask, workers=4)  # pyright: ignore[reportReturnType, reportArgumentType] - plain dicts again
 
     async def _decide(self, approval: int, principal: Principal, approve: bool) -> Approval:
         """An answer that came over the API: the credential says who answers."""

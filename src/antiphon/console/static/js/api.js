@@ -1,6 +1,9 @@
 // The one way to /api: JSON both ways, the CSRF token, and every failure as one kind of error.
 
+import { apiUrl, credentials, isElsewhere } from "./server.js";
+
 const TIMEOUT_MS = 20_000;
+const UNREACHED = "The API does not answer, or it does not know the address of this page (http.allowed_origins).";
 
 /** What went wrong with a request. `status` is 0 when no answer came (offline, server down, too slow). */
 export class ApiError extends Error {
@@ -53,16 +56,16 @@ export class Api {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     let response, text;
     try {
-      response = await fetch(path, {
+      response = await fetch(apiUrl(path), {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
-        credentials: "same-origin",
+        credentials,
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       text = await response.text();
     } catch {
-      throw new ApiError(0, "no_connection", "The server does not answer.");
+      throw new ApiError(0, "no_connection", isElsewhere ? UNREACHED : "The server does not answer.");
     }
     if (response.ok) return text ? JSON.parse(text) : null;
     if (response.status === 403 && method !== "GET" && again) {

@@ -1,6 +1,8 @@
 // The live events of one conversation over a WebSocket: resumes where it stopped, backs off while nobody answers.
 // Events are hints; after every reconnect the page reads the rows again, because they are the truth.
 
+import { socketUrl } from "./server.js";
+
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 10_000;
 const SIGNED_OUT = 4401;
@@ -47,11 +49,8 @@ export class Stream {
   #connect() {
     clearTimeout(this.#timer);
     if (this.#closed || this.#socket) return;
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const resume = this.#last === null ? "" : `?after=${this.#last}`;
-    const socket = new WebSocket(
-      `${scheme}//${location.host}/ws/channels/${encodeURIComponent(this.#channel)}${resume}`,
-    );
+    const socket = new WebSocket(socketUrl(`/ws/channels/${encodeURIComponent(this.#channel)}${resume}`));
     this.#socket = socket;
     let opened = false;
     socket.onopen = () => {
