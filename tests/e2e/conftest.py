@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from tests.e2e.chat import Chat, Watch
-from tests.e2e.server import Server
+from tests.e2e.server import Server, free_port
 from tests.e2e.slow_model import SlowModel
 
 CHROMIUM_FLAGS = [
@@ -47,9 +47,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def console_port() -> int:
+    """Where a console alone is expected."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, console_port: int) -> Iterator[Server]:
     """A server without key and without internet, shared by all tests."""
-    server = Server(tmp_path_factory.mktemp("server"))
+    settings = {"ANTIPHON_HTTP__ALLOWED_ORIGINS": f"http://127.0.0.1:{console_port}"}
+    server = Server(tmp_path_factory.mktemp("server"), settings)
     server.start()
     yield server
     server.stop()

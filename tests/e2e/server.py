@@ -41,11 +41,14 @@ START_SECONDS = 40
 class Server:
     """One server process that can be killed and started again over the same data."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, *, role: str = "up", port: int = 0
+    ) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = port or free_port()
+        self._role = role
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "server.log"
+        self.log = folder / f"{role}.log"
         self._process: subprocess.Popen[str] | None = None
         self._first_link = ""
         inherited = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
@@ -53,7 +56,6 @@ class Server:
             **inherited,
             "PYTHONPATH": str(_SOURCES),
             "ANTIPHON_DATA_DIR": str(folder / "data"),
-            "ANTIPHON_HTTP__PORT": str(self.port),
             "ANTIPHON_LIMITS__MESSAGES_PER_MINUTE": "10000",
             **(settings or {}),
         }
@@ -62,7 +64,7 @@ class Server:
         """Start and wait until it answers."""
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "antiphon", "up"],
+                [sys.executable, "-m", "antiphon", self._role, "--port", str(self.port)],
                 cwd=self.folder,
                 env=self._environment,
                 stdout=subprocess.PIPE,
@@ -75,7 +77,7 @@ class Server:
         while line := lines.get(timeout=max(0.1, deadline - time.monotonic())):
             if line.startswith("Sign in: "):
                 self._first_link = line.removeprefix("Sign in: ").strip()
-            if line.startswith("Sign in"):
+            if line.startswith("Stop with"):
                 return
         raise AssertionError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
 
@@ -147,7 +149,7 @@ def _drain(stream: object, lines: queue.Queue[str | None]) -> None:
     lines.put(None)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]

@@ -247,7 +247,7 @@ def test_a_taken_port_is_refused_with_the_remedy(tmp_path: Path) -> None:
     assert "ANTIPHON_HTTP__PORT" in refused.stderr
 
 
-@pytest.mark.parametrize("role", ["api", "console", "worker"])
+@pytest.mark.parametrize("role", ["api", "worker"])
 def test_a_role_alone_needs_a_shared_database_and_bus(tmp_path: Path, role: str) -> None:
     refused = command(tmp_path, role)
     assert refused.returncode == 3

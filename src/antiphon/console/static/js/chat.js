@@ -126,7 +126,7 @@ class Page {
 
   #listen() {
     byId("new").addEventListener("click", () =>
-      this.#go(this.#conversation.empty ? this.#conversation.key : this.#newKey()),
+      this.#go(this.#conversation?.empty ? this.#conversation.key : this.#newKey()),
     );
     byId("rename").addEventListener("click", () => this.#askName());
     byId("to-list").addEventListener("click", () => {
@@ -297,6 +297,7 @@ class Page {
 
   #draw() {
     const conversation = this.#conversation;
+    if (!conversation) return; // still starting
     const { turns, messages, entries, loaded, broken } = conversation;
     this.#log.draw({ messages, turns, entries, name: this.name });
     byId("empty").hidden = !conversation.empty;
@@ -313,6 +314,7 @@ class Page {
   }
 
   #presence() {
+    if (!this.#conversation) return; // still starting
     const { turns, entries, approvals, lost } = this.#conversation;
     const running = turns.active.find((turn) => turn.state === "running") ?? turns.active[0];
     const newest = turns.all.toSorted((a, b) => Number(a.id) - Number(b.id)).at(-1);
@@ -371,7 +373,7 @@ class Page {
       element.textContent = expiry(element.dataset.expires);
     for (const element of document.querySelectorAll("[data-until]"))
       element.textContent = countdown(Number(element.dataset.until));
-    if (this.#conversation.lost || document.querySelector("[data-expires]")) this.changed();
+    if (this.#conversation?.lost || document.querySelector("[data-expires]")) this.changed();
   }
 
   #showPerson(me) {

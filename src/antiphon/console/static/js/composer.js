@@ -11,19 +11,22 @@ export class Composer {
   #limit;
   #channel = "";
   #timer = 0;
+  #onSend;
+  #sentEarly = false;
 
   /** `onSend(text)`, `onStop()`, `onTyping()`. */
   constructor({ keep, limit, onSend, onStop, onTyping }) {
     this.#keep = keep;
     this.#limit = limit;
+    this.#onSend = onSend;
     byId("composer").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#send(onSend);
+      this.#send();
     });
     this.#field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
-      this.#send(onSend);
+      this.#send();
     });
     this.#field.addEventListener("input", () => {
       clearTimeout(this.#timer);
@@ -43,11 +46,19 @@ export class Composer {
     return document.activeElement === this.#field && this.#field.value.trim() !== "";
   }
 
-  /** Show the draft of a conversation; the draft of the one before is kept. */
+  /** Show the draft of a conversation; the draft of the one before, and what was typed before the first, is kept. */
   open(channel) {
     this.#save();
+    const early = this.#channel ? "" : this.#field.value;
+    const draft = this.#keep.get(`draft:${channel}`, "");
     this.#channel = channel;
-    this.#field.value = this.#keep.get(`draft:${channel}`, "");
+    this.#field.value = [this.#sentEarly ? "" : draft, early].filter(Boolean).join("\n");
+    if (this.#sentEarly) {
+      this.#sentEarly = false;
+      this.#send();
+      this.#field.value = [this.#field.value, draft].filter(Boolean).join("\n");
+    }
+    this.#save();
     this.#check();
   }
 
@@ -77,12 +88,16 @@ export class Composer {
     if (hadFocus && !active) this.focus();
   }
 
-  #send(onSend) {
+  #send() {
     const text = this.#field.value.trim();
     if (!text || !this.#check()) return;
+    if (!this.#channel) {
+      this.#sentEarly = true; // the page still starts: it goes out as soon as the conversation is open
+      return;
+    }
     this.#field.value = "";
     this.#save();
-    onSend(text);
+    this.#onSend(text);
     this.focus();
   }
 
