@@ -4,8 +4,8 @@ The Host check stops DNS rebinding (a page of somebody else's name that resolves
 stops other pages from opening WebSockets or posting with the visitor's cookie. Addresses written as numbers cannot be
 rebound, so a public bind accepts them.
 
-A console that runs on an origin of its own (`http.allowed_origins`, `console.public_url`) is answered with CORS headers,
-below /api only; every other origin gets none, so its pages can read nothing.
+A console that runs on an origin of its own (`http.allowed_origins`, `console.public_url`) is answered with CORS
+headers, below /api only; every other origin gets none, so its pages can read nothing.
 """
 
 from __future__ import annotations
