@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from antiphon.brain.models import ModelChoice
 from antiphon.brain.turn import TurnBrain
+from antiphon.bus.memory import MemoryBus
 from antiphon.config.settings import Settings
 from antiphon.domain.approvals import Resume
 from antiphon.domain.conversation import Author
@@ -22,6 +23,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.executions import FakeExecutions
 from tests.fakes.memories import FakeMemories
 from tests.fakes.people import FakePeople
+from tests.fakes.proposals import FakeProposals
 from tests.fakes.schedule import FakeSchedule
 from tests.fakes.status import FakeStatus
 from tests.fakes.threads import FakeThreads
@@ -48,11 +50,21 @@ class Workbench:
         self.executions = FakeExecutions(self.clock, self.approvals)
         self.schedule = FakeSchedule(self.clock)
         self.memories = FakeMemories(self.clock)
+        self.proposals = FakeProposals(self.clock)
         self.people = FakePeople(ADA, BOB)
         self.threads = FakeThreads()
         self.status = FakeStatus()
         policy = ToolPolicy(self.authority, always_ask=self.always_ask)
-        builtin = BuiltinTools(self.schedule, self.memories, self.people, self.status, policy, lambda: self.catalog)
+        builtin = BuiltinTools(
+            self.schedule,
+            self.memories,
+            self.proposals,
+            MemoryBus(self.clock),
+            self.people,
+            self.status,
+            policy,
+            lambda: self.catalog,
+        )
         self.catalog = Catalog([builtin, FixedTools(*self.tools)])
         self.executor = ToolExecutor(self.catalog, policy, self.executions, self.clock, Redactor(self.secrets))
         self.brain = TurnBrain(

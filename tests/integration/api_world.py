@@ -176,6 +176,8 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         memories=stores.memories,
         attachments=stores.attachments,
         feedback=stores.feedback,
+        proposals=stores.proposals,
+        places=stores.places,
         keys=stores.keys,
         users=stores.users,
         credentials=stores.credentials,

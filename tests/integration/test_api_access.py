@@ -18,8 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from antiphon.config import HttpSettings, Settings
 from antiphon.domain.approvals import ApproverRule, PauseRequest
+from antiphon.domain.conversation import InboundMessage, ServerRef
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.identity import Role
+from antiphon.domain.identity import Role, Sender
 from antiphon.domain.memories import MemoryScope
 from antiphon.domain.schedule import EntryKind, NewEntry
 from antiphon.domain.work import Pause
@@ -67,7 +68,11 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
     async with world.client(who) as client:
         file = await client.post("/api/channels/web:theirs/attachments?name=heron.txt", content=b"heron")
         said = (await client.get("/api/channels/web:theirs/messages")).json()["items"]
+    proposal = await world.stores.proposals.propose(who.person, "heron", channel="web:theirs", origin="origin-2")
     answer = next(item for item in said if item["task"] == str(lease.task) and item["author"] == "agent")
+    await world.stores.feedback.rate(int(answer["id"]), who.person, -1, "heron")
+    async with world.client(who) as client:
+        (opinion,) = (await client.get("/api/feedback")).json()["items"]
     return {
         "channel": "web:theirs",
         "channels": "web:theirs",
@@ -78,6 +83,9 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
         "memories": str(memory.id),
         "messages": answer["id"],
         "attachments": file.json()["id"],
+        "proposals": str(proposal.id),
+        "feedback": opinion["id"],
+        "servers": await a_server(world),
         "keys": str(who.key_id),
         "users": str(who.user.id),
         "sessions": str(await a_session(world, who)),
@@ -89,6 +97,18 @@ async def a_session(world: World, who: Someone) -> int:
     async with world.signed_in(who) as client:
         items = (await client.get("/api/sessions")).json()["items"]
         return int(next(item["id"] for item in items if item["current"]))
+
+
+async def a_server(world: World) -> str:
+    """A platform's server that has been heard of."""
+    await world.stores.inbox.receive(
+        InboundMessage(
+            "discord", "discord:77", "1", Sender("9", "Mallory"), "hello", datetime.now(UTC),
+            server=ServerRef("discord", "7", "heron's guild"),
+        )
+    )  # fmt: skip
+    channel = await world.stores.threads.channel("discord:77")
+    return str(channel.server)
 
 
 async def walk(world: World, client: httpx.AsyncClient, ids: dict[str, str]) -> dict[tuple[str, str], httpx.Response]:
@@ -162,7 +182,17 @@ async def test_another_person_finds_nothing_of_mine_on_any_route(world: World) -
             if "<" in route and method != "OPTIONS":
                 expected = {404, 422} if method in ("PATCH", "POST") else {404}
                 assert answer.status_code in expected, (method, route, answer.text)
-        for noun in ("channels", "threads", "tasks", "approvals", "reminders", "memories"):
+        for noun in (
+            "channels",
+            "threads",
+            "tasks",
+            "approvals",
+            "reminders",
+            "memories",
+            "feedback",
+            "proposals",
+            "servers",
+        ):
             assert (await client.get(f"/api/{noun}")).json() == {"items": [], "next": None}
         assert [key["name"] for key in (await client.get("/api/keys")).json()["items"]] == ["all"]
         posted = {

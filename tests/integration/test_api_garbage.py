@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from tests.integration.api_world import World
 from tests.integration.test_api_access import api_routes, something_of_everything
 
-FIELD = st.sampled_from(["text", "id", "token", "name", "scopes", "title", "value", "timezone", "language"]) | st.text(
-    max_size=5
-)
+FIELDS = ["text", "id", "token", "name", "scopes", "title", "value", "timezone", "language", "persona", "attachments"]
+FIELD = st.sampled_from(FIELDS) | st.text(max_size=5)
 JSON = st.recursive(
     st.none()
     | st.booleans()

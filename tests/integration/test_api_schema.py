@@ -125,6 +125,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/messages/{id}/feedback"): {"value": 1},
     ("POST", "/api/reminders"): {"channel": "web:theirs", "due_at": "2030-01-01T09:00:00Z", "rule": "FREQ=DAILY"},
     ("POST", "/api/session"): {"token": "x"},
+    ("PATCH", "/api/channels/{key}/settings"): {"persona": "a pirate"},
+    ("PATCH", "/api/servers/{id}"): {"persona": "a pirate"},
     ("POST", "/api/channels/{key}/attachments"): {"any": "bytes"},
 }
 
@@ -182,6 +184,12 @@ async def again_with_fresh_ones(
     matches(document, answer, "PATCH", "/api/reminders/{id}")
     if answer.status_code == 200:
         good.add(("PATCH", "/api/reminders/{id}"))
+    for verb in ("accept", "deny"):
+        asked = await world.stores.proposals.propose(world.owner.person, verb, channel="api:again", origin=verb)
+        answer = await client.post(f"/api/proposals/{asked.id}/{verb}")
+        matches(document, answer, "POST", f"/api/proposals/{{id}}/{verb}")
+        if answer.status_code == 200:
+            good.add(("POST", f"/api/proposals/{{id}}/{verb}"))
     from tests.integration.test_api_objects import ApproverRule, ask_approval
 
     await client.post(f"/api/tasks/{receipt['task']}/cancel")

@@ -15,9 +15,23 @@ from django.db.models import Q, QuerySet
 
 from antiphon.api.paging import MAX_ID, Page
 from antiphon.domain.approvals import ApproverKind
+from antiphon.domain.conversation import ServerSettings
 from antiphon.domain.work import Task as TaskView
 from antiphon.store.db import Tx
-from antiphon.store.models import Approval, Attachment, Channel, Memory, Message, ScheduleEntry, Task, Thread
+from antiphon.store.models import (
+    Approval,
+    Attachment,
+    Channel,
+    Feedback,
+    Memory,
+    Message,
+    Proposal,
+    ScheduleEntry,
+    Server,
+    ServerSetting,
+    Task,
+    Thread,
+)
 from antiphon.store.models.fields import from_epoch
 from antiphon.store.task_rows import task_view
 
@@ -188,6 +202,24 @@ def reminders(_tx: Tx, person: int, page: Page) -> list[ScheduleEntry]:
 def memories(_tx: Tx, person: int, page: Page) -> list[Memory]:
     """What is remembered about a person, newest first."""
     return _newest(Memory.objects.filter(scope="person", subject=person), page)
+
+
+def opinions(_tx: Tx, person: int, page: Page) -> list[Feedback]:
+    """A person's opinions of answers, newest first."""
+    return _newest(Feedback.objects.filter(person_id=person).select_related("message"), page)
+
+
+def proposals(_tx: Tx, person: int, state: str | None, page: Page) -> list[Proposal]:
+    """What the agent would like to remember about a person, newest first."""
+    rows = Proposal.objects.filter(person_id=person)
+    return _newest(rows.filter(state=state) if state is not None else rows, page)
+
+
+def servers(_tx: Tx, page: Page) -> list[ServerSettings]:
+    """All servers with their personas, newest first."""
+    found: list[Server] = _newest(Server.objects.all(), page)
+    personas = dict(ServerSetting.objects.filter(server__in=found, name="persona").values_list("server_id", "value"))
+    return [ServerSettings(row.pk, row.platform, row.name, str(personas.get(row.pk, ""))) for row in found]
 
 
 def _newest(rows: QuerySet[Any], page: Page) -> list[Any]:

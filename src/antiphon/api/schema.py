@@ -56,7 +56,8 @@ sends the same events as JSON `{"id", "event", "data"}`. Ids are whole numbers t
 with `Last-Event-ID` or `?after=`. Every payload has `task`, `turn` and `attempt`; a `turn.started` with a higher
 attempt voids earlier deltas of that task. Events: `turn.started`, `text.delta {text}`, `tool.started {execution, tool,
 status, summary}`, `tool.finished {.., seconds}`, `approval.needed {approval, summary, expires, tool}`,
-`approval.decided {approval, state}`, `reply {reply, message, text}`, `turn.failed {code, message, retrying}`, and
+`approval.decided {approval, state}`, `memory.proposed {proposal, text}`, `reply {reply, message, text}`,
+`turn.failed {code, message, retrying}`, and
 `reset {}`: read the messages again, something was missed. The socket closes with 4400 malformed, 4401 unauthorised,
 4403 missing scope, 4404 unknown, 4408 too slow, 4413 too large, 1012 restarting, 1013 try again later; a client may
 send `{"type": "ping"}`.

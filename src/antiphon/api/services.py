@@ -19,6 +19,8 @@ from antiphon.domain.ports import (
     KeyStore,
     MemoryStore,
     PeopleStore,
+    PlaceStore,
+    ProposalStore,
     ScheduleStore,
     ServerSettingStore,
     SessionStore,
@@ -50,6 +52,8 @@ class ApiServices:
     memories: MemoryStore
     attachments: AttachmentStore
     feedback: FeedbackStore
+    proposals: ProposalStore
+    places: PlaceStore
     keys: KeyStore
     users: UserStore
     credentials: CredentialStore

@@ -15,6 +15,7 @@ from antiphon.domain.approvals import ApprovalState, ApproverKind
 from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.health import PartState
 from antiphon.domain.identity import SCOPES, Role
+from antiphon.domain.memories import ProposalState
 from antiphon.domain.schedule import EntryKind, EntryState
 from antiphon.domain.tools import ExecutionStatus
 from antiphon.domain.work import TaskState
@@ -168,6 +169,12 @@ class FeedbackBody(Body):
         return value
 
 
+class PersonaBody(Body):
+    """What the agent is told about its role in a place."""
+
+    persona = StrictText(max_length=8000, allow_blank=True, help_text="Empty: nothing of its own.")
+
+
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +316,47 @@ class MemoryItem(serializers.Serializer):
     text = serializers.CharField()
     channel = serializers.CharField(help_text="Where it was said.")
     created_at = serializers.DateTimeField()
+
+
+class OpinionItem(serializers.Serializer):
+    """A person's opinion of one answer."""
+
+    id = _id("Opinion.")
+    message = _id("The answer it is about.")
+    value = serializers.ChoiceField(choices=[1, -1], help_text="1 for a good answer, -1 for a poor one.")
+    text = serializers.CharField(help_text="What would be right, if it was said.")
+    question = serializers.CharField(help_text="What had been asked.")
+    answer = serializers.CharField(help_text="The beginning of the answer.")
+    created_at = serializers.DateTimeField()
+
+
+class ProposalItem(serializers.Serializer):
+    """A fact the agent would like to remember about you."""
+
+    id = _id("Proposal.")
+    text = serializers.CharField()
+    channel = serializers.CharField(help_text="Where it came up.")
+    state = serializers.ChoiceField(choices=_one_of(ProposalState))
+    memory = _id("What it became, once accepted.", allow_null=True)
+    created_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+
+
+class ChannelSettingsItem(serializers.Serializer):
+    """What is set for a conversation."""
+
+    persona = serializers.CharField(help_text="What the agent is told about its role here.")
+    server_persona = serializers.CharField(help_text="What it is told for the whole server, before that.")
+    server = _id("The server it belongs to.", allow_null=True)
+
+
+class ServerItem(serializers.Serializer):
+    """A Discord guild or Telegram group."""
+
+    id = _id("Server.")
+    platform = serializers.CharField()
+    name = serializers.CharField()
+    persona = serializers.CharField(help_text="What the agent is told about its role there.")
 
 
 class KeyItem(serializers.Serializer):

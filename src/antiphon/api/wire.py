@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from antiphon.api.reads import ChannelRow, MessageRow
+from antiphon.api.reads import PREVIEW_CHARS, ChannelRow, MessageRow
 from antiphon.domain.approvals import Approval
-from antiphon.domain.conversation import Attachment, Author, Receipt
+from antiphon.domain.conversation import Attachment, Author, PlaceSettings, Receipt, ServerSettings
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
+from antiphon.domain.memories import Proposal
 from antiphon.domain.schedule import Entry, Recurrence
 from antiphon.domain.work import Task
 from antiphon.store import models
+from antiphon.store.proposals import proposal_of
 from antiphon.tools.recurrence import described
 
 AGENT_NAME = "Antiphon"
@@ -160,6 +162,51 @@ def _repeats(recurrence: Recurrence | None) -> Document | None:
 def memory(row: models.Memory) -> Document:
     """Something remembered."""
     return {"id": str(row.pk), "text": row.text, "channel": row.channel, "created_at": row.created_at}
+
+
+def opinion(row: models.Feedback) -> Document:
+    """An opinion of an answer."""
+    return {
+        "id": str(row.pk),
+        "message": str(row.message_id),
+        "value": row.value,
+        "text": row.text,
+        "question": row.question,
+        "answer": row.message.text[:PREVIEW_CHARS],
+        "created_at": row.created_at,
+    }
+
+
+def proposal(value: Proposal) -> Document:
+    """A question what to remember, as a store port gives it."""
+    return {
+        "id": str(value.id),
+        "text": value.text,
+        "channel": value.channel,
+        "state": value.state.value,
+        "memory": _id(value.memory),
+        "created_at": value.created_at,
+        "decided_at": value.decided_at,
+    }
+
+
+def proposal_row(row: models.Proposal) -> Document:
+    """The same as a list reads it."""
+    return proposal(proposal_of(row))
+
+
+def channel_settings(value: PlaceSettings) -> Document:
+    """What is set for a channel."""
+    return {
+        "persona": value.channel_persona,
+        "server_persona": value.server_persona,
+        "server": _id(value.server),
+    }
+
+
+def server(value: ServerSettings) -> Document:
+    """A server with its settings."""
+    return {"id": str(value.id), "platform": value.platform, "name": value.name, "persona": value.persona}
 
 
 def key(value: Key) -> Document:

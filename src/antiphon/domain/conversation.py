@@ -149,3 +149,22 @@ class Channel:
     owner: int | None = None
     server: int | None = None
     settings: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """A server with what is set for it. `persona` is what the agent is told about its role there."""
+
+    id: int
+    platform: str
+    name: str
+    persona: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSettings:
+    """What is set for a channel and for its server. The channel's persona comes after the server's."""
+
+    channel_persona: str = ""
+    server_persona: str = ""
+    server: int | None = None

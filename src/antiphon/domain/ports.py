@@ -16,11 +16,20 @@ from typing import IO, Protocol
 
 from antiphon.domain.approvals import Approval, ApprovalState, Resume
 from antiphon.domain.attachments import StoredFile
-from antiphon.domain.conversation import Attachment, Channel, InboundMessage, Message, Receipt, Thread
+from antiphon.domain.conversation import (
+    Attachment,
+    Channel,
+    InboundMessage,
+    Message,
+    PlaceSettings,
+    Receipt,
+    ServerSettings,
+    Thread,
+)
 from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, Server, SignedIn, User
-from antiphon.domain.memories import Memory, MemoryScope
+from antiphon.domain.memories import Lesson, Memory, MemoryScope, Proposal, Summary
 from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.turns import TurnEvent, TurnRequest
@@ -322,6 +331,65 @@ class FeedbackStore(Protocol):
 
     async def rate(self, message: int, person: int, value: int, text: str) -> None:
         """Store a person's opinion (1 or -1) of an agent's message; a second one replaces the first. `NotFound`."""
+        ...
+
+    async def retract(self, feedback: int, person: int) -> None:
+        """Take an opinion back: from then on it changes nothing. `NotFound` when it is not there or not theirs."""
+        ...
+
+    async def lessons(self, person: int, question: str, limit: int) -> Sequence[Lesson]:
+        """A person's opinions of answers to questions like this one, the most alike first."""
+        ...
+
+
+class ProposalStore(Protocol):
+    """What the agent would like to remember."""
+
+    async def propose(self, person: int, text: str, *, channel: str, origin: str) -> Proposal:
+        """Store a question to the person; the same `origin` returns the existing one."""
+        ...
+
+    async def decide(self, proposal: int, person: int, *, accept: bool) -> Proposal:
+        """The person's answer; accepting remembers the fact in the same transaction.
+
+        The same answer again changes nothing, another one is a `Conflict`. `NotFound` when it is not theirs.
+        """
+        ...
+
+
+class PlaceStore(Protocol):
+    """Settings of servers and channels."""
+
+    async def settings_of(self, channel: str) -> PlaceSettings:
+        """Those of a channel and of its server; empty ones where nothing is set or there is no such channel yet."""
+        ...
+
+    async def set_for_channel(self, channel: str, persona: str) -> PlaceSettings:
+        """Set the persona of one channel ("" takes it away). `NotFound` if there is none."""
+        ...
+
+    async def set_for_server(self, server: int, persona: str) -> ServerSettings:
+        """Set the persona of one server ("" takes it away). `NotFound` if there is none."""
+        ...
+
+    async def server(self, server: int) -> ServerSettings:
+        """One server with its settings. `NotFound` if there is none."""
+        ...
+
+
+class SummaryStore(Protocol):
+    """Rolling summaries of long threads."""
+
+    async def summary(self, thread: int) -> Summary | None:
+        """What is stored for a thread."""
+        ...
+
+    async def keep(self, summary: Summary) -> None:
+        """Store it, unless a later one is there already or the thread is gone."""
+        ...
+
+    async def unsummarised(self, thread: int, *, after: int, before: int, limit: int) -> Sequence[Message]:
+        """The messages of a thread between two ids (both exclusive), oldest first, up to `limit`."""
         ...
 
 

@@ -88,7 +88,14 @@ class Antiphon:
         authority = PlatformAuthorities({"web": WebAuthority(stores.people), **extras.authorities})
         policy = ToolPolicy(authority)
         builtin = BuiltinTools(
-            stores.schedule, stores.memories, stores.people, status=self, policy=policy, catalog=lambda: catalog
+            stores.schedule,
+            stores.memories,
+            stores.proposals,
+            bus,
+            stores.people,
+            status=self,
+            policy=policy,
+            catalog=lambda: catalog,
         )
         catalog = Catalog([*extras.tools, builtin])
         self.executor = ToolExecutor(catalog, policy, stores.executions, clock, Redactor(secrets_of(settings)))
@@ -180,6 +187,8 @@ class Antiphon:
                 memories=stores.memories,
                 attachments=stores.attachments,
                 feedback=stores.feedback,
+                proposals=stores.proposals,
+                places=stores.places,
                 keys=stores.keys,
                 users=stores.users,
                 credentials=stores.credentials,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from antiphon.domain.errors import InvalidInput
@@ -10,13 +9,10 @@ from antiphon.domain.memories import Memory, MemoryScope
 from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
+from antiphon.store.full_text import matching
+from antiphon.store.search_terms import query_terms
 
-_CONSIDERED = 1000
-"""How many of the newest memories of a subject a search looks at."""
 _TEXT_CHARS = 4000
-_WORD = re.compile(r"\w+")
-_SHORT = 3
-"""Words up to this length ("is", "the") must match whole; longer ones match by their beginning too."""
 
 
 class DjangoMemoryStore:
@@ -49,16 +45,16 @@ class DjangoMemoryStore:
     async def recall(self, scope: MemoryScope, subject: int, query: str, limit: int) -> Sequence[Memory]:
         """The memories about a subject, most relevant to `query` first (newest first when it is empty).
 
-        With a query only memories that share a word with it are returned.
+        With a query only memories that share a word with it are returned: full-text search of the database.
         """
 
-        def recall(_: Tx) -> list[Memory]:
-            rows = [_memory(row) for row in _about(scope, subject).order_by("-id")[:_CONSIDERED]]
-            wanted = _words(query)
-            if wanted:
-                scored = [(_score(wanted, row.text), row) for row in rows]
-                rows = [row for score, row in sorted(scored, key=lambda one: (-one[0], -one[1].id)) if score > 0]
-            return rows[:limit]
+        def recall(tx: Tx) -> list[Memory]:
+            terms = query_terms(query)
+            if not terms:
+                return [_memory(row) for row in _about(scope, subject).order_by("-id")[:limit]]
+            found = matching(tx, "antiphon_memory", f"{scope.value}{subject}", terms, limit, scope.value, subject)
+            rows = models.Memory.objects.in_bulk(found)
+            return [_memory(rows[number]) for number in found if number in rows]
 
         return await self._database.read(recall)
 
@@ -78,24 +74,6 @@ class DjangoMemoryStore:
 
 def _about(scope: MemoryScope, subject: int):
     return models.Memory.objects.filter(scope=scope.value, subject=subject)
-
-
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.casefold()))
-
-
-def _score(wanted: set[str], text: str) -> float:
-    """How well a memory answers a query: whole words count most, a common beginning ("desk", "desks") some."""
-    words = _words(text)
-    score = 0.0
-    for word in wanted:
-        if word in words:
-            score += 0.2 if len(word) <= _SHORT else 1.0
-        elif len(word) > _SHORT and any(
-            len(other) > _SHORT and (other.startswith(word) or word.startswith(other)) for other in words
-        ):
-            score += 0.7
-    return score
 
 
 def _memory(row: models.Memory) -> Memory:

@@ -24,9 +24,12 @@ from antiphon.store.live import DjangoLiveStore
 from antiphon.store.memories import DjangoMemoryStore
 from antiphon.store.outbox import DjangoOutboxStore
 from antiphon.store.people import DjangoPeopleStore
+from antiphon.store.places import DjangoPlaceStore
+from antiphon.store.proposals import DjangoProposalStore
 from antiphon.store.schedule import DjangoScheduleStore
 from antiphon.store.server_settings import DjangoServerSettingStore
 from antiphon.store.sessions import DjangoSessionStore
+from antiphon.store.summaries import DjangoSummaryStore
 from antiphon.store.tasks import DjangoTaskStore
 from antiphon.store.threads import DjangoThreadStore
 from antiphon.store.users import DjangoUserStore
@@ -49,6 +52,9 @@ class Stores:
     feedback: DjangoFeedbackStore
     people: DjangoPeopleStore
     memories: DjangoMemoryStore
+    proposals: DjangoProposalStore
+    places: DjangoPlaceStore
+    summaries: DjangoSummaryStore
     keys: DjangoKeyStore
     users: DjangoUserStore
     credentials: DjangoCredentialStore
@@ -89,6 +95,9 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         feedback=DjangoFeedbackStore(database, clock),
         people=DjangoPeopleStore(database),
         memories=DjangoMemoryStore(database, clock),
+        proposals=DjangoProposalStore(database, clock),
+        places=DjangoPlaceStore(database, clock),
+        summaries=DjangoSummaryStore(database, clock),
         keys=DjangoKeyStore(database, clock),
         users=DjangoUserStore(database, clock),
         credentials=DjangoCredentialStore(database, clock),

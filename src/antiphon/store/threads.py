@@ -23,6 +23,15 @@ LEFT JOIN antiphon_task t ON t.message_id = m.id
 WHERE c.key = %s AND m.id < %s
 ORDER BY m.id DESC LIMIT %s
 """
+_OF_THREAD = """
+SELECT m.id, m.thread_id, m.author, m.text, m.at, m.person_id, m.author_name, COALESCE(m.answers_id, t.id),
+       m.native_id, m.reply_to_id, m.interrupted, c.key
+FROM antiphon_message m
+JOIN antiphon_channel c ON c.id = m.channel_id
+LEFT JOIN antiphon_task t ON t.message_id = m.id
+WHERE m.thread_id = %s AND m.id > %s AND m.id < %s
+ORDER BY m.id LIMIT %s
+"""
 _ATTACHMENTS = """
 SELECT message_id, id, name, media_type, size, url FROM antiphon_attachment WHERE message_id IN ({ids}) ORDER BY id
 """
@@ -88,6 +97,11 @@ class DjangoThreadStore:
             return _channel(row)
 
         return await self._database.run(rename)
+
+
+def messages_of_thread(tx: Tx, thread: int, after: int, before: int, limit: int) -> list[Message]:
+    """The messages of a thread between two ids (both exclusive), oldest first, without their files."""
+    return [_message(row[11], row, {}) for row in tx.rows(_OF_THREAD, thread, after, before, limit)]
 
 
 def _find(key: str) -> models.Channel:

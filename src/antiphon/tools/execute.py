@@ -203,6 +203,8 @@ class ToolExecutor:
             zone=zone,
             zone_name=zone_name,
             language=session.person.language,
+            task=record.key.task,
+            attempt=session.attempt,
         )
 
 
@@ -227,6 +229,11 @@ class CallSession:
         self._lease = lease
         self._occurrences = occurrences
         self._observer = observer
+
+    @property
+    def attempt(self) -> int:
+        """The attempt of the task that this turn is."""
+        return self._lease.attempt if self._lease is not None else 1
 
     @property
     def occurrences(self) -> dict[str, int]:

@@ -44,6 +44,9 @@ class ToolCall(Generic[A]):
     zone: tzinfo
     zone_name: str = "UTC"
     language: str = "en"
+    task: int = 0
+    attempt: int = 1
+    """With `task` the turn that made the call, for events about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from antiphon.store.models.conversation import (
     Thread,
 )
 from antiphon.store.models.fields import InstantField
-from antiphon.store.models.knowledge import Feedback, Memory, ScheduleEntry
+from antiphon.store.models.knowledge import Feedback, Memory, Proposal, ScheduleEntry, ThreadSummary
 from antiphon.store.models.moderation import Case, Event
 from antiphon.store.models.people import Account, Key, Membership, Person, RecoveryCode, SignedIn, SignInToken, User
 from antiphon.store.models.work import Approval, Pause, Reply, Task, ToolExecution, Turn
@@ -31,6 +31,7 @@ __all__ = [
     "Message",
     "Pause",
     "Person",
+    "Proposal",
     "RecoveryCode",
     "Reply",
     "ScheduleEntry",
@@ -40,6 +41,7 @@ __all__ = [
     "SignedIn",
     "Task",
     "Thread",
+    "ThreadSummary",
     "ToolExecution",
     "Turn",
     "User",

@@ -8,8 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from antiphon.domain.errors import ToolError
+from antiphon.domain.events import turn_topic
 from antiphon.domain.memories import Memory, MemoryScope
-from antiphon.domain.ports import MemoryStore
+from antiphon.domain.ports import Bus, MemoryStore, ProposalStore
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.overlap import best_matches, shared
 from antiphon.tools.tool import A, Arguments, Tool, ToolCall, ToolResult, declare
@@ -74,6 +75,53 @@ class MemoryRemember(Tool[RememberArguments]):
             scope, subject, asked.text, author=call.requester.person, channel=call.requester.channel, origin=call.origin
         )
         return ToolResult("Remembered", {"scope": asked.scope, "text": memory.text, "id": memory.id})
+
+
+class ProposeArguments(Arguments):
+    """The fact to ask about."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=1000,
+        description="The fact about the requester, in a sentence that is clear on its own.",
+    )
+
+
+class MemoryPropose(Tool[ProposeArguments]):
+    """`memory.propose`."""
+
+    spec = declare(
+        "memory.propose",
+        "Ask the requester whether a lasting fact about them (a preference, a name, a plan) may be remembered, when "
+        "they mentioned it without asking you to remember it. They answer by a button; nothing is stored before.",
+        ProposeArguments,
+        Risk.OWN,
+        idempotent=True,
+    )
+    arguments = ProposeArguments
+
+    def __init__(self, proposals: ProposalStore, bus: Bus) -> None:
+        self._proposals = proposals
+        self._bus = bus
+
+    async def run(self, call: ToolCall[ProposeArguments]) -> ToolResult:
+        """Store the question and show it in the conversation."""
+        channel = call.requester.channel
+        proposal = await self._proposals.propose(
+            call.requester.person, call.arguments.text, channel=channel, origin=call.origin
+        )
+        await self._bus.publish(
+            turn_topic(channel),
+            "memory.proposed",
+            {
+                "task": str(call.task),
+                "turn": f"{call.task}.{call.attempt}",
+                "attempt": call.attempt,
+                "proposal": str(proposal.id),
+                "text": proposal.text,
+            },
+        )
+        return ToolResult("Asked whether to remember this", {"proposal": proposal.id, "text": proposal.text})
 
 
 class MemoryRecall(Tool[RecallArguments]):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from antiphon.domain.ports import MemoryStore, PeopleStore, ScheduleStore
+from antiphon.domain.ports import Bus, MemoryStore, PeopleStore, ProposalStore, ScheduleStore
 from antiphon.tools.builtin.clock import ClockDate, ClockNow
 from antiphon.tools.builtin.dice import CoinFlip, DiceRoll
 from antiphon.tools.builtin.math import MathCalculate
-from antiphon.tools.builtin.memory import MemoryForget, MemoryForgetAll, MemoryRecall, MemoryRemember
+from antiphon.tools.builtin.memory import MemoryForget, MemoryForgetAll, MemoryPropose, MemoryRecall, MemoryRemember
 from antiphon.tools.builtin.profile import ProfileTimezone
 from antiphon.tools.builtin.reminders import (
     RemindersCancel,
@@ -30,6 +30,8 @@ class BuiltinTools:
         self,
         schedule: ScheduleStore,
         memories: MemoryStore,
+        proposals: ProposalStore,
+        bus: Bus,
         people: PeopleStore,
         status: StatusSource,
         policy: ToolPolicy,
@@ -49,6 +51,7 @@ class BuiltinTools:
             RemindersEdit(schedule),
             RemindersCancel(schedule),
             MemoryRemember(memories),
+            MemoryPropose(proposals, bus),
             MemoryRecall(memories),
             MemoryForget(memories),
             MemoryForgetAll(memories),
