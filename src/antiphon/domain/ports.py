@@ -82,7 +82,15 @@ class TaskStore(Protocol):
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Work]:
         """Take up to `limit` queued, due heads of channels without a running task; at most one per channel.
 
-        Counts the attempt. A head whose attempts are used up is not returned; see `bury`.
+        Counts the attempt. A head whose attempts are used up is not returned; see `bury`. What was handed over since
+        `stand_by` comes first, whatever `limit` says, and ends the standing by.
+        """
+        ...
+
+    def stand_by(self, owner: str, slots: int, lease_seconds: float) -> None:
+        """Until the next `claim` this worker has so many free slots: the store may accept messages as claimed by it.
+
+        It notifies `tasks` after each. One worker per process.
         """
         ...
 

@@ -1,17 +1,22 @@
 """Turning what was said into rows: the one transaction behind `InboxStore.receive` and `LiveStore.begin`.
 
-This is the hottest path of the store, so it is SQL: five statements for a message in a known channel.
+This is the hottest path of the store, so it is SQL: six statements for a message in a known channel on SQLite, and on
+PostgreSQL, where each is a round trip, four.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.domain.conversation import Attachment, InboundMessage, Receipt, platform_of
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound
-from antiphon.domain.work import TaskKind
+from antiphon.domain.identity import Requester
+from antiphon.domain.work import Lease, TaskKind, Work
 from antiphon.store.db import Tx
-from antiphon.store.thread_opening import thread_for, title_of
+from antiphon.store.models.fields import from_epoch
+from antiphon.store.standby import Standby
+from antiphon.store.thread_opening import open_thread, thread_for, title_of
 
 _ID_CHARS = 200
 _NAME_CHARS = 200
@@ -20,6 +25,12 @@ _CACHED_CHANNELS = 10_000
 _FIND_REPEAT = """
 SELECT t.id, m.id, m.thread_id, m.text FROM antiphon_message m JOIN antiphon_task t ON t.message_id = m.id
 WHERE m.dedupe = %s
+"""
+# With the channel's lock in one round trip. A repeat committed while this waited for the lock is not seen yet; adding
+# the message then breaks the unique key, and the transaction runs again.
+_LOCK_AND_FIND_REPEAT = f"""
+SELECT repeat.* FROM (SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))) AS locked
+LEFT JOIN ({_FIND_REPEAT}) AS repeat (task, message, thread, text) ON TRUE
 """
 _FIND_CHANNEL = "SELECT id, owner_id, server_id, title FROM antiphon_channel WHERE key = %s"
 _ADD_CHANNEL = """
@@ -57,9 +68,20 @@ WHERE id = %s AND message_id IS NULL AND person_id = %s AND channel = %s AND dig
 _CLAIMED = "SELECT id FROM antiphon_attachment WHERE message_id = %s AND digest > ''"
 _ADD_TASK = """
 INSERT INTO antiphon_task
-    (kind, channel_id, thread_id, message_id, person_id, state, attempt, tries, owner, lease_until, created_at,
+    (message_id, kind, channel_id, thread_id, person_id, state, attempt, tries, owner, lease_until, created_at,
      updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+VALUES ({message}, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+_ADD_TASK_OF = _ADD_TASK.format(message="%s")
+# PostgreSQL does the three in one round trip; SQLite, which has none, knows no INSERT in a WITH.
+_TOUCH_AND_ADD = f"""
+WITH touched AS ({_TOUCH_CHANNEL}), message AS ({_ADD_MESSAGE}),
+     task AS ({_ADD_TASK.format(message="(SELECT id FROM message)")})
+SELECT message.id, task.id FROM message, task
+"""
+_BUSY = """
+SELECT EXISTS (SELECT 1 FROM antiphon_task WHERE channel_id = %s AND state = 'running')
+    OR EXISTS (SELECT 1 FROM antiphon_task WHERE channel_id = %s AND state = 'queued')
 """
 _SET_CURSOR = """
 INSERT INTO antiphon_cursor (platform, receiver, channel, value, updated_at) VALUES (%s, %s, %s, %s, %s)
@@ -83,7 +105,7 @@ class _Channel:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """For a spoken turn: the task starts as running, leased to the session."""
+    """The task starts as running, leased to `owner`: a spoken turn's session, or a worker that waits for work."""
 
     owner: str
     lease_until: float
@@ -92,33 +114,32 @@ class Running:
 class Acceptance:
     """Accepts messages. Keeps the ids of known channels; they are never deleted, and only committed ones are kept."""
 
-    def __init__(self, idle_seconds: float) -> None:
+    def __init__(self, idle_seconds: float, standby: Standby) -> None:
         self._idle_seconds = idle_seconds
+        self._standby = standby
         self._channels: dict[str, _Channel] = {}
 
-    def accept(self, tx: Tx, message: InboundMessage, now: float, running: Running | None = None) -> Receipt:
-        """Store the message with its task, or find the earlier one with the same dedupe key."""
+    def accept(self, tx: Tx, message: InboundMessage, now: float, spoken: Running | None = None) -> Receipt:
+        """Store the message with its task, or find the earlier one with the same dedupe key.
+
+        A spoken turn is already running. A written one is handed to the worker of this process when that waits for
+        work and the channel is idle; else it is queued.
+        """
         _check(message)
-        tx.lock_channel(message.channel)
-        channel = self._channel(tx, message, now)
+        repeat = _lock_and_find_repeat(tx, message)
+        channel, new = self._channel(tx, message, now)
         if message.cursor:
             _advance_cursor(tx, message, now)
-        repeat = tx.row(_FIND_REPEAT, message.dedupe)
         if repeat is not None:
             if repeat[3] != message.text:
                 raise Conflict("This message id was used before, with another text.", fields={"id": "already used"})
             _check_same_files(tx, message, repeat[1])
             return Receipt(task=repeat[0], message=repeat[1], thread=repeat[2], created=False)
-        return self._add(tx, message, channel, now, running)
-
-    def _add(self, tx: Tx, message: InboundMessage, channel: _Channel, now: float, running: Running | None) -> Receipt:
         person, account = _sender(tx, message, now)
-        replied = _replied(tx, channel.id, message)
-        thread = thread_for(
-            tx, channel.id, now, self._idle_seconds, title_of(message.text), replied[1] if replied else None
-        )
-        stored = tx.value(
-            _ADD_MESSAGE,
+        thread, replied = self._thread(tx, message, channel.id, new, now)
+        handed = None if spoken else self._handed(tx, channel.id, now)
+        running = spoken or handed
+        in_message = (
             channel.id,
             thread,
             person,
@@ -130,16 +151,12 @@ class Acceptance:
             message.dedupe,
             message.native_id,
             message.edit,
-            replied[0] if replied else None,
+            replied,
         )
-        for file in message.attachments:
-            _attach(tx, file, stored, person, message.channel)
-        task = tx.value(
-            _ADD_TASK,
-            TaskKind.SPOKEN.value if running else TaskKind.MESSAGE.value,
+        in_task = (
+            (TaskKind.SPOKEN if spoken else TaskKind.MESSAGE).value,
             channel.id,
             thread,
-            stored,
             person,
             "running" if running else "queued",
             1 if running else 0,
@@ -149,16 +166,58 @@ class Acceptance:
             now,
             now,
         )
-        tx.execute(_TOUCH_CHANNEL, now, channel.id)
-        tx.notify("tasks")
+        if tx.postgres:
+            [(stored, task)] = tx.rows(_TOUCH_AND_ADD, now, channel.id, *in_message, *in_task)
+        else:
+            tx.execute(_TOUCH_CHANNEL, now, channel.id)
+            stored = tx.value(_ADD_MESSAGE, *in_message)
+            task = tx.value(_ADD_TASK_OF, stored, *in_task)
+        for file in message.attachments:
+            _attach(tx, file, stored, person, message.channel)
+        if handed is not None:
+            work = Work(
+                lease=Lease(task=task, owner=handed.owner, attempt=1),
+                channel=message.channel,
+                thread=thread,
+                message=stored,
+                text=message.text,
+                requester=Requester(
+                    person=person,
+                    platform=platform_of(message.channel),
+                    channel=message.channel,
+                    account="" if account is None else message.sender.native_id,
+                    server=channel.server,
+                ),
+                received_at=from_epoch(now),
+            )
+            tx.after_commit(lambda: self._standby.hand_over(work))
+            tx.notify_here("tasks")
+        else:
+            tx.notify("tasks")
         return Receipt(task=task, message=stored, thread=thread, created=True)
 
-    def _channel(self, tx: Tx, message: InboundMessage, now: float) -> _Channel:
-        """Find or create the channel. A web or api channel belongs to the person who first wrote there."""
-        channel = self._channels.get(message.channel)
+    def _thread(self, tx: Tx, message: InboundMessage, channel: int, new: bool, now: float) -> tuple[int, int | None]:
+        """The thread the message belongs to, and the stored message it replies to."""
+        title = title_of(message.text)
+        if new:
+            return open_thread(tx, channel, now, title), None
+        replied = _replied(tx, channel, message)
+        thread = thread_for(tx, channel, now, self._idle_seconds, title, replied[1] if replied else None)
+        return thread, replied[0] if replied else None
+
+    def _handed(self, tx: Tx, channel: int, now: float) -> Running | None:
+        """The worker that waits for work, if this channel is idle; the order in a channel is that of acceptance."""
+        if not self._standby.open or tx.value(_BUSY, channel, channel):
+            return None
+        slot = self._standby.take()
+        return Running(slot[0], now + slot[1]) if slot else None
+
+    def _channel(self, tx: Tx, message: InboundMessage, now: float) -> tuple[_Channel, bool]:
+        """Find or create the channel, and say which. A web or api channel belongs to who first wrote there."""
+        channel, new = self._channels.get(message.channel), False
         if channel is None:
             row = tx.row(_FIND_CHANNEL, message.channel)
-            channel = _Channel(*row) if row else _add_channel(tx, message, now)
+            channel, new = (_Channel(*row), False) if row else (_add_channel(tx, message, now), True)
             tx.after_commit(lambda: self._remember(message.channel, channel))
         if _owned(message.channel) and (message.person is None or message.person != channel.owner):
             raise NotFound("There is no such channel.")
@@ -167,7 +226,7 @@ class Acceptance:
             tx.execute("UPDATE antiphon_channel SET title = %s WHERE id = %s", title, channel.id)
             renamed = _Channel(channel.id, channel.owner, channel.server, title)
             tx.after_commit(lambda: self._remember(message.channel, renamed))
-        return channel
+        return channel, new
 
     def _remember(self, key: str, channel: _Channel) -> None:
         if len(self._channels) >= _CACHED_CHANNELS:
@@ -192,6 +251,14 @@ def _check_same_files(tx: Tx, message: InboundMessage, stored: int) -> None:
     named = {file.id for file in message.attachments if file.id}
     if named and named != {row[0] for row in tx.rows(_CLAIMED, stored)}:
         raise Conflict("This message id was used before, with other attachments.", fields={"id": "already used"})
+
+
+def _lock_and_find_repeat(tx: Tx, message: InboundMessage) -> tuple[Any, ...] | None:
+    """Hold the channel until the end, and look for the task, message, thread and text of an earlier delivery."""
+    if not tx.postgres:
+        return tx.row(_FIND_REPEAT, message.dedupe)
+    repeat = tx.row(_LOCK_AND_FIND_REPEAT, message.channel, message.dedupe)
+    return repeat if repeat and repeat[0] is not None else None
 
 
 def _owned(key: str) -> bool:

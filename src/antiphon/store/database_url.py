@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
 
+_PREPARE_AFTER = 3
 _POSTGRES = ("postgres", "postgresql")
 _REMEDY = "use postgresql://user:password@host:5432/name, sqlite:///file, or leave it empty for SQLite in data_dir"
 
@@ -43,7 +44,7 @@ def database_settings(settings: Settings) -> dict[str, Any]:
         "HOST": host,
         "PORT": str(port or options.pop("port", "")),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"connect_timeout": 5, **options},
+        "OPTIONS": {"connect_timeout": 5, "prepare_threshold": _PREPARE_AFTER, **options},
     }
 
 

@@ -76,8 +76,11 @@ class Tx:
         return self._run(sql, parameters).rowcount
 
     def _run(self, sql: str, parameters: tuple[object, ...]) -> Any:
-        # The driver's own connection: Django's cursors would cost as much again as the statement.
-        return self._driver.execute(sql if self.postgres else _question_marks(sql), parameters)
+        # The driver's own cursors: Django's would cost as much again as the statement, and on PostgreSQL they write the
+        # values into it, so that no statement could stay prepared.
+        if self.postgres:
+            return _driver_errors().Cursor(self._driver).execute(sql, parameters)
+        return self._driver.execute(_question_marks(sql), parameters)
 
     def lock_channel(self, key: str) -> None:
         """Let no other transaction insert into this channel until the end, so that id order is commit order."""

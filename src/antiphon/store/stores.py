@@ -29,6 +29,7 @@ from antiphon.store.proposals import DjangoProposalStore
 from antiphon.store.schedule import DjangoScheduleStore
 from antiphon.store.server_settings import DjangoServerSettingStore
 from antiphon.store.sessions import DjangoSessionStore
+from antiphon.store.standby import Standby
 from antiphon.store.summaries import DjangoSummaryStore
 from antiphon.store.tasks import DjangoTaskStore
 from antiphon.store.threads import DjangoThreadStore
@@ -78,11 +79,12 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
     """
     database = Database(signals)
     idle_seconds = settings.threads.idle_minutes * 60
-    acceptance = Acceptance(idle_seconds)
+    standby = Standby()
+    acceptance = Acceptance(idle_seconds, standby)
     return Stores(
         database=database,
         inbox=DjangoInboxStore(database, clock, acceptance),
-        tasks=DjangoTaskStore(database, clock, max_attempts=settings.threads.max_attempts),
+        tasks=DjangoTaskStore(database, clock, standby, max_attempts=settings.threads.max_attempts),
         live=DjangoLiveStore(database, clock, acceptance),
         executions=DjangoExecutionStore(database, clock),
         outbox=DjangoOutboxStore(database, clock),

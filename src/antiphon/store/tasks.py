@@ -17,6 +17,7 @@ from antiphon.store import models
 from antiphon.store.approval_rows import approval_of, cancel_pending
 from antiphon.store.completion import TaskPlace, check_repeated, record_turn, say, settle_draft
 from antiphon.store.db import Database, Tx, placeholders
+from antiphon.store.standby import Standby
 from antiphon.store.task_rows import WORK_OF_CLAIMED, task_view, work_of, works
 
 # The heads: due, with tries left, nothing running in their channel and nothing queued before them there.
@@ -101,8 +102,9 @@ _COUNTS = "SELECT state, count(*) FROM antiphon_task GROUP BY state"
 class DjangoTaskStore:
     """The runner's side of tasks. A task is claimed at most `max_attempts` times in a row."""
 
-    def __init__(self, database: Database, clock: Clock, *, max_attempts: int) -> None:
+    def __init__(self, database: Database, clock: Clock, standby: Standby, *, max_attempts: int) -> None:
         self._database = database
+        self._standby = standby
         self._clock = clock
         self._max_attempts = max_attempts
 
@@ -110,7 +112,14 @@ class DjangoTaskStore:
         return self._clock.now().timestamp()
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Work]:
-        """Take up to `limit` queued, due heads of channels; at most one per channel. Counts the attempt."""
+        """Take up to `limit` queued, due heads of channels; at most one per channel. Counts the attempt.
+
+        What was handed over meanwhile comes first and by itself, so that it does not wait for another transaction.
+        """
+        if handed := self._standby.collect():
+            return handed
+        if limit <= 0:
+            return ()
         now = self._now()
 
         def claim(tx: Tx) -> list[Work]:
@@ -122,6 +131,10 @@ class DjangoTaskStore:
 
         # A claim that a power cut takes back only leaves the task queued: the turn need not wait for the disk.
         return await self._database.run_unsynced(claim)
+
+    def stand_by(self, owner: str, slots: int, lease_seconds: float) -> None:
+        """Until the next `claim`, messages of idle channels may be accepted as claimed by `owner`."""
+        self._standby.offer(owner, slots, lease_seconds)
 
     async def renew(self, owner: str, tasks: Sequence[int], lease_seconds: float) -> Mapping[int, bool]:
         """Extend the leases still held. Returns task -> cancel requested for those; a missing id is a lost lease."""

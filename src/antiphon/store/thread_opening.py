@@ -42,7 +42,13 @@ def thread_for(tx: Tx, channel: int, now: float, idle_seconds: float, title: str
     if found is not None:
         return found[0]
     tx.execute(_CLOSE, now, channel)
-    tx.notify("schedule")  # another thread will be idle some day
     if replied is not None:
+        tx.notify("schedule")  # another thread will be idle some day
         return tx.value(_REOPEN, now, replied)
+    return open_thread(tx, channel, now, title)
+
+
+def open_thread(tx: Tx, channel: int, now: float, title: str) -> int:
+    """Open a thread in a channel that has no active one. The caller holds the channel's lock."""
+    tx.notify("schedule")  # another thread will be idle some day
     return tx.value(_OPEN, channel, title, now, now)

@@ -49,5 +49,5 @@ class Inbox:
         receipt = await self._store.receive(message)
         if receipt.created:
             metrics.MESSAGES.labels(platform=message.platform, direction="in").inc()
-            log.info("message.received", task=receipt.task, thread=receipt.thread, platform=message.platform)
+            log.debug("message.received", task=receipt.task, thread=receipt.thread, platform=message.platform)
         return receipt

@@ -60,6 +60,10 @@ class Runner:
         """How many tasks are being worked on here."""
         return len(self._runs)
 
+    @property
+    def _free(self) -> int:
+        return max(0, self._options.slots - len(self._runs))
+
     async def run(self, stop: asyncio.Event) -> None:
         """Claim and work until `stop` is set, then finish or give back what runs. Survives an absent database."""
         helpers = [
@@ -76,6 +80,7 @@ class Runner:
                     log.warning("runner.store_unavailable", error=str(error.__cause__ or error))
                     claimed = 0
                 if not claimed:
+                    self._tasks.stand_by(self._owner, self._free, self._options.lease_seconds)
                     await self._signals.wait("tasks", SWEEP_SECONDS)
         finally:
             await self._drain()
@@ -85,10 +90,7 @@ class Runner:
 
     async def claim(self) -> int:
         """Claim as many tasks as there are free slots and start working on them."""
-        free = self._options.slots - len(self._runs)
-        if free <= 0:
-            return 0
-        works = await self._tasks.claim(self._owner, free, self._options.lease_seconds)
+        works = await self._tasks.claim(self._owner, self._free, self._options.lease_seconds)
         for work in works:
             self._start(work)
         return len(works)
@@ -168,6 +170,7 @@ class Runner:
 
     async def _drain(self) -> None:
         """Let running turns end for a moment, then stop them and give their tasks back."""
+        handed = await self._tasks.claim(self._owner, 0, self._options.lease_seconds)
         if self._runs:
             await asyncio.wait([run.ended for run in self._runs.values()], timeout=STOP_GRACE_SECONDS)
         left = list(self._runs.values())
@@ -175,5 +178,6 @@ class Runner:
             run.drop()
         if left:
             await asyncio.wait([run.ended for run in left], timeout=0.5)
+        if unfinished := [work.lease.task for work in (*handed, *(run.work for run in left))]:
             with contextlib.suppress(StoreUnavailable):  # then the leases expire
-                await self._tasks.give_back(self._owner, [run.work.lease.task for run in left])
+                await self._tasks.give_back(self._owner, unfinished)
