@@ -192,6 +192,10 @@ def test_addresses_are_understood(tmp_path: Path) -> None:
         "name",
     ]
     assert full["OPTIONS"]["sslmode"] == "require"
+    assert full["OPTIONS"]["prepare_threshold"] > 0, "statements stay prepared"
+    assert parsed("postgresql:///name?prepare_threshold=none")["OPTIONS"]["prepare_threshold"] is None
+    with pytest.raises(ConfigError, match="prepare_threshold"):
+        parsed("postgresql:///name?prepare_threshold=often")
     assert parsed("postgresql:///name?host=/run/pg")["HOST"] == "/run/pg"
     assert parsed("sqlite:////srv/a.db")["NAME"] == "/srv/a.db"
     assert parsed("")["NAME"] == str(tmp_path / "antiphon.db")

@@ -332,6 +332,17 @@ async def test_shutdown_gives_unfinished_tasks_back(store_settings: Settings, mo
         assert await bench.answers() == []
 
 
+async def test_shutdown_gives_back_what_was_handed_over_last(store_settings: Settings) -> None:
+    async with bench_of(store_settings, lambda _: [Final("never")]) as bench:
+        bench.stop.set()
+        await asyncio.sleep(0.05)
+        bench.stores.tasks.stand_by("me", 1, 30)
+        task = await bench.say()
+        assert (await bench.stores.tasks.get(task)).state is TaskState.RUNNING
+        await bench.runner.run(bench.stop)
+        assert (await bench.stores.tasks.get(task)).state is TaskState.QUEUED
+
+
 async def test_an_answer_outlives_a_database_that_is_away_for_a_moment(store_settings: Settings) -> None:
     class Away:
         """A task store whose next three completions fail."""

@@ -104,6 +104,17 @@ class _Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a message belongs and who wrote it, as ids."""
+
+    channel: int
+    thread: int
+    reply_to: int | None
+    person: int
+    account: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """The task starts as running, leased to `owner`: a spoken turn's session, or a worker that waits for work."""
 
@@ -138,43 +149,12 @@ class Acceptance:
         person, account = _sender(tx, message, now)
         thread, replied = self._thread(tx, message, channel.id, new, now)
         handed = None if spoken else self._handed(tx, channel.id, now)
-        running = spoken or handed
-        in_message = (
-            channel.id,
-            thread,
-            person,
-            account,
-            _label(message.sender.name),
-            message.text,
-            message.at.timestamp(),
-            now,
-            message.dedupe,
-            message.native_id,
-            message.edit,
-            replied,
-        )
-        in_task = (
-            (TaskKind.SPOKEN if spoken else TaskKind.MESSAGE).value,
-            channel.id,
-            thread,
-            person,
-            "running" if running else "queued",
-            1 if running else 0,
-            1 if running else 0,
-            running.owner if running else "",
-            running.lease_until if running else None,
-            now,
-            now,
-        )
-        if tx.postgres:
-            [(stored, task)] = tx.rows(_TOUCH_AND_ADD, now, channel.id, *in_message, *in_task)
-        else:
-            tx.execute(_TOUCH_CHANNEL, now, channel.id)
-            stored = tx.value(_ADD_MESSAGE, *in_message)
-            task = tx.value(_ADD_TASK_OF, stored, *in_task)
+        stored, task = _add(tx, message, _Place(channel.id, thread, replied, person, account), spoken, handed, now)
         for file in message.attachments:
             _attach(tx, file, stored, person, message.channel)
-        if handed is not None:
+        if handed is None:
+            tx.notify("tasks")
+        else:
             work = Work(
                 lease=Lease(task=task, owner=handed.owner, attempt=1),
                 channel=message.channel,
@@ -192,8 +172,6 @@ class Acceptance:
             )
             tx.after_commit(lambda: self._standby.hand_over(work))
             tx.notify_here("tasks")
-        else:
-            tx.notify("tasks")
         return Receipt(task=task, message=stored, thread=thread, created=True)
 
     def _thread(self, tx: Tx, message: InboundMessage, channel: int, new: bool, now: float) -> tuple[int, int | None]:
@@ -232,6 +210,46 @@ class Acceptance:
         if len(self._channels) >= _CACHED_CHANNELS:
             self._channels.clear()
         self._channels[key] = channel
+
+
+def _add(
+    tx: Tx, message: InboundMessage, place: _Place, spoken: Running | None, handed: Running | None, now: float
+) -> tuple[int, int]:
+    """Insert the message and its task, queued unless somebody has it already; their ids."""
+    running = spoken or handed
+    in_message = (
+        place.channel,
+        place.thread,
+        place.person,
+        place.account,
+        _label(message.sender.name),
+        message.text,
+        message.at.timestamp(),
+        now,
+        message.dedupe,
+        message.native_id,
+        message.edit,
+        place.reply_to,
+    )
+    in_task = (
+        (TaskKind.SPOKEN if spoken else TaskKind.MESSAGE).value,
+        place.channel,
+        place.thread,
+        place.person,
+        "running" if running else "queued",
+        1 if running else 0,
+        1 if running else 0,
+        running.owner if running else "",
+        running.lease_until if running else None,
+        now,
+        now,
+    )
+    if tx.postgres:
+        [(stored, task)] = tx.rows(_TOUCH_AND_ADD, now, place.channel, *in_message, *in_task)
+        return stored, task
+    tx.execute(_TOUCH_CHANNEL, now, place.channel)
+    stored = tx.value(_ADD_MESSAGE, *in_message)
+    return stored, tx.value(_ADD_TASK_OF, stored, *in_task)
 
 
 def _attach(tx: Tx, file: Attachment, message: int, person: int, channel: str) -> None:
