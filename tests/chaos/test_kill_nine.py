@@ -45,7 +45,7 @@ class World:
         self.address = f"http://127.0.0.1:{free_port()}"
         self.environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
             "RECEIVER": self.address,
             "ANTIPHON_DATA_DIR": str(settings.data_dir),
             "DATABASE_URL": settings.database_url.get_secret_value(),
