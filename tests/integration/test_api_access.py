@@ -86,6 +86,7 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
         "proposals": str(proposal.id),
         "feedback": opinion["id"],
         "servers": await a_server(world),
+        "history": answer["id"],
         "keys": str(who.key_id),
         "users": str(who.user.id),
         "sessions": str(await a_session(world, who)),

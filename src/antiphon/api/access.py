@@ -1,13 +1,19 @@
-"""Which channels a person may use, and where a stream resumes. Shared by the views and both kinds of streams."""
+"""Which channels a person may use, who reads for the whole installation, and where a stream resumes.
+
+Shared by the views and both kinds of streams.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from antiphon.api import reads
 from antiphon.api.origins import Scope, header
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput, NotFound
+from antiphon.domain.identity import Principal, Role
+from antiphon.domain.ports import PeopleStore
 from antiphon.store.db import Database
 from antiphon.store.models import Channel
 
@@ -19,6 +25,20 @@ _LARGEST = 2**63 - 1
 def no_such_channel() -> NotFound:
     """The answer for a channel that is not there and for one that is somebody else's."""
     return NotFound("There is no such conversation.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a list: the person, and whether they answer for the whole installation."""
+
+    person: int
+    operator: bool
+
+
+async def reader_of(people: PeopleStore, principal: Principal) -> Reader:
+    """An operator is a person with that role (or owner), and a credential that carries the scope admin."""
+    role = await people.role(principal.person) if principal.has("admin") else ""
+    return Reader(principal.person, operator=bool(role) and Role(role).rank >= Role.OPERATOR.rank)
 
 
 async def owned_channel(database: Database, key: str, person: int) -> Channel:

@@ -49,10 +49,11 @@ def envelope(
     """The answer for a list of which one row more than the limit was read, if there is one."""
     shown = rows[: page.limit]
     more = len(rows) > page.limit
-    return {"items": [show(row) for row in shown], "next": _encode(key(shown[-1])) if more else None}
+    return {"items": [show(row) for row in shown], "next": cursor_of(key(shown[-1])) if more else None}
 
 
-def _encode(key: tuple[float, ...]) -> str:
+def cursor_of(key: tuple[float, ...]) -> str:
+    """The cursor that goes on after the item with this sort key."""
     return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode().rstrip("=")
 
 

@@ -16,7 +16,6 @@ from django.db.models import Q, QuerySet
 from antiphon.api.paging import MAX_ID, Page
 from antiphon.domain.approvals import ApproverKind
 from antiphon.domain.conversation import ServerSettings
-from antiphon.domain.work import Task as TaskView
 from antiphon.store.db import Tx
 from antiphon.store.models import (
     Approval,
@@ -29,11 +28,9 @@ from antiphon.store.models import (
     ScheduleEntry,
     Server,
     ServerSetting,
-    Task,
     Thread,
 )
 from antiphon.store.models.fields import from_epoch
-from antiphon.store.task_rows import task_view
 
 PREVIEW_CHARS = 160
 
@@ -158,21 +155,6 @@ def thread_of(_tx: Tx, thread: int, person: int) -> Thread | None:
     return Thread.objects.filter(pk=thread, channel__owner_id=person).select_related("channel").first()
 
 
-def tasks(tx: Tx, person: int, state: str | None, channel: str | None, page: Page) -> list[TaskView]:
-    """A person's tasks, newest first."""
-    rows = Task.objects.filter(person_id=person)
-    if state is not None:
-        rows = rows.filter(state=state)
-    if channel is not None:
-        rows = rows.filter(channel__key=channel)
-    return [task_view(tx, task.pk) for task in _newest(rows.only("pk"), page)]
-
-
-def owns_task(_tx: Tx, task: int, person: int) -> bool:
-    """Whether a task is there and the person's."""
-    return Task.objects.filter(pk=task, person_id=person).exists()
-
-
 def approvals(_tx: Tx, person: int, permissions: Sequence[str], state: str | None, page: Page) -> list[Approval]:
     """The approvals a person asked for or may answer, newest first."""
     rows = _approvals(person, permissions)
@@ -191,7 +173,8 @@ def _approvals(person: int, permissions: Sequence[str]) -> QuerySet[Approval]:
         rule_permission__in=list(permissions),
         channel__platform="web",
     )
-    return Approval.objects.filter(Q(requester_id=person) | answerable).select_related("channel")
+    rows = Approval.objects.filter(Q(requester_id=person) | answerable)
+    return rows.select_related("channel", "requester", "decided_by")
 
 
 def reminders(_tx: Tx, person: int, page: Page) -> list[ScheduleEntry]:

@@ -219,6 +219,55 @@ class ChannelItem(serializers.Serializer):
     preview = serializers.CharField(help_text="The beginning of the last message.")
 
 
+class SaidItem(serializers.Serializer):
+    """Something said, with its place."""
+
+    id = _id("Message.")
+    author = serializers.ChoiceField(choices=_one_of(Author))
+    name = serializers.CharField(help_text="How the author is called: a label, not an identity.")
+    person = _id("Who said it; null for the agent.", allow_null=True)
+    text = serializers.CharField()
+    at = serializers.DateTimeField()
+    task = _id("The task it belongs to.", allow_null=True)
+    thread = _id("Its task thread.")
+    interrupted = serializers.BooleanField(help_text="The answer was stopped: this is what got through.")
+    files = serializers.IntegerField(help_text="How many files came with it.")
+    channel = serializers.CharField(help_text="The conversation's key.")
+    title = serializers.CharField(help_text="The conversation's title.")
+    platform = serializers.CharField()
+    server = serializers.CharField(help_text="The server's name; empty outside of servers.")
+
+
+class Around(serializers.Serializer):
+    """A message with its neighbours."""
+
+    items = SaidItem(many=True)
+    older = serializers.CharField(allow_null=True, help_text="Cursor of the messages before these.")
+    newer = serializers.CharField(allow_null=True, help_text="Cursor of the messages after these.")
+
+
+class AccountItem(serializers.Serializer):
+    """A person's identity on one platform."""
+
+    platform = serializers.CharField()
+    name = serializers.CharField(help_text="A label.")
+    id = serializers.CharField(help_text="The platform's own id.")
+
+
+class PersonItem(serializers.Serializer):
+    """Somebody who is known."""
+
+    id = _id("Person.")
+    name = serializers.CharField()
+    timezone = serializers.CharField()
+    language = serializers.CharField()
+    role = serializers.ChoiceField(choices=_one_of(Role), allow_null=True, help_text="With a login of the console.")
+    messages = serializers.IntegerField(help_text="How many messages they sent.")
+    last_at = serializers.DateTimeField(allow_null=True, help_text="When they last said something.")
+    created_at = serializers.DateTimeField()
+    accounts = AccountItem(many=True)
+
+
 class ThreadItem(serializers.Serializer):
     """A task thread: a bounded stretch of a conversation."""
 
@@ -260,6 +309,12 @@ class TaskItem(serializers.Serializer):
     tools = ToolItem(many=True)
     usage = serializers.DictField(help_text="What its turns consumed; empty before the first.")
     error = TaskError(allow_null=True)
+    asked = serializers.CharField(help_text="The beginning of the message; empty where you may not read it.")
+    requester = serializers.CharField(help_text="Who asked: a label.")
+    title = serializers.CharField(help_text="The conversation's title.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    dead_reply = serializers.CharField(allow_null=True, help_text="Why its answer could not be delivered.")
 
 
 class ApproverItem(serializers.Serializer):
@@ -281,9 +336,11 @@ class ApprovalItem(serializers.Serializer):
     summary = serializers.CharField(help_text="What would be done, in one line.")
     approver = ApproverItem()
     requester = _id("The person whose message led to it.")
+    requester_name = serializers.CharField()
     created_at = serializers.DateTimeField()
     expires = serializers.DateTimeField(help_text="Unanswered by then, it counts as refused.")
     decided_by = _id("The person who answered.", allow_null=True)
+    decided_by_name = serializers.CharField(allow_null=True)
     decided_at = serializers.DateTimeField(allow_null=True)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from antiphon.api.history_rows import Known, Said
 from antiphon.api.reads import PREVIEW_CHARS, ChannelRow, MessageRow
-from antiphon.domain.approvals import Approval
+from antiphon.api.task_rows import TaskRow
 from antiphon.domain.conversation import Attachment, Author, PlaceSettings, Receipt, ServerSettings
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
 from antiphon.domain.memories import Proposal
 from antiphon.domain.schedule import Entry, Recurrence
-from antiphon.domain.work import Task
 from antiphon.store import models
+from antiphon.store.models.fields import from_epoch
 from antiphon.store.proposals import proposal_of
 from antiphon.tools.recurrence import described
 
@@ -52,6 +53,41 @@ def attachment(number: int, file: Attachment | models.Attachment) -> Document:
     return {"id": str(number), "name": file.name, "media_type": file.media_type, "size": file.size}
 
 
+def said(row: Said) -> Document:
+    """A message as the history shows it, with its place."""
+    return {
+        "id": str(row.id),
+        "author": row.author,
+        "name": AGENT_NAME if row.author == Author.AGENT.value else row.name,
+        "person": _id(row.person),
+        "text": row.text,
+        "at": row.at,
+        "task": _id(row.task),
+        "thread": str(row.thread),
+        "interrupted": bool(row.interrupted),
+        "files": row.files,
+        "channel": row.channel,
+        "title": row.title,
+        "platform": row.platform,
+        "server": row.server,
+    }
+
+
+def known(row: Known) -> Document:
+    """A person as operators see them."""
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "timezone": row.timezone,
+        "language": row.language,
+        "role": row.role,
+        "messages": row.messages,
+        "last_at": None if row.last is None else from_epoch(row.last),
+        "created_at": from_epoch(row.created),
+        "accounts": [{"platform": platform, "name": name, "id": native} for platform, name, native in row.accounts],
+    }
+
+
 def thread(row: models.Thread) -> Document:
     """A task thread."""
     return {
@@ -65,8 +101,9 @@ def thread(row: models.Thread) -> Document:
     }
 
 
-def task(value: Task) -> Document:
-    """A task."""
+def task(row: TaskRow) -> Document:
+    """A task with what a list says about it."""
+    value = row.task
     return {
         "id": str(value.id),
         "state": value.state.value,
@@ -78,30 +115,17 @@ def task(value: Task) -> Document:
         "tools": list(value.tools),
         "usage": value.usage,
         "error": {"code": value.error.code, "message": value.error.message} if value.error else None,
+        "asked": row.asked,
+        "requester": row.requester,
+        "title": row.title,
+        "created_at": row.created,
+        "updated_at": row.updated,
+        "dead_reply": row.dead_reply or None,
     }
 
 
-def approval(value: Approval) -> Document:
-    """An approval as a store port gives it."""
-    return {
-        "id": str(value.id),
-        "state": value.state.value,
-        "task": str(value.task),
-        "channel": value.channel,
-        "tool": value.tool,
-        "arguments": value.arguments,
-        "summary": value.summary,
-        "approver": {"kind": value.rule.kind.value, "permission": value.rule.permission},
-        "requester": str(value.requester),
-        "created_at": value.created_at,
-        "expires": value.expires_at,
-        "decided_by": _id(value.decided_by),
-        "decided_at": value.decided_at,
-    }
-
-
-def approval_row(row: models.Approval) -> Document:
-    """An approval as a list reads it."""
+def approval(row: models.Approval) -> Document:
+    """A question about a tool call."""
     return {
         "id": str(row.pk),
         "state": row.state,
@@ -112,9 +136,11 @@ def approval_row(row: models.Approval) -> Document:
         "summary": row.summary,
         "approver": {"kind": row.rule_kind, "permission": row.rule_permission},
         "requester": str(row.requester_id),
+        "requester_name": row.requester.name,
         "created_at": row.created_at,
         "expires": row.expires_at,
         "decided_by": _id(row.decided_by_id),
+        "decided_by_name": row.decided_by.name if row.decided_by else None,
         "decided_at": row.decided_at,
     }
 

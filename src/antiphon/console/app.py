@@ -1,22 +1,27 @@
 """The Flask app of the console: routes of the page shells, their security headers and error pages.
 
-Built by `run` through `create_console`. It owns no data and never calls its own server. Who may see which page is the
-door's business (`run.asgi`): the shells hold nothing personal, and the API checks every request of their scripts.
+Built by `run` through `create_console`. It owns no data and never calls its own server. Who is let in is the door's
+business (`run.asgi`), which also says with which role: a page above it is not there. The shells hold nothing personal,
+and the API checks every request of their scripts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from antiphon.console.api_address import ApiAddress, api_for
+from antiphon.console.navigation import PAGES, ROLE, Page, menu
 from antiphon.console.static_files import PREFIX, StaticFiles
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput
+from antiphon.domain.identity import Role
 
 _HERE = Path(__file__).parent
 _SECURITY_HEADERS = {
@@ -79,17 +84,9 @@ def create_console(config: ConsoleConfig) -> Flask:
     def static_file(version: str, name: str) -> Response:
         return files.respond(version, name) or abort(HTTPStatus.NOT_FOUND)
 
-    @app.get("/")
-    @app.get("/c/<key>")
-    def chat(key: str = "") -> str:
-        if key:
-            try:
-                check_channel_key(key)
-            except InvalidInput:
-                abort(HTTPStatus.NOT_FOUND)
-        return render_template(
-            "chat.html", channel=key, message_chars=config.message_chars, idle_minutes=config.idle_minutes
-        )
+    for page in PAGES:
+        if page.template:
+            app.add_url_rule(page.path, page.path, _view(page, config))
 
     @app.get("/sign-in")
     def sign_in() -> str:
@@ -106,3 +103,25 @@ def create_console(config: ConsoleConfig) -> Flask:
         return render_template("error.html", status=status), status
 
     return app
+
+
+def _view(page: Page, config: ConsoleConfig) -> Callable[..., str]:
+    def show(channel: str = "", id: int | None = None) -> str:
+        role = _role()
+        if page.role.rank > role.rank:
+            abort(HTTPStatus.NOT_FOUND)
+        if channel:
+            try:
+                check_channel_key(channel)
+            except InvalidInput:
+                abort(HTTPStatus.NOT_FOUND)
+        return render_template(
+            page.template, config=config, channel=channel, id=id, menu=list(menu(role)), here=page.under or page.path
+        )
+
+    return show
+
+
+def _role() -> Role:
+    scope: dict[str, Any] = request.environ.get("asgi.scope", {})
+    return Role(scope[ROLE]) if ROLE in scope else Role.OWNER

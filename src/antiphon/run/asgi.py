@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from antiphon.domain.identity import Principal
+from antiphon.console.navigation import ROLE
+from antiphon.domain.identity import Principal, Role
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -61,8 +62,10 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if any(under(path, page) for page in OPEN_PAGES) or await self._principal_of(scope) is not None:
+        if any(under(path, page) for page in OPEN_PAGES):
             await self._pages(scope, receive, send)
+        elif principal := await self._principal_of(scope):
+            await self._pages({**scope, ROLE: principal.role or Role.MEMBER}, receive, send)
         else:
             await answer(send, 303, b"", {"location": f"{SIGN_IN}?next={quote(_back_to(scope), safe='')}"})
 

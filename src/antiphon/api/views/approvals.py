@@ -57,7 +57,7 @@ class ApprovalsView(_ApprovalsView):
         if state is not None and state not in _STATES:
             raise InvalidInput(f"state is one of {', '.join(_STATES)}.", fields={"state": "not a state"})
         rows = await self.services.database.read(reads.approvals, self.person, await self._permissions(), state, page)
-        return json_answer(envelope(rows, page, wire.approval_row, lambda row: (row.pk,)))
+        return json_answer(envelope(rows, page, wire.approval, lambda row: (row.pk,)))
 
 
 class ApprovalView(_ApprovalsView):
@@ -66,7 +66,7 @@ class ApprovalView(_ApprovalsView):
     @describe(summary="One approval", responses={200: shapes.ApprovalItem})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """As in the list."""
-        return json_answer(wire.approval_row(await self._visible(id)))
+        return json_answer(wire.approval(await self._visible(id)))
 
 
 class _Decision(_ApprovalsView):
@@ -74,7 +74,8 @@ class _Decision(_ApprovalsView):
 
     async def _decide(self, id: str) -> HttpResponse:
         row = await self._visible(id)
-        return json_answer(wire.approval(await self.services.decide(row.pk, self.identity.principal, self.approve)))
+        await self.services.decide(row.pk, self.identity.principal, self.approve)
+        return json_answer(wire.approval(await self._visible(id)))
 
 
 class ApproveView(_Decision):

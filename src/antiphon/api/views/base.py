@@ -18,6 +18,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from antiphon.api.access import Reader, reader_of
 from antiphon.api.auth import Identity
 from antiphon.api.bodies import checked, json_body
 from antiphon.api.errors import Problem, problem_of
@@ -82,6 +83,17 @@ class ApiView(APIView):
     def person(self) -> int:
         """The person who asks."""
         return self.identity.principal.person
+
+    async def reader(self) -> Reader:
+        """Who reads a list, and how far they see."""
+        return await reader_of(self.services.people, self.identity.principal)
+
+    async def operator(self) -> Reader:
+        """The same for what only operators may see. Raises `Forbidden`."""
+        reader = await self.reader()
+        if not reader.operator:
+            raise Forbidden("This is for operators.")
+        return reader
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Admit the request, run the handler for its method, and turn whatever happens into an answer."""

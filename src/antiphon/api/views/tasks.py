@@ -6,9 +6,10 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from antiphon.api import reads, shapes, wire
+from antiphon.api import shapes, task_rows, wire
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
+from antiphon.api.task_rows import Asked, TaskRow
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput, NotFound
@@ -22,32 +23,51 @@ class TasksView(ApiView):
 
     @describe(
         summary="My tasks",
-        description="Newest first.",
+        description="Newest first. With the scope `admin`, `everybody=1` gives all there are; what was said in other "
+        "people's own conversations is left out.",
         parameters=[
             OpenApiParameter("state", str, enum=_STATES, description="Only tasks in this state."),
             OpenApiParameter("channel", str, description="Only tasks of this conversation."),
+            OpenApiParameter("thread", int, description="Only tasks of this thread."),
+            OpenApiParameter("dead", str, enum=["1"], description="Only dead ones, and those whose reply is dead."),
+            OpenApiParameter("everybody", str, enum=["1"], description="Everybody's; needs the scope admin."),
             *PAGING,
         ],
         responses={200: shapes.page_shape(shapes.TaskItem)},
     )
     async def get(self, request: Request) -> HttpResponse:
-        """A page of the person's tasks."""
+        """A page of tasks."""
         page = page_of(request.GET)
-        state, channel = request.GET.get("state"), request.GET.get("channel")
+        state, channel, thread = (request.GET.get(name) for name in ("state", "channel", "thread"))
         if state is not None and state not in _STATES:
             raise InvalidInput(f"state is one of {', '.join(_STATES)}.", fields={"state": "not a state"})
         if channel is not None:
             check_channel_key(channel)
-        rows = await self.services.database.read(reads.tasks, self.person, state, channel, page)
-        return json_answer(envelope(rows, page, wire.task, lambda task: (task.id,)))
+        asked = Asked(
+            state=state,
+            channel=channel,
+            thread=None if thread is None else row_id(thread, "thread"),
+            dead=_flag(request, "dead"),
+            everybody=_flag(request, "everybody"),
+        )
+        reader = await (self.operator() if asked.everybody else self.reader())
+        rows = await self.services.database.read(task_rows.tasks, reader, asked, page)
+        return json_answer(envelope(rows, page, wire.task, lambda row: (row.id,)))
+
+
+def _flag(request: Request, name: str) -> bool:
+    value = request.GET.get(name)
+    if value not in (None, "", "1"):
+        raise InvalidInput(f"{name} is 1 or left out.", fields={name: "1 or nothing"})
+    return value == "1"
 
 
 class _OneTask(ApiView):
-    async def _own(self, id: str) -> int:
-        task = row_id(id, "task")
-        if not await self.services.database.read(reads.owns_task, task, self.person):
+    async def _visible(self, id: str) -> TaskRow:
+        row = await self.services.database.read(task_rows.task, await self.reader(), row_id(id, "task"))
+        if row is None:
             raise NotFound("There is no such task.")
-        return task
+        return row
 
 
 class TaskView(_OneTask):
@@ -56,7 +76,7 @@ class TaskView(_OneTask):
     @describe(summary="One task", responses={200: shapes.TaskItem})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """State, answer, tool calls, usage and error."""
-        return json_answer(wire.task(await self.services.tasks.get(await self._own(id))))
+        return json_answer(wire.task(await self._visible(id)))
 
 
 class CancelTaskView(_OneTask):
@@ -70,7 +90,8 @@ class CancelTaskView(_OneTask):
     )
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Stop."""
-        return json_answer(wire.task(await self.services.cancel(await self._own(id))))
+        await self.services.cancel((await self._visible(id)).id)
+        return json_answer(wire.task(await self._visible(id)))
 
 
 class RetryTaskView(_OneTask):
@@ -85,4 +106,5 @@ class RetryTaskView(_OneTask):
     )
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Queue it again with fresh attempts."""
-        return json_answer(wire.task(await self.services.retry(await self._own(id))))
+        await self.services.retry((await self._visible(id)).id)
+        return json_answer(wire.task(await self._visible(id)))

@@ -15,15 +15,21 @@ const RESULTS = {
 /** Whether a person still has to answer. */
 export const open = (approval) => approval.state === "pending" && left(approval.expires) !== null;
 
-/** `approval`: {id, state, summary, tool, expires, arguments?, decided_at?}; `decide(approval, "approve"|"deny")`. */
-export function approvalCard(approval, decide) {
+/** What the card says in a conversation of one's own, where nobody else asks or answers. */
+const HERE = { askedBy: "you, in this conversation", who: "you", mayAnswer: true, place: null };
+
+/**
+ * `approval`: {id, state, summary, tool, expires, arguments?, decided_at?}; `decide(approval, "approve"|"deny")`.
+ * `about`: {askedBy, who, mayAnswer, place} says who asked, who may answer, and where it comes from.
+ */
+export function approvalCard(approval, decide, about = HERE) {
   const isOpen = open(approval);
   const titleId = `approval-${approval.id}`;
   const title = h("h3", { id: titleId }, question(approval.summary));
   const card = h(
     "section",
     { class: isOpen ? "card ask" : "card decided", "aria-labelledby": titleId, "data-approval": approval.id },
-    h("header", { class: "row" }, icon("waiting"), title, isOpen ? needsYou() : result(approval)),
+    h("header", { class: "row" }, icon("waiting"), title, isOpen ? needsWord(about) : resultChip(approval)),
   );
   if (!isOpen) return card;
   const argumentPairs = Object.entries(approval.arguments ?? {}).map(([name, value]) => [
@@ -33,16 +39,18 @@ export function approvalCard(approval, decide) {
   card.append(
     facts([
       ["Tool", h("span", { class: "mono" }, approval.tool)],
-      ["Asked by", "you, in this conversation"],
+      ["Asked by", about.askedBy],
+      ["From", about.place],
       ...argumentPairs,
-      ["Who may answer", "you"],
+      ["Who may answer", about.who],
     ]),
-    buttons(approval, decide),
+    buttons(approval, about.mayAnswer ? decide : null),
   );
   return card;
 }
 
-const needsYou = () => h("span", { class: "chip risk hide-phone" }, "needs your word");
+const needsWord = ({ mayAnswer }) =>
+  h("span", { class: "chip risk hide-phone" }, mayAnswer ? "needs your word" : "waits for someone else");
 
 function question(summary) {
   const text = (summary || "May I do this?").trim();
@@ -62,18 +70,17 @@ function buttons(approval, decide) {
       icon(name),
       label,
     );
-  return h(
-    "div",
-    { class: "row wrap" },
-    button("call", "check", "Allow once", "approve"),
-    button("", "cross", "Refuse", "deny"),
+  const parts = [
+    decide && button("call", "check", "Allow once", "approve"),
+    decide && button("", "cross", "Refuse", "deny"),
     h(
       "span",
       { class: "muted small push num" },
       icon("clock"),
       h("span", { "data-expires": approval.expires }, expiry(approval.expires)),
     ),
-  );
+  ];
+  return h("div", { class: "row wrap" }, ...parts.filter(Boolean));
 }
 
 /** "9:12 left, then it is refused". Called again each second by the page for everything with data-expires. */
@@ -82,7 +89,8 @@ export function expiry(expires) {
   return rest ? `${rest} left, then it is refused` : "ran out";
 }
 
-function result(approval) {
+/** What became of it, as a chip. */
+export function resultChip(approval) {
   const [name, tone, words] = RESULTS[approval.state] ?? RESULTS.expired;
   const at = approval.decided_at ? ` at ${clock(approval.decided_at)}` : "";
   return h("span", { class: `chip ${tone}` }, icon(name), words + at);

@@ -1,17 +1,18 @@
 // The chat page: starts everything, connects the parts, and decides what is shown when something changes.
 
-import { Api, ApiError } from "./api.js";
+import { ApiError } from "./api.js";
 import { About } from "./about.js";
 import { expiry } from "./approvals.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { Conversations, titleOf } from "./conversations.js";
-import { askName, confirmDeed } from "./dialog.js";
+import { askName } from "./dialog.js";
 import { byId, errorCard, h, toast } from "./dom.js";
-import { Keep, newId } from "./keep.js";
+import { newId } from "./keep.js";
 import { Log } from "./log.js";
-import { connectionLost, countdown, initials, retryText } from "./messages.js";
+import { connectionLost, countdown, retryText } from "./messages.js";
 import { Announcer, showPresence } from "./presence.js";
+import { notice, signInAgain, start } from "./shell.js";
 import { zone } from "./times.js";
 
 const LOST_AFTER_MS = 1500; // a shorter gap is not worth a card
@@ -19,9 +20,9 @@ const SLOW_AFTER_MS = 300;
 const NEAR_THE_TOP_PX = 300;
 
 class Page {
-  #api = new Api(() => this.#signedOut());
   #announcer = new Announcer();
-  #user;
+  #visit;
+  #api;
   #keep;
   #conversation = null;
   #conversations;
@@ -31,21 +32,21 @@ class Page {
   #ratings;
   #openedAt = 0;
   #drawDue = false;
-  #isSignedOut = false;
   name = "you";
 
   async start() {
-    try {
-      this.#user = await this.#api.session();
-      const me = await this.#api.get("/api/me");
-      this.name = me.name;
-      this.#keep = new Keep(this.#user.user);
-      this.#showPerson(me);
-      this.#setZone(me);
-    } catch (error) {
-      this.#notStarted(error);
-      return;
-    }
+    this.#visit = await start({
+      ownConnectionCard: true,
+      onSignedOut: () => showPresence("error", "Signed out"),
+      onFailed: () => showPresence("error"),
+      unsent: () => this.#conversation?.entries.length ?? 0,
+      beforeLeaving: () => this.#leave(),
+    });
+    if (!this.#visit) return;
+    this.#api = this.#visit.api;
+    this.#keep = this.#visit.keep;
+    this.name = this.#visit.me.name;
+    this.#setZone(this.#visit.me);
     this.#ratings = this.#keep.get("ratings", {});
     this.#about = new About(this.#api);
     this.#conversations = new Conversations({ api: this.#api, keep: this.#keep, onOpen: (key) => this.#go(key) });
@@ -111,7 +112,7 @@ class Page {
     }
     this.#composer.giveBack(entry.text);
     const tooLong = error.status === 413;
-    this.#notice(
+    notice(
       errorCard({
         title: tooLong ? "This message is too long" : "The server did not take this message",
         happened: Object.values(error.fields)[0] || error.message,
@@ -139,8 +140,6 @@ class Page {
     });
     for (const button of document.querySelectorAll("[data-say]"))
       button.addEventListener("click", () => this.#send(button.dataset.say));
-    for (const button of document.querySelectorAll("[data-sign-out]"))
-      button.addEventListener("click", () => this.#signOut());
     byId("talk").addEventListener("scroll", () => this.#scrolled(), { passive: true });
     addEventListener("popstate", () => this.#route());
     addEventListener("online", () => this.#conversation?.hurry());
@@ -150,7 +149,7 @@ class Page {
   }
 
   #send(text) {
-    this.#notice(null, "refused");
+    notice(null, "refused");
     byId("talk").scrollTop = 0;
     this.#conversation.send(text);
     this.#composer.focus();
@@ -203,23 +202,9 @@ class Page {
     this.changed();
   }
 
-  async #signOut() {
-    const unsent = this.#conversation.entries.length;
-    const text = `${unsent} unsent ${unsent === 1 ? "message" : "messages"} and all drafts in this browser are deleted.`;
-    if (unsent && !(await confirmDeed({ title: "Sign out now?", text, yes: "Sign out", no: "Stay" }))) return;
-    try {
-      await this.#api.delete("/api/session");
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.status !== 401) {
-        toast(`Still signed in: ${error.message}`, "error");
-        return;
-      }
-    }
-    this.#conversation.close();
-    this.#composer.close();
-    this.#keep.clear();
-    location.replace("/sign-in?reason=out");
+  #leave() {
+    this.#conversation?.close();
+    this.#composer?.close();
   }
 
   // --- where the person is ---
@@ -250,7 +235,7 @@ class Page {
     if (this.#conversation?.key === key) return;
     this.#conversation?.close();
     this.#log.clear();
-    this.#notice(null);
+    notice(null);
     byId("talk").scrollTop = 0;
     this.#conversation = new Conversation(key, {
       api: this.#api,
@@ -333,14 +318,14 @@ class Page {
 
   #connection() {
     const { lost, broken } = this.#conversation;
-    if (this.#isSignedOut) return;
+    if (this.#visit.isSignedOut) return;
     const isLost = lost && Date.now() - lost.since > LOST_AFTER_MS;
     if (isLost && byId("notice").dataset.kind === "lost") {
       const text = byId("notice").querySelector("[data-again]");
       text.dataset.again = lost.until;
       text.textContent = retryText(lost.until);
     } else if (isLost) {
-      this.#notice(connectionLost({ ...lost, retry: () => this.#conversation.hurry() }), "lost");
+      notice(connectionLost({ ...lost, retry: () => this.#conversation.hurry() }), "lost");
     } else if (broken && broken.status !== 401) {
       const retry = h(
         "button",
@@ -349,22 +334,14 @@ class Page {
       );
       const happened = broken.message;
       const kept = "Everything that was said, and your draft.";
-      this.#notice(
+      notice(
         errorCard({ title: "The conversation could not be read", happened, kept, actions: [retry] }),
         "broken",
       );
     } else {
-      this.#notice(null, "lost");
-      this.#notice(null, "broken");
+      notice(null, "lost");
+      notice(null, "broken");
     }
-  }
-
-  /** Show a card over the log. With `null` take the card of this kind away; without a kind, any. */
-  #notice(card, kind = "") {
-    const notice = byId("notice");
-    if (!card && kind && notice.dataset.kind !== kind) return;
-    notice.dataset.kind = kind;
-    notice.replaceChildren(...(card ? [card] : []));
   }
 
   /** Once a second: countdowns, and cards that become due. */
@@ -374,13 +351,6 @@ class Page {
     for (const element of document.querySelectorAll("[data-until]"))
       element.textContent = countdown(Number(element.dataset.until));
     if (this.#conversation?.lost || document.querySelector("[data-expires]")) this.changed();
-  }
-
-  #showPerson(me) {
-    for (const element of document.querySelectorAll("[data-my-name]")) element.textContent = me.name;
-    for (const element of document.querySelectorAll("[data-my-role]")) element.textContent = me.role ?? "";
-    for (const element of document.querySelectorAll("[data-my-initials]")) element.textContent = initials(me.name);
-    for (const element of document.querySelectorAll("[data-owner]")) element.hidden = me.role !== "owner";
   }
 
   /** At the first visit a person still has UTC: take the browser's zone. A choice made later is left alone. */
@@ -393,44 +363,6 @@ class Page {
       if (!(error instanceof ApiError)) throw error; // a zone the server does not know: UTC stays
     }
   }
-
-  #signedOut() {
-    if (this.#isSignedOut) return;
-    this.#isSignedOut = true;
-    if (!this.#conversation) {
-      location.replace(signInAgain());
-      return;
-    }
-    this.#notice(
-      errorCard({
-        title: "You are signed out",
-        happened: "Your session ended, here or in another window.",
-        kept: "What you typed waits in this browser.",
-        now: "Sign in again and go on where you were.",
-        actions: [h("a", { class: "btn primary", href: signInAgain() }, "Sign in again")],
-      }),
-      "signed-out",
-    );
-    showPresence("error", "Signed out");
-  }
-
-  #notStarted(error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) return; // on its way to the sign-in page
-    const retry = h("button", { type: "button", class: "btn", onclick: () => location.reload() }, "Try again");
-    this.#notice(
-      errorCard({
-        title: "Antiphon does not answer",
-        happened: error.message,
-        kept: "Everything that was said, and what you typed.",
-        now: "Try again in a moment.",
-        actions: [retry],
-      }),
-    );
-    showPresence("error");
-  }
 }
-
-const signInAgain = () => `/sign-in?${new URLSearchParams({ reason: "expired", next: location.pathname }).toString()}`;
 
 new Page().start();

@@ -65,11 +65,24 @@ export function errorCard({ title, happened, kept, now, actions = [] }) {
   );
 }
 
-/** A short word about something that can be undone or needs no action. */
-export function toast(text, iconName = "check") {
+/** A short word about something that needs no more; `action`: {label, run} for what can be undone. */
+export function toast(text, iconName = "check", action = null) {
   const element = h("div", { class: "toast" }, icon(iconName), h("span", {}, text));
+  if (action) {
+    const run = () => {
+      element.remove();
+      action.run();
+    };
+    element.append(h("button", { type: "button", class: "btn", onclick: run }, action.label));
+  }
   byId("toasts").append(element);
-  setTimeout(() => element.remove(), 4000);
+  setTimeout(() => element.remove(), action ? 10_000 : 4000);
+}
+
+/** A button with an icon and a word; without a word, `label` names it. */
+export function button(iconName, word, onclick, { kind = "", label = null, ...props } = {}) {
+  const shape = `btn ${kind}${word ? "" : " icon"}`;
+  return h("button", { type: "button", class: shape, "aria-label": label, title: label, onclick, ...props }, icon(iconName), word);
 }
 
 /** Copy text and say so. */

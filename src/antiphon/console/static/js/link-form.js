@@ -10,10 +10,10 @@ export function tokenOf(text) {
   return TOKEN.test(last) ? last : null;
 }
 
-/** Where to go after signing in: a path on this server, else the start page. */
+/** Where to go after signing in: a path on this server, else the start page. Never another host, however written. */
 export function nextPath(search = location.search) {
   const next = new URLSearchParams(search).get("next") ?? "/";
-  return /^\/c\/[A-Za-z0-9_.:-]+$/.test(next) ? next : "/";
+  return /^\/(?![/\\]|sign-in|welcome)[\w.:@%+~,;=&?/-]*$/.test(next) ? next : "/";
 }
 
 export function linkForm() {

@@ -2,12 +2,11 @@
 
 import { copy, errorCard, h, icon } from "./dom.js";
 import { render } from "./markdown.js";
+import { initials } from "./shell.js";
 import { clock, clockWithSeconds, exact, left, took } from "./times.js";
 
 const TOOL_ICONS = { started: "thinking", ok: "check", failed: "error", denied: "cross", unknown: "error" };
 const TOOL_WORDS = { failed: "failed", denied: "refused", unknown: "outcome unknown" };
-
-export const initials = (name) => (name.trim().slice(0, 2) || "?").toLowerCase();
 
 function time(at) {
   return h("time", { datetime: at, title: exact(at) }, clock(at));
@@ -29,7 +28,7 @@ export function call(item) {
   return element;
 }
 
-/** A stored message of the agent. `actions`: {feedback(item, value), rated(item)}. */
+/** A stored message of the agent. `actions`: {feedback(item, value), rated(item)}; none where it is only read. */
 export function reply(item, actions) {
   const element = frame(
     "reply",
@@ -48,7 +47,7 @@ export function reply(item, actions) {
       icon(name),
     );
   const row = h("div", { class: "acts", role: "group", "aria-label": "About this answer" });
-  if (item.id) {
+  if (item.id && actions.rated) {
     const rated = actions.rated(item);
     const rate = (value) => () => actions.feedback(item, value);
     row.append(

@@ -1,0 +1,64 @@
+"""Every page of the console once: where it is, who may see it, and where it stands in the menu.
+
+`app` makes a route of each entry, the rail of `shell.html` is drawn from it, and tests walk it. A page is one template
+and one script; adding one is adding a line here. The API checks every request of a page's script anyway: hiding a page
+from somebody keeps the menu honest, it protects nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from antiphon.domain.identity import Role
+
+ROLE = "antiphon.role"
+"""Where the door leaves the visitor's role in the ASGI scope. Without it a page counts as its owner's: the script then
+hides what the API says is not the visitor's."""
+
+TALK, KEEP, OPERATE = "", "Keep house", "Operate"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `path` may hold Flask's placeholders; a page without a `label` is reached from others only.
+
+    `group` is the heading it stands under, `role` the least role that sees it, `phone` whether it has a place in the
+    bar at the bottom of a phone (five at most with "More"). `template` is "" for addresses other faces answer.
+    """
+
+    path: str
+    template: str
+    label: str = ""
+    icon: str = ""
+    group: str = TALK
+    role: Role = Role.MEMBER
+    phone: bool = False
+    under: str = ""
+    """The path of the entry that is marked as the current one while this page is open; "" is its own."""
+
+
+PAGES = (
+    Page("/", "chat.html", "Chat", "chat", phone=True),
+    Page("/c/<channel>", "chat.html", under="/"),
+    Page("/approvals", "approvals.html", "Approvals", "waiting", phone=True),
+    Page("/history", "history.html", "History", "history", phone=True),
+    Page("/history/<channel>", "transcript.html", under="/history"),
+    Page("/tasks", "tasks.html", "Tasks", "tasks", phone=True),
+    Page("/tasks/<int:id>", "task.html", under="/tasks"),
+    Page("/threads", "threads.html", under="/tasks"),
+    Page("/reminders", "reminders.html", "Reminders", "clock", KEEP),
+    Page("/memories", "memories.html", "Memories", "book", KEEP),
+    Page("/status", "status.html", "Status", "pulse", KEEP),
+    Page("/people", "people.html", "People", "people", OPERATE, Role.OPERATOR),
+    Page("/admin/", "", "Admin", "shield", OPERATE, Role.OWNER),
+    Page("/api/docs", "", "API docs", "code", OPERATE, Role.OWNER),
+)
+
+
+def menu(role: Role) -> Iterator[tuple[str, list[Page]]]:
+    """The headings of the menu with the pages `role` may see below each."""
+    for group in (TALK, KEEP, OPERATE):
+        pages = [page for page in PAGES if page.label and page.group == group and page.role.rank <= role.rank]
+        if pages:
+            yield group, pages

@@ -1,0 +1,200 @@
+// A list that is read page by page: loading, empty, trouble, more, and rows that keep their elements (and the focus in
+// them) while their data stays the same. Every page with a list uses this one.
+
+import { ApiError, withQuery } from "./api.js";
+import { button, errorCard, h, reconcile } from "./dom.js";
+
+const SLOW_AFTER_MS = 300;
+const PAGE = 50;
+const AHEAD_PX = 600;
+
+export class List {
+  #api;
+  #options;
+  #root;
+  #body;
+  #foot = h("div", { class: "list-foot" });
+  #state = h("div", { class: "list-state" });
+  #items = new Map();
+  #elements = new Map();
+  #next = null;
+  #reading = null;
+  #turn = 0; // answers to older questions are dropped
+
+  /**
+   * `root`: where it stands. `path()`: the address with its filters, or null when there is nothing to ask.
+   * Either `columns` [{label, cell(item), kind?}] for a table with this `caption`, or `row(item)` for anything else.
+   * `order(a, b)` sorts what was read; `id(item)`; `empty()`: what to show when there is nothing; `onRead(items, hasMore)`; `pick(item)`: false leaves out.
+   */
+  constructor(root, options) {
+    this.#root = root;
+    this.#api = options.api;
+    this.#options = { id: (item) => item.id, pick: () => true, onRead: () => {}, ...options };
+    const frame = options.columns ? this.#table() : this.#plain();
+    root.replaceChildren(frame, this.#state, this.#foot);
+    root.dataset.list = "";
+    new IntersectionObserver(
+      ([seen]) => seen.isIntersecting && this.#next && this.more(),
+      { rootMargin: `${AHEAD_PX}px` },
+    ).observe(this.#foot);
+  }
+
+  get items() {
+    const shown = [...this.#items.values()].filter(this.#options.pick);
+    return this.#options.order ? shown.sort(this.#options.order) : shown;
+  }
+
+  /** Forget what is shown and read the first page. */
+  async reload() {
+    this.#items.clear();
+    this.#next = null;
+    this.#draw();
+    const slow = setTimeout(() => this.#state.replaceChildren(skeleton()), SLOW_AFTER_MS);
+    this.#state.replaceChildren();
+    await this.#read("", { fresh: true });
+    clearTimeout(slow);
+  }
+
+  /** Read the first page again and put what changed into what is shown. */
+  async refresh() {
+    if (this.#reading) return;
+    if (this.#items.size === 0) await this.reload();
+    else await this.#read("", { quiet: true });
+  }
+
+  async more() {
+    if (this.#reading || !this.#next) return;
+    this.#foot.replaceChildren(skeleton());
+    await this.#read(this.#next, {});
+  }
+
+  /** Put a changed item in its place. */
+  update(item) {
+    const id = this.#options.id(item);
+    if (this.#items.has(id)) this.#items.set(id, { ...this.#items.get(id), ...item });
+    this.#draw();
+  }
+
+  remove(id) {
+    this.#items.delete(id);
+    this.#draw();
+    if (this.#items.size === 0) this.#say();
+  }
+
+  async #read(cursor, { fresh = false, quiet = false }) {
+    const path = this.#options.path();
+    const turn = ++this.#turn;
+    if (path === null) {
+      this.#say();
+      return;
+    }
+    const [address, query = ""] = path.split("?");
+    const values = Object.fromEntries(new URLSearchParams(query));
+    try {
+      this.#reading = this.#api.get(withQuery(address, { limit: PAGE, ...values, cursor }));
+      const page = await this.#reading;
+      if (turn !== this.#turn) return;
+      this.#reading = null;
+      const known = this.#items;
+      if (fresh) this.#items = new Map();
+      if (quiet) this.#items = new Map(page.items.map((item) => [this.#options.id(item), item]));
+      for (const item of page.items) this.#items.set(this.#options.id(item), item);
+      // What was read beyond the first page stays below it; what left the first page is gone.
+      if (quiet && page.next) {
+        const before = [...known];
+        const last = before.findLastIndex(([id]) => this.#items.has(id));
+        if (last >= 0) for (const [id, item] of before.slice(last + 1)) this.#items.set(id, item);
+        else this.#next = page.next;
+      } else this.#next = page.next;
+      this.#draw();
+      this.#say();
+      this.#options.onRead(this.items, Boolean(this.#next), page);
+    } catch (error) {
+      this.#reading = null;
+      if (!(error instanceof ApiError)) throw error;
+      if (turn !== this.#turn || quiet) return;
+      if (error.status === 401) return;
+      this.#trouble(error);
+    }
+  }
+
+  #draw() {
+    const used = new Set();
+    const nodes = [];
+    for (const item of this.items) {
+      const id = this.#options.id(item);
+      const mark = JSON.stringify(item);
+      let known = this.#elements.get(id);
+      if (known?.mark !== mark) {
+        known = { mark, element: this.#element(item) };
+        this.#elements.set(id, known);
+      }
+      used.add(id);
+      nodes.push(known.element);
+    }
+    for (const id of this.#elements.keys()) if (!used.has(id)) this.#elements.delete(id);
+    reconcile(this.#body, nodes);
+    this.#root.toggleAttribute("data-empty", nodes.length === 0);
+  }
+
+  /** Draw every row anew: something beside the items has changed. */
+  redraw() {
+    this.#elements.clear();
+    this.#draw();
+  }
+
+  #say() {
+    const shown = this.items.length;
+    this.#state.replaceChildren(...(shown ? [] : [this.#options.empty()]));
+    if (this.#next) this.#foot.replaceChildren(button("down", "More", () => this.more(), { kind: "quiet" }));
+    else if (shown > PAGE / 2) this.#foot.replaceChildren(h("p", { class: "muted small" }, "That is all."));
+    else this.#foot.replaceChildren();
+  }
+
+  #trouble(error) {
+    const again = button("again", "Try again", () => (this.#items.size ? this.more() : this.reload()));
+    const card = errorCard({
+      title: error.status === 403 ? "This is not for you to see" : "The list could not be read",
+      happened: error.message,
+      kept: "Everything; this only shows it.",
+      now: error.passing ? "Try again in a moment." : null,
+      actions: error.status === 403 ? [] : [again],
+    });
+    if (this.#items.size) this.#foot.replaceChildren(card);
+    else this.#state.replaceChildren(card);
+  }
+
+  #plain() {
+    this.#body = h(this.#options.tag ?? "ul", { class: `plain ${this.#options.kind ?? ""}` });
+    return this.#body;
+  }
+
+  #table() {
+    const { columns, caption } = this.#options;
+    this.#body = h("tbody");
+    const heads = columns.map(({ label, kind = "", hidden }) =>
+      h("th", { scope: "col", class: kind }, hidden ? h("span", { class: "sr" }, label) : label),
+    );
+    return h(
+      "div",
+      { class: "tablebox" },
+      h("table", {}, h("caption", { class: "sr" }, caption), h("thead", {}, h("tr", {}, ...heads)), this.#body),
+    );
+  }
+
+  #element(item) {
+    const { columns, row } = this.#options;
+    if (!columns) return row(item);
+    return h("tr", {}, ...columns.map(({ cell, kind = "" }) => h("td", { class: kind }, cell(item))));
+  }
+}
+
+function skeleton() {
+  const lines = ["", "middle", "short"].map((width) => h("span", { class: `skel ${width}`, "aria-hidden": "true" }));
+  return h("div", { class: "loading" }, h("span", { class: "sr", role: "status" }, "Loading"), ...lines);
+}
+
+/** What stands where a list has nothing: a title, what to do, and perhaps a link or a button. */
+export function empty(title, text, ...more) {
+  return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), ...more);
+}

@@ -1,0 +1,64 @@
+// What is remembered about the person: to find, to look at and to forget.
+
+import { confirmDeed } from "./dialog.js";
+import { button, byId, h, icon } from "./dom.js";
+import { Filters } from "./filters.js";
+import { empty, List } from "./list.js";
+import { mark } from "./said.js";
+import { attempt, start } from "./shell.js";
+import { brief, exact } from "./times.js";
+
+const wanted = () => (filters.values.q ?? "").toLowerCase().trim();
+const visit = await start({ onBack: () => list.refresh() });
+let filters, list;
+
+if (visit) {
+  filters = new Filters(byId("filters"), () => find());
+  list = new List(byId("list"), {
+    api: visit.api,
+    path: () => "/api/memories?limit=100",
+    kind: "keeping",
+    pick: (item) => item.text.toLowerCase().includes(wanted()),
+    row,
+    empty: nothing,
+    onRead: () => find(),
+  });
+  list.reload();
+}
+
+/** Draw what fits; read on while nothing of what was read does. */
+function find() {
+  list.redraw();
+  if (wanted() && list.items.length < 20) list.more();
+}
+
+function row(item) {
+  return h(
+    "li",
+    {},
+    h("span", { class: "muted" }, icon("book")),
+    h(
+      "span",
+      { class: "grow" },
+      ...mark(item.text, wanted()),
+      h("small", {}, h("time", { datetime: item.created_at, title: exact(item.created_at) }, brief(item.created_at))),
+    ),
+    button("cross", "", () => forget(item), { kind: "quiet", label: `Forget: ${item.text}` }),
+  );
+}
+
+async function forget(item) {
+  if (!(await confirmDeed({ title: "Forget this?", text: `“${item.text}”`, yes: "Forget it" }))) return;
+  const done = await attempt(() => visit.api.delete(`/api/memories/${item.id}`), "Forgotten");
+  if (done) list.remove(item.id);
+  else list.refresh();
+}
+
+function nothing() {
+  if (wanted()) return empty("Nothing by that word", "No memory holds it. Memories are found by the words in them.");
+  return empty(
+    "Nothing is remembered yet",
+    "Say “remember that my desk is by the window”, and it stands here.",
+    h("a", { class: "btn primary", href: "/" }, "Say it now"),
+  );
+}
