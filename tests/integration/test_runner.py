@@ -17,7 +17,7 @@ from antiphon.config import Settings
 from antiphon.domain.approvals import ApprovalState, ApproverKind, ApproverRule, PauseRequest
 from antiphon.domain.conversation import Author, InboundMessage, Message
 from antiphon.domain.errors import Conflict, Forbidden, InvalidInput, ModelError, StoreUnavailable, TooLarge
-from antiphon.domain.events import BusEvent, turn_topic
+from antiphon.domain.events import BusEvent, problems_of, turn_topic
 from antiphon.domain.identity import Requester, Role, Sender
 from antiphon.domain.turns import Final, Paused, TextDelta, ToolStarted, TurnEvent, TurnRequest
 from antiphon.domain.work import Task, TaskState
@@ -135,6 +135,7 @@ async def bench_of(
     await asyncio.sleep(0)
     try:
         yield made
+        assert [problem for e in made.events for problem in problems_of(e.topic, e.name, e.payload)] == []
     finally:
         made.stop.set()
         await running
