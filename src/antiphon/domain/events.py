@@ -86,6 +86,11 @@ TOPICS: tuple[TopicShape, ...] = (
             ),
             EventShape("approval.decided", "It was answered.", {"approval": TEXT, "state": TEXT}),
             EventShape(
+                "memory.proposed",
+                "The agent asks whether it may remember this.",
+                {"proposal": TEXT, "text": TEXT},
+            ),
+            EventShape(
                 "reply",
                 "Something was delivered; it may come twice, told by `reply` and `message`.",
                 {"reply": TEXT, "message": TEXT_OR_NULL, "kind": TEXT, "text": TEXT},
