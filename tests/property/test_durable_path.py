@@ -8,6 +8,7 @@ every reminder came exactly once, and nothing is left running.
 from __future__ import annotations
 
 import asyncio
+import re
 import contextlib
 import shutil
 import tempfile
@@ -127,7 +128,7 @@ class Process:
         mortal = {name: Mortal(getattr(stores, name), self.death) for name in ("tasks", "outbox", "schedule", "inbox")}
         brain = ScriptedBrain(world, Mortal(stores.executions, self.death), clock)  # type: ignore[arg-type]
         platforms: dict[str, Any] = {"telegram": Mortal(platform, self.death)}
-        owner = f"process-{number}"
+        self.owner = owner = f"process-{number}"
         self.inbox = Inbox(mortal["inbox"], message_chars=1000)  # type: ignore[arg-type]
         self.runner = Runner(
             tasks=mortal["tasks"],  # type: ignore[arg-type]
@@ -203,6 +204,7 @@ class DurablePath(RuleBasedStateMachine):
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await self.stores.tasks.claim("nobody", 0, 30)  # what was handed over died with the process's memory
         self._new_process()
         await self.stores.tasks.reap(owners_are_gone=True)
 
@@ -257,6 +259,10 @@ class DurablePath(RuleBasedStateMachine):
         await self.process.runner.sweep()
         await self.process.runner.claim()
         await self.process.runner.idle()
+
+    @rule(slots=st.integers(1, 2))
+    def the_worker_stands_by(self, slots: int) -> None:
+        self.stores.tasks.stand_by(self.process.owner, slots, 30)
 
     @rule()
     def deliver_a_step(self) -> None:
@@ -340,7 +346,8 @@ class DurablePath(RuleBasedStateMachine):
             assert plain == [f"answer to {text}" for text in texts if not text.startswith("ask")]
         shown = Counter(text for channel in CHANNELS for text in self.platform.texts(channel))
         for reminder in self.reminders:
-            assert sum(count for text, count in shown.items() if f"Reminder: {reminder}" in text.split("\n")[0]) == 1
+            said = re.compile(rf"Reminder: {reminder}\b")
+            assert sum(count for text, count in shown.items() if said.search(text.split("\n")[0])) == 1
         assert all(count == 1 for count in self.world.effects.values()), self.world.effects
         assert all(count == 1 for count in self.world.approved_effects.values())
 
