@@ -191,7 +191,7 @@ def judge(lines: list[dict[str, Any]], tasks: dict[int, tuple[str, int]]) -> Non
     for line in sends:
         channel, number = tasks[line["task"]]
         assert line["channel"] == channel
-        wanted = rf"1d6\+{number + 1}\b|cannot tell whether" if number % 3 == 0 else re.sub(",", "", str(number + 10000))
+        wanted = rf"1d6\+{number + 1}\b|cannot tell whether" if number % 3 == 0 else str(number + 10000)
         assert re.search(wanted, line["text"].replace(",", "")), line
     for channel in CHANNELS:
         order = [tasks[line["task"]][1] for line in sends if line["channel"] == channel]

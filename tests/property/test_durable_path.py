@@ -8,8 +8,8 @@ every reminder came exactly once, and nothing is left running.
 from __future__ import annotations
 
 import asyncio
-import re
 import contextlib
+import re
 import shutil
 import tempfile
 from collections import Counter
