@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from antiphon.brain.context import ContextSources
 from antiphon.brain.models import ModelChoice
 from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
@@ -21,6 +22,7 @@ from tests.fakes.approvals import FakeApprovals
 from tests.fakes.authority import FakeAuthority
 from tests.fakes.clock import FakeClock
 from tests.fakes.executions import FakeExecutions
+from tests.fakes.learning import FakeAttachments, FakeFeedback, FakePlaces, FakeSummaries
 from tests.fakes.memories import FakeMemories
 from tests.fakes.people import FakePeople
 from tests.fakes.proposals import FakeProposals
@@ -53,6 +55,10 @@ class Workbench:
         self.proposals = FakeProposals(self.clock)
         self.people = FakePeople(ADA, BOB)
         self.threads = FakeThreads()
+        self.feedback = FakeFeedback(self.clock)
+        self.attachments = FakeAttachments()
+        self.places = FakePlaces()
+        self.summaries = FakeSummaries(self.threads)
         self.status = FakeStatus()
         policy = ToolPolicy(self.authority, always_ask=self.always_ask)
         builtin = BuiltinTools(
@@ -70,10 +76,16 @@ class Workbench:
         self.brain = TurnBrain(
             self.settings,
             self.executor,
-            self.threads,
-            self.people,
-            self.memories,
-            self.clock,
+            ContextSources(
+                threads=self.threads,
+                people=self.people,
+                memories=self.memories,
+                feedback=self.feedback,
+                attachments=self.attachments,
+                places=self.places,
+                summaries=self.summaries,
+                clock=self.clock,
+            ),
             choice=self.choice,
         )
         self._tasks = 0
@@ -92,7 +104,8 @@ class Workbench:
     ) -> TurnRequest:
         """A turn request for a message that is also said in the channel."""
         self._tasks += task is None
-        message = self.threads.say(text, person=person.id, name=person.name)
+        files = more.pop("attachments", ())
+        message = self.threads.say(text, person=person.id, name=person.name, attachments=files)  # type: ignore[arg-type]
         server = more.pop("server", None)
         return TurnRequest(
             task=task or self._tasks,

@@ -9,7 +9,8 @@ from antiphon.domain.memories import Memory, MemoryScope
 from tests.fakes.clock import FakeClock
 
 
-def _words(text: str) -> set[str]:
+def words_of(text: str) -> set[str]:
+    """The words of a text that are longer than two letters."""
     return {word for word in re.findall(r"\w+", text.casefold()) if len(word) > 2}
 
 
@@ -38,8 +39,8 @@ class FakeMemories:
     async def recall(self, scope: MemoryScope, subject: int, query: str, limit: int) -> Sequence[Memory]:
         """Most relevant first; newest first without a query."""
         own = [m for m in self.rows.values() if m.scope is scope and m.subject == subject]
-        wanted = _words(query)
-        own.sort(key=lambda m: (-len(wanted & _words(m.text)), -m.id))
+        wanted = words_of(query)
+        own.sort(key=lambda m: (-len(wanted & words_of(m.text)), -m.id))
         return own[:limit]
 
     async def forget(self, scope: MemoryScope, subject: int, memories: Sequence[int] | None) -> Sequence[Memory]:

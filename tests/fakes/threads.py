@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from antiphon.domain.conversation import Author, Channel, Message, Thread, ThreadState, platform_of
+from antiphon.domain.conversation import Attachment, Author, Channel, Message, Thread, ThreadState, platform_of
 from antiphon.domain.errors import NotFound
 
 
@@ -27,18 +27,21 @@ class FakeThreads:
         channel: str = "web:a",
         at: datetime | None = None,
         reply_to: int | None = None,
+        attachments: tuple[Attachment, ...] = (),
+        thread: int = 1,
     ) -> Message:
         """Add a message to a channel."""
         message = Message(
             id=len(self.messages) + 1,
             channel=channel,
-            thread=1,
+            thread=thread,
             author=author,
             text=text,
             at=at or datetime(2026, 3, 4, 14, 0, tzinfo=UTC),
             person=person if author is Author.PERSON else None,
             author_name=name if author is Author.PERSON else "",
             reply_to=reply_to,
+            attachments=attachments,
         )
         self.messages.append(message)
         self.rows.setdefault(1, Thread(1, channel, ThreadState.ACTIVE, message.at, message.at))

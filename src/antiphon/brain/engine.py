@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_ai import (
     Agent,
     AgentStreamEvent,
+    BinaryContent,
     Conversation,
     DeferredToolRequests,
     DeferredToolResults,
@@ -23,6 +24,7 @@ from pydantic_ai import (
     TextPart,
     TextPartDelta,
     UsageLimits,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.exceptions import (
@@ -39,7 +41,7 @@ from antiphon.brain.context import TurnContext
 from antiphon.brain.models import ModelChoice
 from antiphon.brain.offline.model import OfflineModel
 from antiphon.brain.offline.understand import Understanding
-from antiphon.brain.prompt import message_as_data, system_prompt
+from antiphon.brain.prompt import message_as_data
 from antiphon.brain.toolset import CatalogToolset, TurnTools
 from antiphon.config.settings import LimitSettings
 from antiphon.domain.approvals import Approval
@@ -158,10 +160,10 @@ class Engine:
 
         try:
             result = await self._agent.run(
-                None if job.snapshot else job.text,
+                None if job.snapshot else _prompt(job),
                 conversation=_conversation(job),
                 deferred_tool_results=_decisions(job.snapshot),
-                instructions=system_prompt(job.persona, job.context.person, job.context.memories, job.context.now),
+                instructions=job.context.instructions(job.persona),
                 deps=tools,
                 model=model,
                 model_settings=ModelSettings(timeout=min(_REQUEST_SECONDS, self._limits.turn_seconds)),
@@ -193,6 +195,7 @@ class Engine:
         trace: dict[str, object] = {"model": answered_by, "tools": [e.tool for e in job.session.executed]}
         if failures:
             trace["failures"] = failures
+        trace["context"] = [piece.as_trace() for piece in job.context.pieces]
         if isinstance(result.output, DeferredToolRequests):
             paused = _Snapshot(conversation=result.conversation, occurrences=job.session.occurrences)
             return Ran("", usage, trace, pause=paused.model_dump_json().encode(), asked=dict(tools.asked))
@@ -240,6 +243,13 @@ def reason(error: BaseException) -> str:
     if isinstance(status, int):
         return f"it answered HTTP {status}"
     return "it does not answer"
+
+
+def _prompt(job: Job) -> str | Sequence[UserContent]:
+    """What the person said, with what came with it."""
+    text = job.context.prompt(job.text)
+    images = [BinaryContent(f.image, media_type=f.media_type) for f in job.context.files if f.image]
+    return [text or "(only the image)", *images] if images else text
 
 
 def _conversation(job: Job) -> Conversation:

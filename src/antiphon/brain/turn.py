@@ -12,13 +12,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from antiphon.brain.context import ContextReader, TurnContext
+from antiphon.brain.context import ContextReader, ContextSources, TurnContext
 from antiphon.brain.models import ModelChoice, choose_model
 from antiphon.brain.offline.understand import Understanding
+from antiphon.brain.tokens import counter_for
 from antiphon.config.settings import Settings
 from antiphon.domain.approvals import PauseRequest
 from antiphon.domain.identity import Person, Requester
-from antiphon.domain.ports import Clock, MemoryStore, PeopleStore, ThreadStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
 from antiphon.domain.work import Usage
 from antiphon.tools.catalog import AnyTool, model_name
@@ -39,25 +39,21 @@ class TurnBrain:
         self,
         settings: Settings,
         executor: ToolExecutor,
-        threads: ThreadStore,
-        people: PeopleStore,
-        memories: MemoryStore,
-        clock: Clock,
+        sources: ContextSources,
         *,
         choice: ModelChoice | None = None,
     ) -> None:
         """`choice` replaces the model the settings name. Raises `ConfigError` when the settings cannot work."""
         self._settings = settings
         self._executor = executor
-        self._clock = clock
+        self._clock = sources.clock
         self._choice = choose_model(settings) if choice is None else choice
         self._context = ContextReader(
-            threads,
-            people,
-            memories,
-            clock,
+            sources,
             messages=settings.limits.context_messages,
             tokens=settings.limits.context_tokens,
+            attachments=settings.attachments,
+            count=counter_for(settings.model, settings.models_path),
         )
         self._understanding = Understanding()
         self._loading: asyncio.Task[Engine] | None = None

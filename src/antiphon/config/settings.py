@@ -204,6 +204,14 @@ class AttachmentSettings(Part):
         default=20_971_520, ge=1024, le=1_073_741_824, description="Largest file that can be attached, in bytes."
     )
     per_message: int = Field(default=10, ge=1, le=100, description="Files one message may carry.")
+    images: bool = Field(
+        default=True, description="Whether images are given to the language model. Turn it off for one that sees none."
+    )
+    text_chars: int = Field(
+        default=20_000, ge=100, le=1_000_000, description="Characters that are read in one text file or PDF."
+    )
+    pdf_pages: int = Field(default=50, ge=1, le=2000, description="Pages that are read in one PDF.")
+    pdf_seconds: float = Field(default=15.0, gt=0, le=300, description="Seconds that reading one PDF may take.")
 
 
 class LogSettings(Part):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from antiphon.brain.context import ContextSources
 from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.redis import RedisBus
@@ -99,7 +100,20 @@ class Antiphon:
         )
         catalog = Catalog([*extras.tools, builtin])
         self.executor = ToolExecutor(catalog, policy, stores.executions, clock, Redactor(secrets_of(settings)))
-        self.brain = TurnBrain(settings, self.executor, stores.threads, stores.people, stores.memories, clock)
+        self.brain = TurnBrain(
+            settings,
+            self.executor,
+            ContextSources(
+                threads=stores.threads,
+                people=stores.people,
+                memories=stores.memories,
+                feedback=stores.feedback,
+                attachments=stores.attachments,
+                places=stores.places,
+                summaries=stores.summaries,
+                clock=clock,
+            ),
+        )
         self.inbox = Inbox(stores.inbox, message_chars=settings.limits.message_chars)
         self.control = TaskControl(stores.tasks, bus)
         self.approvals = Approvals(stores.approvals, stores.tasks, authority, bus)

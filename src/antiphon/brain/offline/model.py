@@ -33,6 +33,7 @@ from pydantic_ai.usage import RequestUsage
 from antiphon.brain.context import TurnContext, tokens_of
 from antiphon.brain.models import OFFLINE, ModelChoice
 from antiphon.brain.offline import answers
+from antiphon.brain.offline.extract import summarise
 from antiphon.brain.offline.slots import NONE, Intent
 from antiphon.brain.offline.understand import Understanding
 from antiphon.domain.conversation import Author
@@ -42,6 +43,7 @@ from antiphon.tools.results import parse
 
 _EARLIER = 3
 """How many of the person's previous messages a follow-up may refer to."""
+_FILE_SENTENCES = 5
 _KNOWN_FROM = 0.66
 """How much of a question must be found in one memory to answer an unknown question from memory."""
 
@@ -172,7 +174,8 @@ class OfflineModel(Model):
     def _without_tools(self, intent: Intent, usable: set[str]) -> str | None:
         """The answer to what needs no tool, or may not use it; None when the tool is to be called."""
         if intent is NONE:
-            return self._from_memory() or answers.cannot(self._configured, self._failures)
+            known = self._from_correction() or self._from_memory() or self._from_files()
+            return known or answers.cannot(self._configured, self._failures)
         if intent.missing:
             return answers.missing(intent.missing, intent.arguments)
         if intent.name.startswith("smalltalk."):
@@ -195,6 +198,23 @@ class OfflineModel(Model):
         fits = [(shared(self._text, memory.text), memory.text) for memory in self._context.memories]
         best = max(fits, default=(0.0, ""))
         return f"I was told: **{best[1]}**" if best[0] >= _KNOWN_FROM else None
+
+    def _from_correction(self) -> str | None:
+        """What the person said is right when they asked the same before and were not content."""
+        for lesson in self._context.lessons:
+            if lesson.correction and content_words(lesson.question) == content_words(self._text):
+                return lesson.correction
+        return None
+
+    def _from_files(self) -> str | None:
+        """What stands in the files that came with the message, in short."""
+        language = self._context.person.language
+        found = [
+            f"**{file.name}**: {summarise([file.text], sentences=_FILE_SENTENCES, language=language)}"
+            for file in self._context.files
+            if file.text
+        ]
+        return "\n\n".join(found) or None
 
     def _earlier(self) -> Sequence[str]:
         person = self._context.person.id
