@@ -56,7 +56,7 @@ class RollingSummary:
         return made
 
     async def rewrite(self, thread: int, language: str, write: WriteSummary, since: Sequence[Message]) -> None:
-        """Let a model put the stored summary into better words, once at a time per thread. A failure changes nothing."""
+        """Let a model put the stored summary into better words, one at a time per thread. A failure changes nothing."""
         known = await self._store.summary(thread)
         if known is None or known.author != OFFLINE or thread in self._working:
             return

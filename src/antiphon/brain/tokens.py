@@ -47,10 +47,12 @@ _CLASSES: tuple[tuple[str, float], ...] = (
     ("\ud7ff", 0.60),  # Korean
     ("\uffff", 0.80),
 )
+_LETTER = 0.23
+"""ASCII letters and spaces."""
 _EMOJI = 1.5
 _DIGIT = 0.36
 _SIGN = 0.5
-_CODED = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])(?=[0-9+/=_-]*[A-Za-z])[A-Za-z0-9+/=_-]{32,}")
+_CODED = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 """Keys, hashes and base64: no words, so hardly anything of them is one token."""
 _CODED_RATE = 0.65
 
@@ -59,7 +61,9 @@ def estimated_tokens(text: str) -> int:
     """About how many tokens a text has, by the scripts in it; at least 1."""
     total = 0.0
     for coded in _CODED.findall(text):
-        total += len(coded) * (_CODED_RATE - 0.26)
+        letters = sum(c.isalpha() for c in coded)
+        if any(c.isdigit() for c in coded):
+            total += letters * (_CODED_RATE - _LETTER)
     for character, times in Counter(text).items():
         total += times * _rate(character)
     return int(total) + 1
@@ -68,7 +72,7 @@ def estimated_tokens(text: str) -> int:
 def _rate(character: str) -> float:
     if character.isascii():
         if character.isalpha() or character == " ":
-            return 0.23
+            return _LETTER
         return _DIGIT if character.isdigit() else _SIGN
     for last, rate in _CLASSES:
         if character <= last:
