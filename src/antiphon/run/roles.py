@@ -175,10 +175,11 @@ async def _serve_until(
     """Answer on the port, and work beside it, until `stop` is set or one of the two ends."""
     server = _Server(_uvicorn_config(settings, app))
     listening = bind(settings)
-    working = asyncio.create_task(work(stop), name="work") if work else None
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
         await asyncio.sleep(0.01)
+    # The port first: loading the brain takes the processor for a second.
+    working = asyncio.create_task(work(stop), name="work") if work else None
     if announce and server.started:
         announce(await announcement(_address(settings, listening)))
     waiting = {asyncio.create_task(stop.wait(), name="stop"), serving, *([working] if working else [])}

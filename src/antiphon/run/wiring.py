@@ -16,7 +16,6 @@ import structlog
 from antiphon.brain.context import ContextSources
 from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
-from antiphon.bus.redis import RedisBus
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Settings
 from antiphon.domain.approvals import Approval
@@ -259,6 +258,8 @@ async def open_antiphon(
     async with AsyncExitStack() as closing:
         bus: Bus
         if url := settings.redis_url.get_secret_value():
+            from antiphon.bus.redis import RedisBus  # late: a tenth of the start-up time
+
             redis_bus = RedisBus(url, clock)
             await redis_bus.start()
             closing.push_async_callback(redis_bus.close)
