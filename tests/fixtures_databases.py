@@ -210,7 +210,7 @@ def _configured(settings: Settings) -> Iterator[Settings]:
 def sqlite_settings(tmp_path: Path, _sqlite_template: Path) -> Iterator[Settings]:
     """Settings of a fresh, migrated SQLite database."""
     data = tmp_path / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     shutil.copy(_sqlite_template, data / "antiphon.db")
     with _configured(Settings(data_dir=data)) as settings:
         yield settings
@@ -222,7 +222,7 @@ def postgresql_settings(
 ) -> Iterator[Settings]:
     """Settings of a fresh, migrated PostgreSQL database."""
     data = tmp_path / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     name = f"test_{uuid4().hex}"
     url = postgresql_server.create(name, _postgresql_template)
     with _configured(Settings(data_dir=data, database_url=SecretStr(url))) as settings:

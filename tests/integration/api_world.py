@@ -16,6 +16,7 @@ import uvicorn
 
 from antiphon.api.asgi import Api, build_asgi
 from antiphon.api.services import ApiServices
+from antiphon.brain.paused import SnapshotReader
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Settings
@@ -27,9 +28,15 @@ from antiphon.domain.work import Lease, Outcome, TaskState
 from antiphon.platforms.web import WebAuthority
 from antiphon.run.clock import SystemClock
 from antiphon.store.settings import configure
+from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
+from antiphon.threads.moving import ThreadMover
+from antiphon.tools.builtin.source import BuiltinTools
+from antiphon.tools.catalog import Catalog
+from antiphon.tools.policy import ToolPolicy
+from tests.fakes.status import FakeStatus
 
 if TYPE_CHECKING:  # the stores' models can only be imported once Django is configured
     from antiphon.store.stores import Stores
@@ -164,6 +171,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
     async def all_parts() -> list[PartHealth]:
         return list(parts)
 
+    mover = mover_of(settings, stores, clock)
     services = ApiServices(
         settings=settings,
         clock=clock,
@@ -186,6 +194,8 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         receive=Inbox(stores.inbox, message_chars=settings.limits.message_chars).receive,
         cancel=control.cancel,
         retry=control.retry,
+        export_thread=mover.export,
+        import_thread=mover.import_file,
         decide=decide,
         parts=all_parts,
         should_stop=lambda: bool(stopping),
@@ -206,6 +216,23 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
     finally:
         await api.aclose()
         await stores.close()
+
+
+def mover_of(settings: Settings, stores: Stores, clock: SystemClock) -> ThreadMover:
+    """What moves threads, with the built-in tools alone."""
+    policy = ToolPolicy(WebAuthority(stores.people))
+    builtin = BuiltinTools(stores.schedule, stores.memories, stores.people, FakeStatus(), policy, lambda: catalog)
+    catalog = Catalog([builtin])
+    return ThreadMover(
+        stores.thread_files,
+        SnapshotReader(),
+        lambda: catalog,
+        policy,
+        clock,
+        Redactor(),
+        file_bytes=settings.limits.thread_file_bytes,
+        expire_minutes=settings.approvals.expire_minutes,
+    )
 
 
 async def _someone(stores: Stores, user: User, scopes: tuple[str, ...]) -> Someone:

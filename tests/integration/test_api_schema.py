@@ -179,6 +179,14 @@ async def again_with_fresh_ones(
     matches(document, answer, "GET", "/api/attachments/{id}")
     if answer.status_code == 200:
         good.add(("GET", "/api/attachments/{id}"))
+    talk = await world.say(world.owner, "api:moving", "hello")
+    await client.post(f"/api/tasks/{talk['task']}/cancel")
+    exported = await client.get(f"/api/threads/{talk['thread']}/export")
+    matches(document, exported, "GET", "/api/threads/{id}/export")
+    answer = await client.post("/api/threads/import", json=exported.json())
+    matches(document, answer, "POST", "/api/threads/import")
+    if (exported.status_code, answer.status_code) == (200, 201):
+        good |= {("GET", "/api/threads/{id}/export"), ("POST", "/api/threads/import")}
     made = await client.post("/api/reminders", json={"channel": "api:again", "due_at": "2030-01-01T09:00:00Z"})
     answer = await client.patch(f"/api/reminders/{made.json()['id']}", json={"text": "stretch", "rule": "FREQ=DAILY"})
     matches(document, answer, "PATCH", "/api/reminders/{id}")

@@ -101,11 +101,13 @@ def build_asgi(services: ApiServices) -> Api:
 
 
 def _body_bytes(settings: Settings) -> Callable[[Scope], int]:
-    """How large a request's body may be: uploads have a limit of their own, with room for what a form adds."""
+    """How large a request's body may be: uploads (and what a form adds to them) and threads have their own limits."""
     usual = settings.limits.body_bytes
     upload = settings.attachments.max_bytes + _FORM_BYTES
 
     def most(scope: Scope) -> int:
+        if scope["path"] == "/api/threads/import":
+            return settings.limits.thread_file_bytes
         return upload if _UPLOAD.fullmatch(scope["path"]) and scope.get("method") == "POST" else usual
 
     return most

@@ -23,9 +23,7 @@ def json_body(request: HttpRequest) -> Any:
     raw = request.body
     if not raw and not request.content_type:
         return {}
-    charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
-        raise UnsupportedMediaType(request.content_type or "")
+    require_json(request)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -41,6 +39,13 @@ def json_body(request: HttpRequest) -> Any:
     if _too_deep(document):
         raise MalformedInput(f"The body is nested too deeply: at most {MAX_DEPTH} levels are taken.")
     return document
+
+
+def require_json(request: HttpRequest) -> None:
+    """Raises `UnsupportedMediaType` when the body is not declared as JSON in UTF-8."""
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType(request.content_type or "")
 
 
 class _NoSuchNumber(ValueError):

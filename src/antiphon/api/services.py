@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.config import Settings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal
+from antiphon.domain.moving import ImportedThread
 from antiphon.domain.ports import (
     AttachmentStore,
     Bus,
@@ -62,6 +64,8 @@ class ApiServices:
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
     retry: Callable[[int], Awaitable[Task]]
+    export_thread: Callable[[int], Awaitable[dict[str, Any]]]
+    import_thread: Callable[[bytes, int], Awaitable[ImportedThread]]
     decide: Callable[[int, Principal, bool], Awaitable[Approval]]
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
     should_stop: Callable[[], bool]

@@ -280,6 +280,18 @@ class ThreadItem(serializers.Serializer):
     closed_at = serializers.DateTimeField(allow_null=True)
 
 
+class ImportedThread(serializers.Serializer):
+    """What the file of a thread became. The counts are 0 when it had been imported before."""
+
+    thread = _id("The thread.")
+    channel = serializers.CharField(help_text="The conversation it is in.")
+    created = serializers.BooleanField(help_text="False when you imported the same file before.")
+    messages = serializers.IntegerField()
+    approvals = serializers.IntegerField(help_text="Questions that wait for an answer here.")
+    reminders = serializers.IntegerField()
+    memories = serializers.IntegerField(help_text="Facts that were not known yet.")
+
+
 class TaskError(serializers.Serializer):
     """Why a task failed."""
 

@@ -12,6 +12,7 @@ from antiphon.domain.conversation import Attachment, Author, PlaceSettings, Rece
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
 from antiphon.domain.memories import Proposal
+from antiphon.domain.moving import ImportedThread
 from antiphon.domain.schedule import Entry, Recurrence
 from antiphon.store import models
 from antiphon.store.models.fields import from_epoch
@@ -98,6 +99,19 @@ def thread(row: models.Thread) -> Document:
         "opened_at": row.opened_at,
         "last_at": row.last_at,
         "closed_at": row.closed_at,
+    }
+
+
+def imported_thread(value: ImportedThread) -> Document:
+    """What a thread's file became."""
+    return {
+        "thread": str(value.thread),
+        "channel": value.channel,
+        "created": value.created,
+        "messages": value.messages,
+        "approvals": value.approvals,
+        "reminders": value.reminders,
+        "memories": value.memories,
     }
 
 

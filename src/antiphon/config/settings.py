@@ -182,6 +182,12 @@ class LimitSettings(Part):
         default=16_000, ge=1, le=1_000_000, description="Longest message that is accepted, in characters."
     )
     body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824, description="Largest request body, in bytes.")
+    thread_file_bytes: int = Field(
+        default=16_777_216,
+        ge=1024,
+        le=1_073_741_824,
+        description="Largest file of a thread that is imported, in bytes.",
+    )
     messages_per_minute: int = Field(
         default=30, ge=1, le=100_000, description="Messages one person may send in a minute before being asked to wait."
     )

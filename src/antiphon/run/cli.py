@@ -19,9 +19,11 @@ from antiphon.config import Settings, load_settings
 from antiphon.config import report as config_report
 from antiphon.domain.errors import AntiphonError, ConfigError, InvalidInput
 from antiphon.domain.identity import SCOPES, Key, Role, User
+from antiphon.domain.moving import ImportedThread
 from antiphon.run.banner import SIGN_IN_VALID
 
 if TYPE_CHECKING:
+    from antiphon.run.wiring import Antiphon
     from antiphon.store.stores import Stores
 
 T = TypeVar("T")
@@ -122,6 +124,20 @@ def _parser() -> argparse.ArgumentParser:
 
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
     database.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
+
+    thread = commands.add_parser("thread", help="move a thread to another system").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    export = thread.add_parser("export", help="write a thread into a file")
+    export.add_argument("id", type=int, help="the thread's number")
+    export.add_argument("file", type=Path, nargs="?", help="where to (default: stdout)")
+    export.set_defaults(run=_thread_export)
+    importing = thread.add_parser("import", help="take in the file of a thread")
+    importing.add_argument("file", type=Path)
+    importing.add_argument("--person", type=int, metavar="P", help="whose it becomes (default: the owner)")
+    importing.add_argument("--json", action="store_true", help="print what it became as JSON")
+    importing.set_defaults(run=_thread_import)
+    thread.add_parser("schema", help="print the JSON schema of the file").set_defaults(run=_thread_schema)
 
     backup = commands.add_parser("backup", help="write everything into one file, also while the server runs")
     backup.add_argument("file", type=Path)
@@ -336,6 +352,69 @@ def _events_tail(options: argparse.Namespace) -> int:
             "then antiphon events tail --key-file FILE."
         )
     asyncio.run(tail(source, wanted, lambda line: print(line, flush=True)))
+    return DONE
+
+
+def _with_program(options: argparse.Namespace, action: Callable[[Antiphon], Awaitable[T]]) -> T:
+    """Run `action` on the whole program, built but not started, beside a running server if there is one."""
+    settings = _settings(options)
+    from antiphon.run.wiring import open_antiphon
+    from antiphon.store.migrate import migrate
+    from antiphon.telemetry.logs import configure_logging, secrets_of
+
+    configure_logging(settings.log.model_copy(update={"level": "warning"}), secrets=secrets_of(settings))
+    migrate(settings)
+
+    async def run() -> T:
+        async with open_antiphon(settings, stop=asyncio.Event()) as antiphon:
+            return await action(antiphon)
+
+    return asyncio.run(run())
+
+
+def _thread_export(options: argparse.Namespace) -> int:
+    document = _with_program(options, lambda antiphon: antiphon.mover.export(options.id))
+    text = json.dumps(document, indent=1) + "\n"
+    if options.file is None:
+        sys.stdout.write(text)
+    else:
+        options.file.write_text(text, encoding="utf-8")
+        print(f"Written: {options.file} ({len(document['messages'])} messages).", file=sys.stderr)
+    return DONE
+
+
+def _thread_import(options: argparse.Namespace) -> int:
+    try:
+        raw = options.file.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{options.file} cannot be read: {error.strerror}.") from error
+
+    async def take_in(antiphon: Antiphon) -> ImportedThread:
+        person = options.person
+        if person is None:
+            person = (await antiphon.stores.users.ensure_owner()).person
+        else:
+            await antiphon.stores.people.person(person)
+        return await antiphon.mover.import_file(raw, person)
+
+    moved = _with_program(options, take_in)
+    if options.json:
+        print(json.dumps({"thread": str(moved.thread), "channel": moved.channel, "created": moved.created}))
+    elif moved.created:
+        print(
+            f"Imported as thread {moved.thread} in {moved.channel}: {moved.messages} messages, {moved.approvals} "
+            f"questions that wait, {moved.reminders} reminders, {moved.memories} new memories."
+        )
+    else:
+        print(f"Nothing to do: this file is already thread {moved.thread} in {moved.channel}.")
+    return DONE
+
+
+def _thread_schema(options: argparse.Namespace) -> int:
+    del options
+    from antiphon.threads.thread_file import schema_text
+
+    sys.stdout.write(schema_text())
     return DONE
 
 

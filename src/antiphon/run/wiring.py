@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from antiphon.brain.context import ContextSources
+from antiphon.brain.paused import SnapshotReader
 from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
@@ -35,6 +36,7 @@ from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
 from antiphon.threads.live import LiveTurns
+from antiphon.threads.moving import ThreadMover
 from antiphon.threads.outbox import Outbox, OutboxOptions
 from antiphon.threads.runner import Runner, RunnerOptions
 from antiphon.threads.schedule import Scheduler
@@ -112,6 +114,16 @@ class Antiphon:
                 summaries=stores.summaries,
                 clock=clock,
             ),
+        )
+        self.mover = ThreadMover(
+            stores.thread_files,
+            SnapshotReader(),
+            lambda: catalog,
+            policy,
+            clock,
+            Redactor(secrets_of(settings)),
+            file_bytes=settings.limits.thread_file_bytes,
+            expire_minutes=settings.approvals.expire_minutes,
         )
         self.inbox = Inbox(stores.inbox, message_chars=settings.limits.message_chars)
         self.control = TaskControl(stores.tasks, bus)
@@ -210,6 +222,8 @@ class Antiphon:
                 receive=self.inbox.receive,
                 cancel=self.control.cancel,
                 retry=self.control.retry,
+                export_thread=self.mover.export,
+                import_thread=self.mover.import_file,
                 decide=self._decide,
                 parts=self.parts,
                 should_stop=self.stop.is_set,

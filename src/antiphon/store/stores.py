@@ -32,6 +32,7 @@ from antiphon.store.sessions import DjangoSessionStore
 from antiphon.store.standby import Standby
 from antiphon.store.summaries import DjangoSummaryStore
 from antiphon.store.tasks import DjangoTaskStore
+from antiphon.store.thread_files import DjangoThreadFileStore
 from antiphon.store.threads import DjangoThreadStore
 from antiphon.store.users import DjangoUserStore
 
@@ -49,6 +50,7 @@ class Stores:
     approvals: DjangoApprovalStore
     schedule: DjangoScheduleStore
     threads: DjangoThreadStore
+    thread_files: DjangoThreadFileStore
     attachments: DjangoAttachmentStore
     feedback: DjangoFeedbackStore
     people: DjangoPeopleStore
@@ -91,6 +93,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         approvals=DjangoApprovalStore(database, clock),
         schedule=DjangoScheduleStore(database, clock, idle_seconds=idle_seconds),
         threads=DjangoThreadStore(database, clock),
+        thread_files=DjangoThreadFileStore(database, clock),
         attachments=DjangoAttachmentStore(
             database, clock, settings.data_dir / FOLDER, most=settings.attachments.max_bytes
         ),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from antiphon.api import reads, shapes, wire
+from antiphon.api.bodies import require_json
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
-from antiphon.domain.errors import NotFound
+from antiphon.domain.errors import NotFound, TooLarge
 from antiphon.store.models import Thread
 
 
@@ -60,3 +63,44 @@ class CloseThreadView(_OneThread):
         row = await self._thread(id)
         await self.services.threads.close(row.pk)
         return json_answer(wire.thread(await self._thread(id)))
+
+
+class ExportThreadView(_OneThread):
+    """`/api/threads/{id}/export`."""
+
+    @describe(
+        summary="A thread as a file",
+        description="Messages, what waits for an approval, reminders and the memories it used, as one JSON file that "
+        "`POST /api/threads/import` takes in on another system. Secrets are taken out. 409 while it is worked on.",
+        responses={200: dict},
+        also=(409,),
+    )
+    async def get(self, request: Request, id: str) -> HttpResponse:
+        """The file, to be saved."""
+        row = await self._thread(id)
+        answer = json_answer(await self.services.export_thread(row.pk))
+        answer["Content-Disposition"] = f'attachment; filename="thread-{row.pk}.json"'
+        return answer
+
+
+class ImportThreadView(ApiView):
+    """`/api/threads/import`."""
+
+    @describe(
+        summary="Take in the file of a thread",
+        description="The file as it is. All of it or nothing: a mistake is answered with its exact place. It becomes a "
+        "conversation of yours; questions that waited are asked again by the rules of this system. The same file again "
+        "gives the same thread (200).",
+        request=dict,
+        responses={200: shapes.ImportedThread, 201: shapes.ImportedThread},
+        also=(409, 413),
+    )
+    async def post(self, request: Request) -> HttpResponse:
+        """Import it for the person who asks."""
+        require_json(request._request)
+        limit = self.services.settings.limits.thread_file_bytes
+        raw = await asyncio.to_thread(request._request.read, limit + 1)
+        if len(raw) > limit:
+            raise TooLarge(f"The file is too large: at most {limit} bytes are taken.")
+        imported = await self.services.import_thread(raw, self.person)
+        return json_answer(wire.imported_thread(imported), 201 if imported.created else 200)

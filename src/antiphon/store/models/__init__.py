@@ -8,6 +8,7 @@ from antiphon.store.models.conversation import (
     Server,
     ServerSetting,
     Thread,
+    ThreadImport,
 )
 from antiphon.store.models.fields import InstantField
 from antiphon.store.models.knowledge import Feedback, Memory, Proposal, ScheduleEntry, ThreadSummary
@@ -41,6 +42,7 @@ __all__ = [
     "SignedIn",
     "Task",
     "Thread",
+    "ThreadImport",
     "ThreadSummary",
     "ToolExecution",
     "Turn",

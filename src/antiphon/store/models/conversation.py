@@ -158,3 +158,19 @@ class Cursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.platform} {self.channel}: {self.value}"
+
+
+class ThreadImport(models.Model):
+    """A thread that came from another system as a file, once per export and person, and where it came from."""
+
+    export = models.CharField(max_length=32)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    thread = models.OneToOneField(Thread, on_delete=models.CASCADE, related_name="imported_from")
+    source = models.JSONField()
+    created_at = InstantField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["export", "person"], name="import_once")]
+
+    def __str__(self) -> str:
+        return f"import of {self.export}"
