@@ -194,6 +194,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         receive=Inbox(stores.inbox, message_chars=settings.limits.message_chars).receive,
         cancel=control.cancel,
         retry=control.retry,
+        usage=stores.usage,
         export_thread=mover.export,
         import_thread=mover.import_file,
         decide=decide,
@@ -221,7 +222,16 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
 def mover_of(settings: Settings, stores: Stores, clock: SystemClock) -> ThreadMover:
     """What moves threads, with the built-in tools alone."""
     policy = ToolPolicy(WebAuthority(stores.people))
-    builtin = BuiltinTools(stores.schedule, stores.memories, stores.people, FakeStatus(), policy, lambda: catalog)
+    builtin = BuiltinTools(
+        stores.schedule,
+        stores.memories,
+        stores.proposals,
+        MemoryBus(clock),
+        stores.people,
+        FakeStatus(),
+        policy,
+        lambda: catalog,
+    )
     catalog = Catalog([builtin])
     return ThreadMover(
         stores.thread_files,

@@ -28,6 +28,7 @@ from antiphon.domain.ports import (
     SessionStore,
     TaskStore,
     ThreadStore,
+    UsageStore,
     UserStore,
 )
 from antiphon.domain.work import Task
@@ -61,6 +62,7 @@ class ApiServices:
     credentials: CredentialStore
     sessions: SessionStore
     server_settings: ServerSettingStore
+    usage: UsageStore
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
     retry: Callable[[int], Awaitable[Task]]

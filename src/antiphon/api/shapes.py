@@ -356,6 +356,28 @@ class ApprovalItem(serializers.Serializer):
     decided_at = serializers.DateTimeField(allow_null=True)
 
 
+class UsageItem(serializers.Serializer):
+    """What turns consumed, in one group or together."""
+
+    key = serializers.CharField(help_text="The day, number or model. Empty: none, such as turns outside of servers.")
+    name = serializers.CharField(help_text="What people call it.")
+    turns = serializers.IntegerField()
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    cost = serializers.FloatField(help_text="By the price table, in its currency.")
+    seconds = serializers.FloatField(help_text="Wall time of the turns.")
+
+
+class UsageTable(serializers.Serializer):
+    """The accounts."""
+
+    items = UsageItem(many=True)
+    total = UsageItem()
+    unpriced = serializers.ListField(
+        child=serializers.CharField(), help_text="Models in these accounts that have no price and so cost nothing."
+    )
+
+
 class RepeatsItem(serializers.Serializer):
     """How a reminder repeats."""
 

@@ -28,6 +28,7 @@ from antiphon.api.views import (
     session,
     tasks,
     threads,
+    usage,
     users,
 )
 
@@ -69,6 +70,7 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/threads/<str:id>", threads.ThreadView.as_view(**with_state)),
         path("api/threads/<str:id>/export", threads.ExportThreadView.as_view(**with_state)),
         path("api/threads/<str:id>/close", threads.CloseThreadView.as_view(**with_state)),
+        path("api/usage", usage.UsageView.as_view(**with_state)),
         path("api/tasks", tasks.TasksView.as_view(**with_state)),
         path("api/tasks/<str:id>", tasks.TaskView.as_view(**with_state)),
         path("api/tasks/<str:id>/cancel", tasks.CancelTaskView.as_view(**with_state)),

@@ -14,6 +14,7 @@ from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, Use
 from antiphon.domain.memories import Proposal
 from antiphon.domain.moving import ImportedThread
 from antiphon.domain.schedule import Entry, Recurrence
+from antiphon.domain.usage import UsageRow
 from antiphon.store import models
 from antiphon.store.models.fields import from_epoch
 from antiphon.store.proposals import proposal_of
@@ -99,6 +100,19 @@ def thread(row: models.Thread) -> Document:
         "opened_at": row.opened_at,
         "last_at": row.last_at,
         "closed_at": row.closed_at,
+    }
+
+
+def usage(row: UsageRow) -> Document:
+    """What turns consumed."""
+    return {
+        "key": row.key,
+        "name": row.name,
+        "turns": row.turns,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "cost": row.cost,
+        "seconds": row.seconds,
     }
 
 

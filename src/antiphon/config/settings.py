@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from antiphon.config.experts import ExpertSettings, RoutingSettings
+from antiphon.config.prices import PriceSettings
 from antiphon.config.providers import split_model
 from antiphon.config.values import Part, UserPath, WebUrl, model_name
 
@@ -195,6 +196,24 @@ class LimitSettings(Part):
     turn_tool_calls: int = Field(default=12, ge=0, le=1000, description="Tool calls within one turn.")
     turn_tokens: int = Field(default=200_000, ge=100, description="Tokens one turn may use, input and output together.")
     turn_seconds: float = Field(default=120.0, gt=0, le=86_400, description="Seconds one turn may take.")
+    person_day_tokens: int = Field(
+        default=0, ge=0, description="Tokens one person may use in a day (UTC), input and output together. 0: no limit."
+    )
+    person_day_cost: float = Field(
+        default=0.0, ge=0, description="Cost one person may cause in a day, by the price table. 0: no limit."
+    )
+    person_day_seconds: float = Field(
+        default=0.0, ge=0, description="Seconds the turns of one person may take in a day. 0: no limit."
+    )
+    server_day_tokens: int = Field(default=0, ge=0, description="The same for all people of one server. 0: no limit.")
+    server_day_cost: float = Field(default=0.0, ge=0, description="The same for one server. 0: no limit.")
+    server_day_seconds: float = Field(default=0.0, ge=0, description="The same for one server. 0: no limit.")
+    day_tokens: int = Field(default=0, ge=0, description="The same for everybody together. 0: no limit.")
+    day_cost: float = Field(default=0.0, ge=0, description="The same for everybody together. 0: no limit.")
+    day_seconds: float = Field(default=0.0, ge=0, description="The same for everybody together. 0: no limit.")
+    soft_share: float = Field(
+        default=0.8, gt=0, le=1, description="Share of a daily limit at which the person is told, once. 1: never."
+    )
     context_tokens: int = Field(
         default=6_000, ge=100, description="Tokens of earlier conversation that are given to the model."
     )
@@ -268,6 +287,11 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr = Field(default=SecretStr(""), description="Key for OpenAI or a compatible service.")
     openai_base_url: WebUrl = Field(
         default="", description="Address used for every openai: model instead of OpenAI's own."
+    )
+    prices: tuple[PriceSettings, ...] = Field(
+        default=(),
+        description="What models cost, each a table [[prices]] at the end of the file. A model without one costs "
+        "nothing in the accounts.",
     )
     experts: tuple[ExpertSettings, ...] = Field(
         default=(),

@@ -33,6 +33,7 @@ from antiphon.domain.memories import Lesson, Memory, MemoryScope, Proposal, Summ
 from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.turns import TurnEvent, TurnRequest
+from antiphon.domain.usage import Today, UsageQuery, UsageRow
 from antiphon.domain.work import Delivery, Lease, Outcome, Pause, Task, TaskFailure, Work
 
 
@@ -268,6 +269,18 @@ class ScheduleStore(Protocol):
         thread without live tasks whose last message is older than the idle time is closed. A pending approval past
         its time expires, and the last one of a pause queues its task again.
         """
+        ...
+
+
+class UsageStore(Protocol):
+    """What turns consumed, derived from their rows: right across workers and restarts."""
+
+    async def today(self, since: datetime, person: int, server: int | None) -> Today:
+        """What was consumed since `since`, which is when the day began."""
+        ...
+
+    async def table(self, query: UsageQuery, limit: int) -> Sequence[UsageRow]:
+        """The accounts in groups: days newest first, everything else by tokens, at most `limit`."""
         ...
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from antiphon.brain.context import ContextSources
+from antiphon.brain.models import ModelChoice
 from antiphon.brain.paused import SnapshotReader
 from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
@@ -32,6 +33,7 @@ from antiphon.run.pages import build_pages
 from antiphon.store.settings import configure
 from antiphon.telemetry.logs import secrets_of
 from antiphon.telemetry.redaction import Redactor
+from antiphon.threads.allowance import MeteredBrain
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
@@ -101,20 +103,19 @@ class Antiphon:
         )
         catalog = Catalog([*extras.tools, builtin])
         self.executor = ToolExecutor(catalog, policy, stores.executions, clock, Redactor(secrets_of(settings)))
-        self.brain = TurnBrain(
-            settings,
-            self.executor,
-            ContextSources(
-                threads=stores.threads,
-                people=stores.people,
-                memories=stores.memories,
-                feedback=stores.feedback,
-                attachments=stores.attachments,
-                places=stores.places,
-                summaries=stores.summaries,
-                clock=clock,
-            ),
+        sources = ContextSources(
+            threads=stores.threads,
+            people=stores.people,
+            memories=stores.memories,
+            feedback=stores.feedback,
+            attachments=stores.attachments,
+            places=stores.places,
+            summaries=stores.summaries,
+            clock=clock,
         )
+        self.brain = TurnBrain(settings, self.executor, sources)
+        offline = TurnBrain(settings, self.executor, sources, choice=ModelChoice())
+        self.metered = MeteredBrain(self.brain, offline, stores.usage, clock, settings.limits, settings.prices)
         self.mover = ThreadMover(
             stores.thread_files,
             SnapshotReader(),
@@ -131,7 +132,7 @@ class Antiphon:
         self.live = LiveTurns(
             store=stores.live,
             tasks=stores.tasks,
-            brain=self.brain,
+            brain=self.metered,
             lease_seconds=settings.threads.lease_seconds,
             message_chars=settings.limits.message_chars,
         )
@@ -139,7 +140,7 @@ class Antiphon:
             tasks=stores.tasks,
             bus=bus,
             signals=signals,
-            parts=TurnParts(stores.tasks, stores.outbox, self.brain, bus, platforms, clock),
+            parts=TurnParts(stores.tasks, stores.outbox, self.metered, bus, platforms, clock),
             owner=owner,
             options=RunnerOptions(
                 slots=settings.threads.slots,
@@ -222,6 +223,7 @@ class Antiphon:
                 receive=self.inbox.receive,
                 cancel=self.control.cancel,
                 retry=self.control.retry,
+                usage=stores.usage,
                 export_thread=self.mover.export,
                 import_thread=self.mover.import_file,
                 decide=self._decide,

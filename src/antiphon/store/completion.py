@@ -37,8 +37,8 @@ _TOUCH_CHANNEL = "UPDATE antiphon_channel SET last_at = %s WHERE id = %s"
 _ADD_TURN = """
 INSERT INTO antiphon_turn
     (task_id, attempt, result, error, requests, input_tokens, output_tokens, tool_calls, cost, seconds, model, trace,
-     ended_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+     warned, ended_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _FIND_REPEATED = """
 SELECT 1 FROM antiphon_turn n JOIN antiphon_task t ON t.id = n.task_id
@@ -138,6 +138,7 @@ def record_turn(
         usage.seconds,
         usage.model[:200],
         json.dumps(trace or {}, ensure_ascii=False, default=str),
+        isinstance(trace, dict) and bool(trace.get("warned")),
         now,
     )
 

@@ -34,6 +34,7 @@ from antiphon.store.summaries import DjangoSummaryStore
 from antiphon.store.tasks import DjangoTaskStore
 from antiphon.store.thread_files import DjangoThreadFileStore
 from antiphon.store.threads import DjangoThreadStore
+from antiphon.store.usage import DjangoUsageStore
 from antiphon.store.users import DjangoUserStore
 
 
@@ -51,6 +52,7 @@ class Stores:
     schedule: DjangoScheduleStore
     threads: DjangoThreadStore
     thread_files: DjangoThreadFileStore
+    usage: DjangoUsageStore
     attachments: DjangoAttachmentStore
     feedback: DjangoFeedbackStore
     people: DjangoPeopleStore
@@ -94,6 +96,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         schedule=DjangoScheduleStore(database, clock, idle_seconds=idle_seconds),
         threads=DjangoThreadStore(database, clock),
         thread_files=DjangoThreadFileStore(database, clock),
+        usage=DjangoUsageStore(database),
         attachments=DjangoAttachmentStore(
             database, clock, settings.data_dir / FOLDER, most=settings.attachments.max_bytes
         ),

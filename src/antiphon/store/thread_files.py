@@ -145,7 +145,11 @@ def _pause(task: models.Task) -> dict[str, Any]:
 
 
 def _summary(thread: models.Thread, known: set[int]) -> dict[str, Any] | None:
-    return None
+    row = models.ThreadSummary.objects.filter(thread=thread).first()
+    covered = [number for number in known if row is not None and number <= row.upto]
+    if row is None or not covered:
+        return None
+    return {"upto": f"m{max(covered)}", "text": row.text, "author": row.author}
 
 
 def _memories(thread: models.Thread, owner: int | None, tasks: Iterable[models.Task]) -> list[models.Memory]:
@@ -304,7 +308,11 @@ def _write_task(
 def _write_summary(
     file: ThreadFile, thread: models.Thread, messages: Mapping[str, models.Message], now: datetime
 ) -> None:
-    return
+    part = file.summary
+    if part is not None:
+        models.ThreadSummary.objects.create(
+            thread=thread, upto=messages[part.upto].pk, text=part.text, author=part.author, updated_at=now
+        )
 
 
 def _write_memories(file: ThreadFile, order: ImportOrder) -> int:

@@ -53,6 +53,15 @@ HTTP_REQUESTS = Counter(
 )
 LISTENERS = Gauge("antiphon_listeners", "Open event streams (SSE and WebSocket) of this process.", registry=REGISTRY)
 
+TOKENS = Counter("antiphon_tokens", "Tokens of turns: input and output.", ("direction",), registry=REGISTRY)
+COST = Counter("antiphon_cost", "Cost of turns by the price table, in its currency.", registry=REGISTRY)
+LIMITS = Counter(
+    "antiphon_limits",
+    "Turns in which a daily limit was near (soft) or reached (hard), by whose limit it was.",
+    ("whose", "kind"),
+    registry=REGISTRY,
+)
+
 PlatformCollector(registry=REGISTRY)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -218,8 +218,9 @@ def read_file(raw: bytes, *, limit: int) -> ThreadFile:
     """The file, completely checked. Raises `TooLarge`, `MalformedInput` or `InvalidInput` naming each wrong place."""
     if len(raw) > limit:
         raise TooLarge(f"The file has {len(raw)} bytes; at most {limit} are taken.")
-    document = _parsed(raw)
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    parsed = _parsed(raw)
+    document = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+    if document.get("format") != FORMAT:
         raise InvalidInput("This is not the file of a thread.", fields={"format": f"must be {FORMAT!r}"})
     if document.get("version") != VERSION or isinstance(document.get("version"), bool):
         raise InvalidInput(

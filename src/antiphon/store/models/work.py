@@ -74,10 +74,13 @@ class Turn(models.Model):
     seconds = models.FloatField(default=0.0, db_default=0.0)
     model = models.CharField(max_length=200, blank=True, default="", db_default="")
     trace = models.JSONField(default=dict, blank=True)
+    warned = models.BooleanField(default=False, db_default=False)
+    """Whether the person was told in this turn that a daily limit is near."""
     ended_at = InstantField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["task", "attempt"], name="turn_once")]
+        indexes = [models.Index(fields=["ended_at"], name="turn_by_end")]
 
     def __str__(self) -> str:
         return f"turn {self.task_id}.{self.attempt}"
