@@ -58,9 +58,7 @@ async def test_a_rated_answer_changes_a_later_one_and_undo_restores_it(
 ) -> None:
     antiphon, client = program
     before = await ask(client, QUESTION)
-    rated = await client.post(
-        f"/api/messages/{before['id']}/feedback", json={"value": -1, "text": "The code is 4711."}
-    )
+    rated = await client.post(f"/api/messages/{before['id']}/feedback", json={"value": -1, "text": "The code is 4711."})
     assert rated.status_code == 204
     (opinion,) = (await client.get("/api/feedback")).json()["items"]
     assert (opinion["question"], opinion["text"], opinion["message"]) == (QUESTION, "The code is 4711.", before["id"])

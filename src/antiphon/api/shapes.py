@@ -280,6 +280,43 @@ class ThreadItem(serializers.Serializer):
     closed_at = serializers.DateTimeField(allow_null=True)
 
 
+class TurnItem(serializers.Serializer):
+    """One run of the brain for a task."""
+
+    attempt = serializers.IntegerField()
+    result = serializers.CharField(help_text="The state it left the task in.")
+    error = serializers.CharField()
+    model = serializers.CharField(help_text="Who answered.")
+    requests = serializers.IntegerField(help_text="To models.")
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    tool_calls = serializers.IntegerField()
+    cost = serializers.FloatField()
+    seconds = serializers.FloatField()
+    ended_at = serializers.DateTimeField()
+    trace = serializers.DictField(help_text="What it was given and why it went this way.")
+
+
+class CallItem(serializers.Serializer):
+    """A recorded tool call."""
+
+    execution = _id("Execution.")
+    tool = serializers.CharField()
+    status = serializers.ChoiceField(choices=_one_of(ExecutionStatus))
+    attempt = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    started_at = serializers.DateTimeField()
+    arguments = serializers.DictField(allow_null=True, help_text="Null where words of people are not shown.")
+    result = serializers.CharField(allow_null=True)
+
+
+class TurnList(serializers.Serializer):
+    """How a task was worked on."""
+
+    items = TurnItem(many=True)
+    calls = CallItem(many=True)
+
+
 class ImportedThread(serializers.Serializer):
     """What the file of a thread became. The counts are 0 when it had been imported before."""
 

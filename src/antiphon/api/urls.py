@@ -73,6 +73,7 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/usage", usage.UsageView.as_view(**with_state)),
         path("api/tasks", tasks.TasksView.as_view(**with_state)),
         path("api/tasks/<str:id>", tasks.TaskView.as_view(**with_state)),
+        path("api/tasks/<str:id>/turns", tasks.TurnsView.as_view(**with_state)),
         path("api/tasks/<str:id>/cancel", tasks.CancelTaskView.as_view(**with_state)),
         path("api/tasks/<str:id>/retry", tasks.RetryTaskView.as_view(**with_state)),
         path("api/approvals", approvals.ApprovalsView.as_view(**with_state)),

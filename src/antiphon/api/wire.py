@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from antiphon.api.history_rows import Known, Said
 from antiphon.api.reads import PREVIEW_CHARS, ChannelRow, MessageRow
 from antiphon.api.task_rows import TaskRow
+from antiphon.api.turn_rows import TurnRows
 from antiphon.domain.conversation import Attachment, Author, PlaceSettings, Receipt, ServerSettings
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
@@ -100,6 +101,35 @@ def thread(row: models.Thread) -> Document:
         "opened_at": row.opened_at,
         "last_at": row.last_at,
         "closed_at": row.closed_at,
+    }
+
+
+def turns(rows: TurnRows, *, words: bool) -> Document:
+    """How a task was worked on; without `words`, nothing that people said."""
+    plain = ("attempt", "result", "error", "model", "requests", "input_tokens", "output_tokens", "tool_calls", "cost")
+    return {
+        "items": [
+            {
+                **{name: getattr(row, name) for name in plain},
+                "seconds": row.seconds,
+                "ended_at": _instant(row.ended_at),
+                "trace": row.trace if isinstance(row.trace, dict) else {},
+            }
+            for row in rows.turns
+        ],
+        "calls": [
+            {
+                "execution": str(row.pk),
+                "tool": row.tool,
+                "status": row.status,
+                "attempt": row.attempt,
+                "seconds": row.seconds,
+                "started_at": _instant(row.started_at),
+                "arguments": row.arguments if words else None,
+                "result": row.result if words else None,
+            }
+            for row in rows.calls
+        ],
     }
 
 
@@ -334,3 +364,7 @@ def part(value: PartHealth) -> Document:
 
 def _id(value: int | None) -> str | None:
     return None if value is None else str(value)
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

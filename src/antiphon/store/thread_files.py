@@ -158,8 +158,8 @@ def _memories(thread: models.Thread, owner: int | None, tasks: Iterable[models.T
         return []
     used: set[int] = set()
     for trace in models.Turn.objects.filter(task__in=list(tasks)).values_list("trace", flat=True):
-        given = trace.get("memories") if isinstance(trace, dict) else None
-        used |= {one for one in given if isinstance(one, int)} if isinstance(given, list) else set()
+        pieces = trace.get("context", ()) if isinstance(trace, dict) else ()
+        used |= {piece["id"] for piece in pieces if piece.get("kind") == "memory"}
     own = models.Memory.objects.filter(scope=MemoryScope.PERSON.value, subject=owner)
     return [row for row in own.order_by("pk") if row.channel == thread.channel.key or row.pk in used]
 

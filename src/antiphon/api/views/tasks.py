@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from antiphon.api import shapes, task_rows, wire
+from antiphon.api import shapes, task_rows, turn_rows, wire
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.task_rows import Asked, TaskRow
@@ -14,6 +14,8 @@ from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.work import TaskState
+from antiphon.telemetry.logs import secrets_of
+from antiphon.telemetry.redaction import Redactor
 
 _STATES = [state.value for state in TaskState]
 
@@ -108,3 +110,22 @@ class RetryTaskView(_OneTask):
         """Queue it again with fresh attempts."""
         await self.services.retry((await self._visible(id)).id)
         return json_answer(wire.task(await self._visible(id)))
+
+
+class TurnsView(_OneTask):
+    """`/api/tasks/{id}/turns`."""
+
+    @describe(
+        summary="How a task was worked on",
+        description="Each turn with its model, usage, time and trace: what the model was given (kind, row and tokens "
+        "of each piece), how the expert was chosen, what failed; and the recorded tool calls. Arguments and results are "
+        "shown to the task's person, to operators only with log.personal_text.",
+        responses={200: shapes.TurnList},
+    )
+    async def get(self, request: Request, id: str) -> HttpResponse:
+        """Oldest first; there are few."""
+        task = (await self._visible(id)).id
+        found = await self.services.database.read(turn_rows.turns_of, task)
+        words = found.person == self.person or self.services.settings.log.personal_text
+        redactor = Redactor(secrets_of(self.services.settings))
+        return json_answer(redactor.value(wire.turns(found, words=words)))
