@@ -28,6 +28,7 @@ from antiphon.domain.work import Lease, Outcome, TaskState
 from antiphon.platforms.web import WebAuthority
 from antiphon.run.clock import SystemClock
 from antiphon.store.settings import configure
+from antiphon.telemetry.recent import Watched
 from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
@@ -158,7 +159,8 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
 
     clock = SystemClock()
     stores = open_stores(settings, clock, LocalSignals())
-    bus = MemoryBus(clock)
+    watched = Watched()
+    bus = MemoryBus(clock, tap=watched.events.add)
     control = TaskControl(stores.tasks, bus)
     approvals = Approvals(stores.approvals, stores.tasks, WebAuthority(stores.people), bus)
     stopping: list[bool] = []
@@ -200,6 +202,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         decide=decide,
         parts=all_parts,
         should_stop=lambda: bool(stopping),
+        watched=watched,
     )
     api = build_asgi(services)
     try:

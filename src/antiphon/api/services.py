@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.config import Settings
@@ -33,6 +33,7 @@ from antiphon.domain.ports import (
 )
 from antiphon.domain.work import Task
 from antiphon.store.db import Database
+from antiphon.telemetry.recent import Watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +72,4 @@ class ApiServices:
     decide: Callable[[int, Principal, bool], Awaitable[Approval]]
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
     should_stop: Callable[[], bool]
+    watched: Watched = field(default_factory=Watched)

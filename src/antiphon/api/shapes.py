@@ -591,6 +591,28 @@ class Invited(serializers.Serializer):
     link = Invitation()
 
 
+class LogItem(serializers.Serializer):
+    """One line of the log."""
+
+    id = _id("Its number in this process.")
+    at = serializers.DateTimeField()
+    level = serializers.CharField()
+    logger = serializers.CharField(help_text="The part of the program that wrote it.")
+    event = serializers.CharField(help_text="What happened, as a name.")
+    keys = serializers.DictField(help_text="What more is known.")
+    exception = serializers.CharField(allow_blank=True, help_text="A traceback, or empty.")
+
+
+class BusEventItem(serializers.Serializer):
+    """One event of the bus."""
+
+    id = _id("Its number in this process.")
+    at = serializers.DateTimeField()
+    topic = serializers.CharField()
+    name = serializers.CharField()
+    payload = serializers.DictField(help_text="Without words of people.")
+
+
 class Part(serializers.Serializer):
     """The state of one part of the program."""
 

@@ -30,6 +30,7 @@ from antiphon.api.views import (
     threads,
     usage,
     users,
+    watch,
 )
 
 Patterns = list[URLPattern | URLResolver]
@@ -93,6 +94,10 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/servers", places.ServersView.as_view(**with_state)),
         path("api/servers/<str:id>", places.ServerView.as_view(**with_state)),
         path("api/messages/<str:id>/feedback", personal.FeedbackView.as_view(**with_state)),
+        path("api/logs", watch.LogsView.as_view(**with_state)),
+        path("api/logs/stream", watch.LogStreamView.as_view(**with_state)),
+        path("api/events", watch.BusEventsView.as_view(**with_state)),
+        path("api/events/stream", watch.BusEventStreamView.as_view(**with_state)),
         path("api/docs", docs.DocsView.as_view(**with_state)),
     ]
     described: Patterns = []

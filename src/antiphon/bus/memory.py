@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -20,11 +20,13 @@ class MemoryBus:
     """Implements `domain.ports.Bus` inside one event loop.
 
     Ids are the time in microseconds, or one more than the last id of the topic: so they grow across restarts without
-    being stored, and a listener that resumes with an id from before a restart is recognised and reset.
+    being stored, and a listener that resumes with an id from before a restart is recognised and reset. `tap` is handed
+    every event: for people who watch.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, tap: Callable[[BusEvent], None] | None = None) -> None:
         self._clock = clock
+        self._tap = tap
         self._kept: dict[str, deque[BusEvent]] = {}
         self._listeners = Listeners()
         self._published = 0
@@ -40,6 +42,8 @@ class MemoryBus:
         if self._published % KEEP_EVENTS == 0:
             self._drop_old_topics()
         self._listeners.deliver(event)
+        if self._tap is not None:
+            self._tap(event)
         return event_id
 
     @asynccontextmanager

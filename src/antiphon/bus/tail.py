@@ -1,20 +1,25 @@
-"""Reading along on Redis or Valkey: every event of every process, as it is published. For `antiphon events tail`.
+"""Reading along on Redis or Valkey: every event of every process, as it is published.
 
+For `antiphon events tail` and the console's page of events.
 It only listens, on a connection of its own; nothing of the program depends on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import redis.asyncio as redis
+from redis.exceptions import RedisError
 
 from antiphon.bus.redis import PREFIX
 from antiphon.domain.events import BusEvent
+
+_RETRY_SECONDS = 3.0
 
 
 async def tail_redis(url: str) -> AsyncGenerator[BusEvent, None]:
@@ -25,6 +30,16 @@ async def tail_redis(url: str) -> AsyncGenerator[BusEvent, None]:
         async for message in pubsub.listen():
             if message["type"] == "pmessage":
                 yield _event(str(message["channel"]).removeprefix(PREFIX), message["data"])
+
+
+async def follow_redis(url: str, hand: Callable[[BusEvent], None]) -> None:
+    """Hand over every event until cancelled; while the server is away, try again. For people who watch."""
+    while True:
+        try:
+            async for event in tail_redis(url):
+                hand(event)
+        except (RedisError, OSError, ValueError):
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _event(topic: str, data: str) -> BusEvent:

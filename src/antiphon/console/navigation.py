@@ -51,6 +51,8 @@ PAGES = (
     Page("/memories", "memories.html", "Memories", "book", KEEP),
     Page("/status", "status.html", "Status", "pulse", KEEP),
     Page("/people", "people.html", "People", "people", OPERATE, Role.OPERATOR),
+    Page("/logs", "logs.html", "Logs", "log", OPERATE, Role.OPERATOR),
+    Page("/events", "events.html", "Events", "events", OPERATE, Role.OPERATOR),
     Page("/admin/", "", "Admin", "shield", OPERATE, Role.OWNER),
     Page("/api/docs", "", "API docs", "code", OPERATE, Role.OWNER),
 )

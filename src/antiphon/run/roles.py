@@ -28,6 +28,7 @@ from antiphon.run.wiring import open_antiphon
 from antiphon.store.lock import hold, make_folder
 from antiphon.store.migrate import migrate
 from antiphon.telemetry.logs import configure_logging, secrets_of
+from antiphon.telemetry.recent import Watched
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -84,7 +85,8 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
 
     `announce` is given the start-up text once the port answers.
     """
-    configure_logging(settings.log, secrets=secrets_of(settings))
+    watched = Watched()
+    configure_logging(settings.log, secrets=secrets_of(settings), recent=watched.lines)
     check_role(role, settings)
     _allow_many_connections()
     if role.only_pages:
@@ -97,7 +99,7 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
             held.enter_context(hold(settings.data_dir))
         migrate(settings)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_serve(role, settings, announce))
+            runner.run(_serve(role, settings, announce, watched))
 
 
 def _allow_many_connections() -> None:
@@ -127,9 +129,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(role: Role, settings: Settings, announce: Callable[[str], None] | None) -> None:
+async def _serve(role: Role, settings: Settings, announce: Callable[[str], None] | None, watched: Watched) -> None:
     stop = _stop_signal()
-    async with open_antiphon(settings, stop=stop) as antiphon:
+    async with open_antiphon(settings, stop=stop, watched=watched) as antiphon:
         app = antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
         has_link = role.pages or (role.api and settings.console.public_url)  # the link it prints leads to a page
 

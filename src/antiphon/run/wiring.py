@@ -32,6 +32,7 @@ from antiphon.run.clock import SystemClock
 from antiphon.run.pages import build_pages
 from antiphon.store.settings import configure
 from antiphon.telemetry.logs import secrets_of
+from antiphon.telemetry.recent import Watched
 from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.allowance import MeteredBrain
 from antiphon.threads.approvals import Approvals
@@ -80,9 +81,11 @@ class Antiphon:
         stop: asyncio.Event,
         extras: Extras,
         closing: AsyncExitStack,
+        watched: Watched,
     ) -> None:
         self.settings = settings
         self._closing = closing
+        self._watched = watched
         self.stores = stores
         self.bus = bus
         self.stop = stop
@@ -229,6 +232,7 @@ class Antiphon:
                 decide=self._decide,
                 parts=self.parts,
                 should_stop=self.stop.is_set,
+                watched=self._watched,
             )
         )
         self._closing.push_async_callback(api.aclose)
@@ -266,22 +270,29 @@ class Antiphon:
 
 @asynccontextmanager
 async def open_antiphon(
-    settings: Settings, *, stop: asyncio.Event, extras: Extras | None = None
+    settings: Settings, *, stop: asyncio.Event, extras: Extras | None = None, watched: Watched | None = None
 ) -> AsyncIterator[Antiphon]:
-    """Build everything on a migrated database, and take it down again. `stop` is set when the process shall end."""
+    """Build everything on a migrated database, and take it down again. `stop` is set when the process shall end.
+
+    `watched` is what operators see of this process; whoever configured the log has begun to fill it.
+    """
+    watched = watched or Watched()
     open_stores = _configured(settings)
     clock, signals = SystemClock(), LocalSignals()
     async with AsyncExitStack() as closing:
         bus: Bus
         if url := settings.redis_url.get_secret_value():
             from antiphon.bus.redis import RedisBus  # late: a tenth of the start-up time
+            from antiphon.bus.tail import follow_redis
 
             redis_bus = RedisBus(url, clock)
             await redis_bus.start()
             closing.push_async_callback(redis_bus.close)
             bus = redis_bus
+            watching = asyncio.create_task(follow_redis(url, watched.events.add), name="watched-events")
+            closing.callback(watching.cancel)
         else:
-            bus = MemoryBus(clock)
+            bus = MemoryBus(clock, tap=watched.events.add)
         stores = open_stores(settings, clock, signals)
         closing.push_async_callback(stores.close)
         yield Antiphon(
@@ -293,6 +304,7 @@ async def open_antiphon(
             stop=stop,
             extras=extras or Extras(),
             closing=closing,
+            watched=watched,
         )
 
 

@@ -25,6 +25,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from antiphon.config import LogSettings, Settings
 from antiphon.domain.errors import AntiphonError
+from antiphon.telemetry.recent import KeepLines, LogLine, Recent
 from antiphon.telemetry.redaction import Redactor
 
 PERSONAL = "personal"
@@ -52,10 +53,17 @@ _NOISY = {
 }
 
 
-def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+def configure_logging(
+    settings: LogSettings,
+    *,
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    recent: Recent[LogLine] | None = None,
+) -> None:
     """Send every log line of the process to `stream` (default: standard error). Calling it again replaces the rules.
 
-    `secrets` are values that must never appear, whatever prints them; see `secrets_of`.
+    `secrets` are values that must never appear, whatever prints them; see `secrets_of`. `recent` keeps the last lines
+    for people who watch.
     """
     output = sys.stderr if stream is None else stream
     terminal = output.isatty()
@@ -82,6 +90,7 @@ def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), str
                 _Exceptions(personal_text=settings.personal_text),
                 _Personal(keep=settings.personal_text),
                 _Secrets(Redactor(secrets)),
+                *([KeepLines(recent)] if recent is not None else []),
                 renderer,
             ],
         )

@@ -3,6 +3,7 @@
 import { apiUrl, credentials, isElsewhere } from "./server.js";
 
 const TIMEOUT_MS = 20_000;
+const UPLOAD_MS = 600_000;
 const UNREACHED = "The API does not answer, or it does not know the address of this page (http.allowed_origins).";
 
 /** What went wrong with a request. `status` is 0 when no answer came (offline, server down, too slow). */
@@ -42,6 +43,10 @@ export class Api {
   delete(path) {
     return this.#call("DELETE", path);
   }
+  /** Send a file as it is. */
+  upload(path, file) {
+    return this.#call("POST", path, file);
+  }
 
   /** Who is signed in: {user, person, role, csrf}. */
   async session() {
@@ -53,15 +58,16 @@ export class Api {
   async #call(method, path, body, again = true) {
     const headers = { Accept: "application/json" };
     if (method !== "GET") headers["X-CSRFToken"] = this.#csrf;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const isFile = body instanceof Blob;
+    if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
     let response, text;
     try {
       response = await fetch(apiUrl(path), {
         method,
         headers,
-        body: body === undefined ? undefined : JSON.stringify(body),
+        body: body === undefined || isFile ? body : JSON.stringify(body),
         credentials,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(isFile ? UPLOAD_MS : TIMEOUT_MS),
       });
       text = await response.text();
     } catch {
@@ -94,9 +100,11 @@ function failure(response, text) {
 /** Every item of a list, page by page, at most `pages` of them. */
 export async function all(api, path, pages = 10) {
   const items = [];
+  const [address, query = ""] = path.split("?");
+  const values = Object.fromEntries(new URLSearchParams(query));
   let cursor = "";
   for (let page = 0; page < pages; page += 1) {
-    const list = await api.get(withQuery(path, { cursor }));
+    const list = await api.get(withQuery(address, { ...values, cursor }));
     items.push(...list.items);
     if (!list.next) break;
     cursor = list.next;

@@ -1,18 +1,21 @@
 // The chat page: starts everything, connects the parts, and decides what is shown when something changes.
 
-import { ApiError } from "./api.js";
+import { all, ApiError } from "./api.js";
 import { About } from "./about.js";
 import { expiry } from "./approvals.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { Conversations, titleOf } from "./conversations.js";
-import { askName } from "./dialog.js";
+import { askForm, askName } from "./dialog.js";
 import { byId, errorCard, h, toast } from "./dom.js";
+import { download } from "./export.js";
+import { Files } from "./files.js";
 import { newId } from "./keep.js";
 import { Log } from "./log.js";
 import { connectionLost, countdown, retryText } from "./messages.js";
 import { Announcer, showPresence } from "./presence.js";
-import { notice, signInAgain, start } from "./shell.js";
+import { Proposals } from "./proposals.js";
+import { attempt, notice, signInAgain, start } from "./shell.js";
 import { zone } from "./times.js";
 
 const LOST_AFTER_MS = 1500; // a shorter gap is not worth a card
@@ -30,6 +33,7 @@ class Page {
   #about;
   #log;
   #ratings;
+  #proposals;
   #openedAt = 0;
   #drawDue = false;
   name = "you";
@@ -48,12 +52,21 @@ class Page {
     this.name = this.#visit.me.name;
     this.#setZone(this.#visit.me);
     this.#ratings = this.#keep.get("ratings", {});
+    all(this.#api, "/api/feedback", 4).then(
+      (opinions) => {
+        this.#ratings = Object.fromEntries(opinions.map(({ message, value }) => [message, value]));
+        if (this.#conversation) this.changed();
+      },
+      () => {}, // what this browser remembers is shown
+    );
     this.#about = new About(this.#api);
     this.#conversations = new Conversations({ api: this.#api, keep: this.#keep, onOpen: (key) => this.#go(key) });
+    this.#proposals = new Proposals(this.#api, byId("proposals"), () => this.#about.refresh());
     this.#composer = new Composer({
       keep: this.#keep,
+      files: new Files({ api: this.#api, keep: this.#keep }),
       limit: Number(document.body.dataset.messageChars),
-      onSend: (text) => this.#send(text),
+      onSend: (text, files) => this.#send(text, files),
       onStop: () => this.#conversation.stop(),
       onTyping: () => this.#presence(),
     });
@@ -95,6 +108,11 @@ class Page {
     if (document.hidden) document.title = `● ${document.title.replace(/^● /, "")}`;
   }
 
+  proposed() {
+    this.#announcer.note("Antiphon asks whether it may remember something.");
+    this.#proposals.refresh(this.#conversation.key);
+  }
+
   waiting(approval) {
     this.#announcer.note(`Waiting for you. ${approval.summary}`);
   }
@@ -110,7 +128,7 @@ class Page {
       toast(error.message, "error");
       return;
     }
-    this.#composer.giveBack(entry.text);
+    this.#composer.giveBack(entry.text, entry.files);
     const tooLong = error.status === 413;
     notice(
       errorCard({
@@ -130,6 +148,7 @@ class Page {
       this.#go(this.#conversation?.empty ? this.#conversation.key : this.#newKey()),
     );
     byId("rename").addEventListener("click", () => this.#askName());
+    byId("export").addEventListener("click", () => this.#export());
     byId("to-list").addEventListener("click", () => {
       history.pushState({}, "", "/");
       this.#show("list");
@@ -148,16 +167,16 @@ class Page {
     setInterval(() => this.#tick(), 1000);
   }
 
-  #send(text) {
+  #send(text, files = []) {
     notice(null, "refused");
     byId("talk").scrollTop = 0;
-    this.#conversation.send(text);
+    this.#conversation.send(text, files);
     this.#composer.focus();
   }
 
   #takeBack(id) {
-    const text = this.#conversation.takeBack(id);
-    if (text !== null) this.#composer.giveBack(text);
+    const entry = this.#conversation.takeBack(id);
+    if (entry) this.#composer.giveBack(entry.text, entry.files);
   }
 
   async #decide(approval, verb) {
@@ -171,12 +190,41 @@ class Page {
       await this.#api.post(`/api/messages/${item.id}/feedback`, { value });
       this.#ratings[item.id] = value;
       this.#keep.set("ratings", this.#ratings);
-      toast("Thank you, noted");
+      toast("Thank you, noted", "check", value < 0 ? { label: "Say what is right", run: () => this.#correct(item) } : null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       toast(error.message, "error");
     }
     this.changed();
+  }
+
+  /** What would have been right: kept with the opinion, and heeded the next time. */
+  async #correct(item) {
+    const answer = await askForm({
+      title: "What would be right?",
+      text: "It is kept with your opinion and heeded the next time something like it is asked.",
+      yes: "Keep it",
+      fields: [{ name: "text", label: "In your words", type: "textarea", maxlength: 2000, required: true }],
+    });
+    if (answer?.text)
+      await attempt(() => this.#api.post(`/api/messages/${item.id}/feedback`, { value: -1, ...answer }), "Kept");
+    this.#composer.focus();
+  }
+
+  async #export() {
+    const { key, exists } = this.#conversation;
+    if (!exists) {
+      toast("There is nothing to export yet", "download");
+      return;
+    }
+    const options = [
+      ["markdown", "Markdown, to read"],
+      ["json", "JSON, for programs"],
+    ];
+    const title = titleOf(this.#conversations.find(key) ?? {});
+    const fields = [{ name: "form", label: "As", options, value: "markdown" }];
+    const answer = await askForm({ title: "Export this conversation", yes: "Export", fields });
+    if (answer) await attempt(() => download(this.#api, { key, title }, answer.form), "Exported");
   }
 
   async #askName() {
@@ -248,6 +296,7 @@ class Page {
     this.#openedAt = Date.now();
     setTimeout(() => this.changed(), SLOW_AFTER_MS);
     this.#conversation.open();
+    this.#proposals.refresh(key);
     this.#about.refresh();
     if (matchMedia("(pointer: fine)").matches) this.#composer.focus();
   }

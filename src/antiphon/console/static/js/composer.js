@@ -12,11 +12,13 @@ export class Composer {
   #channel = "";
   #timer = 0;
   #onSend;
+  #files;
   #sentEarly = false;
 
-  /** `onSend(text)`, `onStop()`, `onTyping()`. */
-  constructor({ keep, limit, onSend, onStop, onTyping }) {
+  /** `onSend(text, files)`, `onStop()`, `onTyping()`; `files` holds what goes with the text. */
+  constructor({ keep, limit, files, onSend, onStop, onTyping }) {
     this.#keep = keep;
+    this.#files = files;
     this.#limit = limit;
     this.#onSend = onSend;
     byId("composer").addEventListener("submit", (event) => {
@@ -52,6 +54,7 @@ export class Composer {
     const early = this.#channel ? "" : this.#field.value;
     const draft = this.#keep.get(`draft:${channel}`, "");
     this.#channel = channel;
+    this.#files.open(channel);
     this.#field.value = [this.#sentEarly ? "" : draft, early].filter(Boolean).join("\n");
     if (this.#sentEarly) {
       this.#sentEarly = false;
@@ -73,7 +76,8 @@ export class Composer {
   }
 
   /** Put text that was not accepted back in front of what is there now. */
-  giveBack(text) {
+  giveBack(text, files = []) {
+    if (files.length) this.#files.replace([...files, ...this.#files.ready]);
     this.#field.value = [text, this.#field.value].filter(Boolean).join("\n");
     this.#save();
     this.#check();
@@ -90,14 +94,20 @@ export class Composer {
 
   #send() {
     const text = this.#field.value.trim();
-    if (!text || !this.#check()) return;
+    if ((!text && !this.#files.ready.length) || !this.#check()) return;
+    if (this.#files.busy) {
+      this.#problem.textContent = "A file is still on its way up.";
+      return;
+    }
     if (!this.#channel) {
       this.#sentEarly = true; // the page still starts: it goes out as soon as the conversation is open
       return;
     }
     this.#field.value = "";
     this.#save();
-    this.#onSend(text);
+    const files = this.#files.ready;
+    this.#files.replace([]);
+    this.#onSend(text, files);
     this.focus();
   }
 

@@ -86,8 +86,8 @@ export class Conversation {
     this.#outbox.close();
   }
 
-  send(text) {
-    this.#outbox.add(text);
+  send(text, files) {
+    this.#outbox.add(text, files);
   }
   /** Try everything that waits at once: the connection and the unsent messages. */
   hurry() {
@@ -219,6 +219,7 @@ export class Conversation {
       id: String(receipt.message),
       author: "person",
       text: entry.text,
+      attachments: entry.files ?? [],
       at: entry.at,
       task: String(receipt.task),
       thread: String(receipt.thread),
@@ -227,7 +228,7 @@ export class Conversation {
     this.exists = true;
     if (isNew) {
       this.#stream.open();
-      this.#page.created(entry.text);
+      this.#page.created(entry.text || (entry.files?.[0]?.name ?? ""));
     }
     this.refresh(); // the answer may have been faster than this receipt
     this.#changed();
@@ -248,6 +249,7 @@ export class Conversation {
     if (name === "turn.started") this.#rememberStart(data, id);
     if (name === "text.delta") this.#page.growing(turn);
     if (name === "reply") this.#replied(data);
+    if (name === "memory.proposed") this.#page.proposed();
     if (name === "approval.needed") {
       this.#page.waiting(turn.approvals.get(String(data.approval)));
       this.refresh(); // its arguments

@@ -1,16 +1,18 @@
-// What is remembered about the person: to find, to look at and to forget.
+// What is remembered about the person: to find, to look at and to forget; what it asks to remember, and
+// what it learned from opinions.
 
 import { confirmDeed } from "./dialog.js";
 import { button, byId, h, icon } from "./dom.js";
 import { Filters } from "./filters.js";
 import { empty, List } from "./list.js";
+import { Proposals } from "./proposals.js";
 import { mark } from "./said.js";
 import { attempt, start } from "./shell.js";
 import { brief, exact } from "./times.js";
 
 const wanted = () => (filters.values.q ?? "").toLowerCase().trim();
 const visit = await start({ onBack: () => list.refresh() });
-let filters, list;
+let filters, list, lessons;
 
 if (visit) {
   filters = new Filters(byId("filters"), () => find());
@@ -23,7 +25,17 @@ if (visit) {
     empty: nothing,
     onRead: () => find(),
   });
+  lessons = new List(byId("lessons"), {
+    api: visit.api,
+    path: () => "/api/feedback",
+    kind: "keeping",
+    row: lesson,
+    empty: () => h("p", { class: "muted small" }, "None yet. The thumbs under an answer keep your opinion of it."),
+  });
+  const proposals = new Proposals(visit.api, byId("proposals"), () => list.refresh());
   list.reload();
+  lessons.reload();
+  proposals.refresh();
 }
 
 /** Draw what fits; read on while nothing of what was read does. */
@@ -45,6 +57,27 @@ function row(item) {
     ),
     button("cross", "", () => forget(item), { kind: "quiet", label: `Forget: ${item.text}` }),
   );
+}
+
+function lesson(item) {
+  const word = item.value > 0 ? "good" : "poor";
+  return h(
+    "li",
+    {},
+    h("span", { class: "muted" }, icon(word)),
+    h(
+      "span",
+      { class: "grow" },
+      item.text || item.answer,
+      h("small", {}, `a ${word} answer to “${item.question}” · ${brief(item.created_at)}`),
+    ),
+    button("cross", "", () => takeBack(item), { kind: "quiet", label: `Take back the opinion of: ${item.answer}` }),
+  );
+}
+
+async function takeBack(item) {
+  if (await attempt(() => visit.api.delete(`/api/feedback/${item.id}`), "Taken back")) lessons.remove(item.id);
+  else lessons.refresh();
 }
 
 async function forget(item) {

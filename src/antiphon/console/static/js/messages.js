@@ -1,6 +1,7 @@
 // The elements of the log: what somebody said, what the agent did, what is on its way.
 
 import { copy, errorCard, h, icon } from "./dom.js";
+import { fileUrl, isPicture, sizeOf } from "./files.js";
 import { render } from "./markdown.js";
 import { initials } from "./shell.js";
 import { clock, clockWithSeconds, exact, left, took } from "./times.js";
@@ -24,7 +25,8 @@ function frame(kind, name, badge, ...header) {
 /** A stored message of a person. */
 export function call(item) {
   const element = frame("call", item.name, initials(item.name), time(item.at));
-  element.append(h("div", { class: "said" }, item.text), ...attachments(item));
+  if (item.text) element.append(h("div", { class: "said" }, item.text));
+  element.append(...attachments(item));
   return element;
 }
 
@@ -56,15 +58,29 @@ export function reply(item, actions) {
     );
   }
   row.append(button("copy", "Copy", () => copy(item.text)));
+  if (item.task && actions.rated) {
+    const label = "How this answer came about";
+    const kind = { href: `/tasks/${item.task}`, class: "btn quiet icon", "aria-label": label, title: label };
+    row.append(h("a", kind, icon("tasks")));
+  }
   row.removeAttribute("role"); // Pico joins the buttons of a group
   element.append(row);
   return element;
 }
 
 function attachments(item) {
-  return (item.attachments ?? []).map((file) =>
-    h("p", { class: "small muted" }, `${file.name} (${file.media_type}, ${Math.ceil(file.size / 1024)} kB)`),
-  );
+  const files = item.attachments ?? [];
+  if (!files.length) return [];
+  return [h("ul", { class: "plain files" }, ...files.map((file) => h("li", {}, attachment(file))))];
+}
+
+/** A picture is shown, anything else is a link to the file. */
+function attachment(file) {
+  const label = `${file.name}, ${sizeOf(file.size)}`;
+  const content = isPicture(file)
+    ? h("img", { src: fileUrl(file), alt: file.name, loading: "lazy", decoding: "async" })
+    : h("span", { class: "row" }, icon("file"), h("span", { class: "cut" }, file.name), h("small", {}, sizeOf(file.size)));
+  return h("a", { href: fileUrl(file), target: "_blank", rel: "noopener noreferrer", title: label }, content);
 }
 
 /** An answer that is still growing. `update(text)` draws at most once per frame. */
@@ -129,7 +145,8 @@ export function toolRow(row) {
 export function pending(entry, name, actions) {
   const element = frame("call", name, initials(name), h("span", {}, entry.error ? "not sent yet" : "sending"));
   element.dataset.pending = entry.id;
-  element.append(h("div", { class: "said" }, entry.text));
+  if (entry.text) element.append(h("div", { class: "said" }, entry.text));
+  element.append(...attachments({ attachments: entry.files }));
   if (entry.error) element.append(trouble(entry, actions));
   return element;
 }

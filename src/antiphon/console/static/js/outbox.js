@@ -7,7 +7,7 @@ import { newId } from "./keep.js";
 const FIRST_WAIT_MS = 800;
 const LONGEST_WAIT_MS = 20_000;
 
-/** Ordered sending for one conversation. Entries: {id, text, at, error?, until?}. */
+/** Ordered sending for one conversation. Entries: {id, text, files, at, error?, until?}. */
 export class Outbox {
   #api;
   #keep;
@@ -38,20 +38,20 @@ export class Outbox {
     return first ? [{ ...first, ...this.#trouble }, ...rest] : [];
   }
 
-  add(text) {
-    const entry = { id: newId(), text, at: new Date().toISOString() };
+  add(text, files = []) {
+    const entry = { id: newId(), text, files, at: new Date().toISOString() };
     this.#keep.set(this.#slot, [...this.#keep.get(this.#slot, []), entry]);
     this.#onChange();
     this.flush();
   }
 
-  /** Take an unsent entry back. Returns its text, or null when it is gone already. */
+  /** Take an unsent entry back. Returns {text, files}, or null when it is gone already. */
   take(id) {
     const entries = this.#keep.get(this.#slot, []);
     const entry = entries.find((one) => one.id === id);
     this.#remove(id);
     this.#onChange();
-    return entry?.text ?? null;
+    return entry ?? null;
   }
 
   /** Send what waits, in order, now. */
@@ -77,7 +77,7 @@ export class Outbox {
   async #send(entry) {
     let receipt;
     try {
-      receipt = await this.#api.post(this.#path, { text: entry.text, id: entry.id });
+      receipt = await this.#api.post(this.#path, bodyOf(entry));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.passing || error.status === 401) this.#later(error);
@@ -109,4 +109,8 @@ export class Outbox {
       this.#keep.get(this.#slot, []).filter((entry) => entry.id !== id),
     );
   }
+}
+
+function bodyOf({ id, text, files = [] }) {
+  return files.length ? { text, id, attachments: files.map((file) => file.id) } : { text, id };
 }

@@ -1,6 +1,6 @@
-// Open reminders and timers, the next one first; they can be cancelled.
+// Open reminders and timers, the next one first; they can be changed and cancelled.
 
-import { confirmDeed } from "./dialog.js";
+import { askForm, confirmDeed } from "./dialog.js";
 import { button, byId, h, icon } from "./dom.js";
 import { empty, List } from "./list.js";
 import { attempt, start } from "./shell.js";
@@ -41,14 +41,55 @@ function row(item) {
       "span",
       { class: "grow" },
       item.text || item.kind,
-      h("small", {}, h("time", { datetime: item.due_at, title: exact(item.due_at) }, due(item.due_at)), " · ", place(item)),
+      h("small", {}, ...repeats(item), h("time", { datetime: item.due_at, title: exact(item.due_at) }, due(item.due_at)), " · ", place(item)),
     ),
+    button("pen", "", () => edit(item), { kind: "quiet", label: `Change: ${item.text || item.kind}` }),
     button("cross", "", () => cancel(item), { kind: "quiet", label: `Cancel: ${item.text || item.kind}` }),
   );
 }
 
 function place(item) {
   return h("a", { href: `/history/${encodeURIComponent(item.channel)}` }, "where it was asked");
+}
+
+function repeats({ repeats: rule }) {
+  return rule ? [icon("repeat"), ` ${rule.words} (${rule.timezone}); next `] : [];
+}
+
+/** Change what is said and when; how it repeats, too. The time is that of this browser's clock. */
+async function edit(item) {
+  const rules = new Map([
+    ["", "once"],
+    ["FREQ=DAILY", "every day"],
+    ["FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "on weekdays"],
+    ["FREQ=WEEKLY", "every week"],
+    ["FREQ=MONTHLY", "every month"],
+  ]);
+  const rule = item.repeats?.rule ?? "";
+  if (!rules.has(rule)) rules.set(rule, item.repeats.words);
+  const answer = await askForm({
+    title: "Change this reminder",
+    yes: "Save",
+    fields: [
+      { name: "text", label: "What", value: item.text, maxlength: 1000 },
+      { name: "due_at", label: "When", type: "datetime-local", value: localInput(item.due_at), required: true },
+      { name: "rule", label: "How often", options: [...rules], value: rule },
+    ],
+    check: ({ due_at }) => (Date.parse(due_at) > Date.now() ? "" : "That time has passed already."),
+  });
+  if (!answer) return;
+  const change = { text: answer.text, rule: answer.rule };
+  if (answer.due_at !== localInput(item.due_at)) change.due_at = new Date(answer.due_at).toISOString();
+  if (answer.rule === rule) delete change.rule;
+  const changed = await attempt(() => visit.api.patch(`/api/reminders/${item.id}`, change), "Saved");
+  if (changed) list.update(changed);
+  list.refresh();
+}
+
+/** An instant as a field for local times has it. */
+function localInput(at) {
+  const date = new Date(at);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 async function cancel(item) {
