@@ -61,6 +61,34 @@ LIMITS = Counter(
     ("whose", "kind"),
     registry=REGISTRY,
 )
+EXPERT_ATTEMPTS = Counter(
+    "antiphon_expert_attempts",
+    "Requests to an expert that ended: ok, failed, or stopped (a person or a limit ended the turn).",
+    ("expert", "result"),
+    registry=REGISTRY,
+)
+EXPERT_FAILURES = Counter(
+    "antiphon_expert_failures",
+    "Failures of an expert by kind; those of health checks too.",
+    ("expert", "kind"),
+    registry=REGISTRY,
+)
+EXPERT_BREAKER = Gauge(
+    "antiphon_expert_breaker",
+    "Whether an expert is asked: 0 closed (yes), 1 half open (one message tries it), 2 open (no).",
+    ("expert",),
+    registry=REGISTRY,
+)
+EXPERT_FIRST_TOKEN = Histogram(
+    "antiphon_expert_first_token_seconds",
+    "Time from a request to the first sign of its answer.",
+    ("expert",),
+    buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 30, 60),
+    registry=REGISTRY,
+)
+ROUTES = Counter(
+    "antiphon_routes", "Decisions of the router, by the expert chosen and by what decided.", ("expert", "by"), registry=REGISTRY
+)
 
 PlatformCollector(registry=REGISTRY)
 ProcessCollector(registry=REGISTRY)

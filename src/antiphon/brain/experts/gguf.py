@@ -53,6 +53,7 @@ class _Spoken(StreamedResponse):
             for event in self._parts_manager.handle_text_delta(vendor_part_id="text", content=piece):
                 yield event
         self._usage = RequestUsage(output_tokens=count)
+        self.finish_reason = "stop"
 
     async def close_stream(self) -> None:
         """The thread is stopped where the stream is opened."""
