@@ -40,7 +40,7 @@ class Workbench:
     """Everything a turn touches. Extra `tools` come beside the built-in ones."""
 
     tools: tuple[AnyTool, ...] = ()
-    choice: ModelChoice = field(default_factory=ModelChoice)
+    choice: ModelChoice | None = field(default_factory=ModelChoice)
     settings: Settings = field(default_factory=Settings)
     secrets: tuple[str, ...] = ()
     always_ask: tuple[str, ...] = ()

@@ -27,23 +27,21 @@ from pydantic_ai import (
     UserContent,
     UserPromptPart,
 )
-from pydantic_ai.exceptions import (
-    FallbackExceptionGroup,
-    ModelAPIError,
-    UnexpectedModelBehavior,
-    UsageLimitExceeded,
-)
+from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior, UsageLimitExceeded
 from pydantic_ai.models import Model
-from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.settings import ModelSettings
 
 from antiphon.brain.context import TurnContext
+from antiphon.brain.experts.embeddings import EmbeddingIndex
+from antiphon.brain.experts.failover import Course, RoutedModel
+from antiphon.brain.experts.registry import Experts
+from antiphon.brain.experts.router import Route, Router, examples_of
 from antiphon.brain.models import ModelChoice
 from antiphon.brain.offline.model import OfflineModel
+from antiphon.brain.offline.slots import NONE
 from antiphon.brain.offline.understand import Understanding
 from antiphon.brain.prompt import message_as_data
 from antiphon.brain.toolset import CatalogToolset, TurnTools
-from antiphon.config.settings import LimitSettings
+from antiphon.config.settings import Settings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import ModelError
@@ -53,8 +51,8 @@ from antiphon.tools.execute import ApprovalNeeded, CallSession
 
 log = structlog.stdlib.get_logger(__name__)
 
-_REQUEST_SECONDS = 60.0
-"""How long one request to a model may take before the offline model steps in."""
+_SURE = 0.9
+"""Confidence from which the offline model may answer instead of an expert (`routing.offline_first`)."""
 
 
 class PauseLost(ModelError):
@@ -93,6 +91,9 @@ class Job:
     visible: Sequence[AnyTool]
     snapshot: _Snapshot | None = None
     approvals: Mapping[str, Approval] = field(default_factory=dict[str, Approval])
+    channel: str = ""
+    spoken: bool = False
+    """Somebody listens: an expert that is slow to begin is given up sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,16 @@ def occurrences_of(snapshot: _Snapshot) -> Mapping[str, int]:
 
 
 class Engine:
-    """Owns the agent and the configured model; serves all turns of the process."""
+    """Owns the agent and the router; serves all turns of the process."""
 
-    def __init__(self, choice: ModelChoice, understanding: Understanding, limits: LimitSettings) -> None:
-        self._choice = choice
+    def __init__(self, experts: Experts, understanding: Understanding, settings: Settings) -> None:
+        """Raises `ConfigError` when a model's library or file is missing."""
         self._understanding = understanding
-        self._limits = limits
-        self._primary: Model | None = choice.build() if choice.configured else None
+        self._limits = settings.limits
+        embeddings = EmbeddingIndex.of(settings, examples_of(experts))
+        self._router = Router(experts, settings.routing, self._understood, embeddings=embeddings)
+        for expert in experts.all.values():
+            expert.model()  # built now, in the thread of the warm-up
         self._agent: Agent[TurnTools, str | DeferredToolRequests] = Agent(
             deps_type=TurnTools,
             output_type=[str, DeferredToolRequests],
@@ -147,8 +151,9 @@ class Engine:
         Raises `ModelError`, `LimitReached` or `NothingUsable`; store errors of tool calls pass through.
         """
         tools = TurnTools(visible=job.visible, session=job.session, approvals=job.approvals)
-        failures: list[str] = []
-        model = self._model(job, failures)
+        route = await self._router.route(job.text, job.channel)
+        course = Course(route.chain, language=job.context.person.language, spoken=job.spoken)
+        model = self._model(job, course)
 
         async def listen(ctx: RunContext[TurnTools], events: AsyncIterable[AgentStreamEvent]) -> None:
             del ctx
@@ -166,7 +171,6 @@ class Engine:
                 instructions=job.context.instructions(job.persona),
                 deps=tools,
                 model=model,
-                model_settings=ModelSettings(timeout=min(_REQUEST_SECONDS, self._limits.turn_seconds)),
                 usage_limits=UsageLimits(
                     request_limit=self._limits.turn_requests,
                     tool_calls_limit=self._limits.turn_tool_calls,
@@ -181,8 +185,8 @@ class Engine:
             # Its text quotes what the model wrote, which is about what people said.
             log.warning("model.nothing_usable", error=type(error).__name__, personal={"answer": str(error)})
             raise NothingUsable from error
-        except (ModelAPIError, FallbackExceptionGroup) as error:
-            raise ModelError(f"The language model failed: {reason(error)}") from error
+        except ModelAPIError as error:
+            raise ModelError("The language model failed.") from error
         used = result.usage
         answered_by = result.response.model_name or ""
         usage = Usage(
@@ -192,9 +196,7 @@ class Engine:
             tool_calls=used.tool_calls,
             model=answered_by,
         )
-        trace: dict[str, object] = {"model": answered_by, "tools": [e.tool for e in job.session.executed]}
-        if failures:
-            trace["failures"] = failures
+        trace: dict[str, object] = {"model": answered_by, "tools": [e.tool for e in job.session.executed], **_course(route, course)}
         trace["context"] = [piece.as_trace() for piece in job.context.pieces]
         if isinstance(result.output, DeferredToolRequests):
             paused = _Snapshot(conversation=result.conversation, occurrences=job.session.occurrences)
@@ -215,34 +217,38 @@ class Engine:
             job.text, conversation=_conversation(job), deps=tools, model=offline, event_stream_handler=listen
         )
 
-    def _model(self, job: Job, failures: list[str]) -> Model:
-        """The chain of this turn: the configured model, and the offline one, which learns why it was needed."""
-        offline = OfflineModel(self._understanding, job.text, job.context, configured=self._choice, failures=failures)
-        if self._primary is None:
-            return offline
+    def _model(self, job: Job, course: Course) -> Model:
+        """The chain of this turn: its experts, and the offline model, which learns why it was needed."""
+        configured = course.chain[0].choice if course.chain else ModelChoice()
+        offline = OfflineModel(
+            self._understanding, job.text, job.context, configured=configured, failures=course.reasons
+        )
+        return RoutedModel(course, offline) if course.chain else offline
 
-        def step_in(error: Exception) -> bool:
-            if not isinstance(error, ModelAPIError):
-                return False
-            failures.append(reason(error))
-            log.warning("model.failed", model=self._choice.label, error=type(error).__name__, reason=failures[-1])
-            return True
-
-        return FallbackModel(self._primary, offline, fallback_on=step_in)
+    def _understood(self, text: str) -> bool:
+        """Whether the offline model is sure what a text asks for."""
+        intents = self._understanding.read(text)
+        return all(intent is not NONE and not intent.missing and intent.confidence >= _SURE for intent in intents)
 
 
-def reason(error: BaseException) -> str:
-    """Why a model failed, in words for a person and without anything of its answer."""
-    status = getattr(error, "status_code", None)
-    if status in (401, 403):
-        return f"it refuses the key (HTTP {status})"
-    if status == 404:
-        return "it does not know this model (HTTP 404)"
-    if status == 429:
-        return "it is over its rate limit or quota (HTTP 429)"
-    if isinstance(status, int):
-        return f"it answered HTTP {status}"
-    return "it does not answer"
+def _course(route: Route, course: Course) -> dict[str, object]:
+    """How the turn was routed and what became of each attempt, for its trace."""
+    attempts = [
+        {
+            "expert": one.expert,
+            "model": one.model,
+            "result": one.kind,
+            "first_token": None if one.first_token is None else round(one.first_token, 4),
+            "seconds": round(one.seconds, 4),
+            "after_text": one.after_text,
+        }
+        for one in course.records
+    ]
+    found: dict[str, object] = {"route": route.as_trace(), "attempts": attempts}
+    found["expert"] = course.answered.name if course.answered is not None else "offline"
+    if course.reasons:
+        found["failures"] = list(course.reasons)
+    return found
 
 
 def _prompt(job: Job) -> str | Sequence[UserContent]:

@@ -13,7 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from antiphon.brain.context import ContextReader, ContextSources, TurnContext
-from antiphon.brain.models import ModelChoice, choose_model
+from antiphon.brain.experts.health import ExpertHealth
+from antiphon.brain.experts.registry import Experts
+from antiphon.brain.models import ModelChoice
 from antiphon.brain.offline.understand import Understanding
 from antiphon.brain.tokens import counter_for
 from antiphon.config.settings import Settings
@@ -47,7 +49,8 @@ class TurnBrain:
         self._settings = settings
         self._executor = executor
         self._clock = sources.clock
-        self._choice = choose_model(settings) if choice is None else choice
+        self._experts = Experts.of(settings, choice)
+        self.health = ExpertHealth(self._experts, every=settings.routing.health_seconds, own_port=settings.http.port)
         self._context = ContextReader(
             sources,
             messages=settings.limits.context_messages,
@@ -116,6 +119,8 @@ class TurnBrain:
             visible=await self._visible(request.requester, waiting),
             snapshot=snapshot,
             approvals={a.call_id: a for a in request.resume.approvals} if request.resume else {},
+            channel=request.channel,
+            spoken=request.spoken,
         )
         try:
             ran = await engine.run(job, speech.say)
@@ -167,7 +172,7 @@ class TurnBrain:
         from antiphon.brain.engine import Engine  # late: more than a second of imports, in a thread
 
         self._understanding.warm_up()
-        engine = Engine(self._choice, self._understanding, self._settings.limits)
+        engine = Engine(self._experts, self._understanding, self._settings)
         asyncio.run(self._rehearse(engine))
         return engine
 

@@ -30,6 +30,8 @@ class TurnRequest:
     commit: Callable[[], Awaitable[int]] | None = None
     lease: Lease | None = None
     """Fences the records of tool calls: a worker that lost its task starts no tool."""
+    spoken: bool = False
+    """Somebody listens to the answer: the brain waits less long for a model that does not begin."""
 
 
 @dataclass(frozen=True, slots=True)

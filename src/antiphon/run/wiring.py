@@ -21,7 +21,7 @@ from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Settings
 from antiphon.domain.approvals import Approval
-from antiphon.domain.health import PartHealth, PartState
+from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal, Requester
 from antiphon.domain.ports import Authority, Bus, Clock, Platform
 from antiphon.platforms.authorities import PlatformAuthorities
@@ -188,6 +188,7 @@ class Antiphon:
             group.create_task(run_turns(), name="runner")
             group.create_task(self.outbox.run(runner_ended), name="outbox")
             group.create_task(self.scheduler.run(stop), name="scheduler")
+            group.create_task(self.brain.health.watch(stop), name="expert health")
         await self.executor.drain(1.0)
 
     async def _warm_up(self) -> None:
@@ -246,18 +247,7 @@ class Antiphon:
 
     async def parts(self) -> list[PartHealth]:
         """The state of every part, for people: the banner, the status page and the status tool."""
-        return [await self.stores.health.health(), await self.bus.health(), self._model_part()]
-
-    def _model_part(self) -> PartHealth:
-        if self.settings.model:
-            return PartHealth("model", PartState.OK, f"{self.settings.model}, then the offline model")
-        return PartHealth(
-            "model",
-            PartState.OFF,
-            "the offline model answers",
-            "for a real assistant set ANTIPHON_MODEL=openai:gpt-4o-mini and OPENAI_API_KEY, "
-            "or ANTIPHON_MODEL_URL for a local server",
-        )
+        return [await self.stores.health.health(), await self.bus.health(), *await self.brain.health.parts()]
 
     async def announcement(self, address: str) -> str:
         """The start-up banner, with a sign-in link while the owner has never signed in."""

@@ -87,7 +87,10 @@ EXPERT_FIRST_TOKEN = Histogram(
     registry=REGISTRY,
 )
 ROUTES = Counter(
-    "antiphon_routes", "Decisions of the router, by the expert chosen and by what decided.", ("expert", "by"), registry=REGISTRY
+    "antiphon_routes",
+    "Decisions of the router, by the expert chosen and by what decided.",
+    ("expert", "by"),
+    registry=REGISTRY,
 )
 
 PlatformCollector(registry=REGISTRY)

@@ -99,6 +99,7 @@ class LiveTurn:
             requester=work.requester if work else self._requester,
             commit=None if work else self._task_once_committed,
             lease=work.lease if work else None,
+            spoken=True,
         )
         async with contextlib.aclosing(self._brain.turn(request)) as events:
             async for event in events:

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
 from antiphon.brain.experts.failures import Failure, Kind, failure_of
 from antiphon.brain.experts.registry import Expert
@@ -39,8 +40,8 @@ from antiphon.telemetry import metrics
 log = structlog.stdlib.get_logger(__name__)
 
 CONTINUE = (
-    "[This is not from the person.] Your answer above was cut off by a fault. Go on exactly after its last word, in the "
-    "same language and style, as if nothing had happened. Repeat none of it, do not greet, do not mention this."
+    "[This is not from the person.] Your answer above was cut off by a fault. Go on exactly after its last word, in "
+    "the same language and style, as if nothing had happened. Repeat none of it, do not greet, do not mention this."
 )
 STALL_SECONDS = 15.0
 """Seconds between two signs of an answer that has begun."""
@@ -207,11 +208,12 @@ class RoutedModel(Model):
 class _RoutedStream(StreamedResponse):
     """One answer, out of as many attempts as it takes."""
 
-    course: Course = field(default_factory=lambda: Course(()))
-    offline: Model | None = None
-    messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
-    settings: ModelSettings | None = None
-    context: RunContext[Any] | None = None
+    _: KW_ONLY
+    course: Course
+    offline: Model
+    messages: list[ModelMessage]
+    settings: ModelSettings | None
+    context: RunContext[Any] | None
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     used: str = ""
     used_provider: str | None = None
@@ -255,12 +257,16 @@ class _RoutedStream(StreamedResponse):
                 await attempt.open(self._asked(seam.shown), self.model_request_parameters, self.context)
                 self.used, self.used_provider = attempt.stream.model_name, attempt.stream.provider_name
                 while (event := await attempt.pull()) is not None:
-                    if (text := _text(event)) and (new := seam.add(text)):
+                    if not (text := _text(event)):
+                        continue
+                    attempt.heard(text)
+                    if new := seam.add(text):
                         for told in self._parts_manager.handle_text_delta(vendor_part_id="text", content=new):
                             yield told
                         if seam.length > attempt.most_chars:
                             for told in self._say(seam, cut_short(course.language)):
                                 yield told
+                            self.finish_reason = "length"
                             attempt.good()
                             return
                 for told in self._finish(attempt, seam):
@@ -268,8 +274,9 @@ class _RoutedStream(StreamedResponse):
                 attempt.good()
                 return
             except Failed as failed:
-                attempt.bad(failed.failure)
+                attempt.bad(failed.failure, shown=bool(seam.length))
             finally:
+                self._usage = self._usage + attempt.usage()
                 await attempt.close()
         async for told in self._without_experts(seam):
             yield told
@@ -294,7 +301,6 @@ class _RoutedStream(StreamedResponse):
         # Some providers want their signed thoughts back together with the calls these led to.
         thoughts = [part for part in response.parts if isinstance(part, ThinkingPart)] if calls else []
         told += [self._parts_manager.handle_part(vendor_part_id=None, part=part) for part in (*thoughts, *calls)]
-        self._usage = self._usage + response.usage
         self.finish_reason = response.finish_reason
         self.provider_details = response.provider_details
         return told
@@ -313,15 +319,10 @@ class _RoutedStream(StreamedResponse):
             for told in self._say(seam, broke_off(course.language, course.reasons[-1])):
                 yield told
             return
-        assert self.offline is not None
-        self.used = self.offline.model_name
-        self.used_provider = None
-        async with self.offline.request_stream(
-            self.offline.prepare_messages(self.messages, self.model_request_parameters),
-            self.settings,
-            self.model_request_parameters,
-            self.context,
-        ) as stream:
+        self.used, self.used_provider = self.offline.model_name, None
+        parameters = self.model_request_parameters
+        messages = self.offline.prepare_messages(_without_wrong_rounds(self.messages), parameters)
+        async with self.offline.request_stream(messages, self.settings, parameters, self.context) as stream:
             async for event in stream:
                 if text := _text(event):
                     for told in self._parts_manager.handle_text_delta(vendor_part_id="text", content=text):
@@ -340,12 +341,13 @@ class _Attempt:
         self._expert = expert
         self._course = course
         self._settings = settings
+        self._asked: Sequence[ModelMessage] = ()
+        self._chars = 0
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._first = self._began + expert.first_token_seconds(spoken=course.spoken, last=course.last(expert))
         self._end = self._began + expert.profile.total_seconds
         self._stack = AsyncExitStack()
-        self._events: AsyncIterator[ModelResponseStreamEvent] | None = None
         self._settled = False
         self.begun = False
         self.record = AttemptRecord(expert.name, expert.label, after_text=after_text)
@@ -356,6 +358,7 @@ class _Attempt:
         self, messages: list[ModelMessage], parameters: ModelRequestParameters, context: RunContext[Any] | None
     ) -> None:
         """Send the request. Raises `Failed`."""
+        self._asked = messages
         settings = ModelSettings(**(self._settings or {}))
         settings["timeout"] = self._expert.profile.total_seconds
         if most := self._expert.profile.max_output_tokens:
@@ -369,11 +372,10 @@ class _Attempt:
                 self.stream: StreamedResponse = await self._stack.enter_async_context(opening)
         except Exception as error:
             raise Failed(self._failure(error)) from error
-        self._events = aiter(self.stream)
+        self._events: AsyncIterator[ModelResponseStreamEvent] = aiter(self.stream)
 
     async def pull(self) -> ModelResponseStreamEvent | None:
         """The next event, or None at the end. Raises `Failed`."""
-        assert self._events is not None
         now = self._loop.time()
         deadline = min(now + STALL_SECONDS if self.begun else self._first, self._end)
         try:
@@ -389,16 +391,29 @@ class _Attempt:
             metrics.EXPERT_FIRST_TOKEN.labels(expert=self._expert.name).observe(self.record.first_token)
         return event
 
+    def heard(self, text: str) -> None:
+        """Count what it said."""
+        self._chars += len(text)
+
     def whole(self) -> ModelResponse:
         """The response, when it is whole. Raises `Failed`."""
         response = self.stream.get()
         if response.state == "incomplete":
             raise Failed(Failure(Kind.BROKEN))
         over_the_wire = self.stream.provider_name == self._expert.choice.provider
-        if over_the_wire and response.finish_reason is None:
+        if over_the_wire and "finish_reason" not in (response.provider_details or {}):
             # A stream that ends without saying why was cut: servers and proxies that die close it like this.
             raise Failed(Failure(Kind.BROKEN if self.begun else Kind.GARBAGE))
         return response
+
+    def usage(self) -> RequestUsage:
+        """What the attempt consumed as far as it came: the server's figures, or an estimate where it gives none."""
+        if not self.begun:
+            return RequestUsage()
+        usage = self.stream.usage
+        if usage.input_tokens or usage.output_tokens:
+            return usage
+        return RequestUsage(input_tokens=_estimate(self._asked), output_tokens=self._chars // _CHARS_PER_TOKEN + 1)
 
     def good(self) -> None:
         """It answered."""
@@ -406,8 +421,8 @@ class _Attempt:
         self._course.answered = self._expert
         self._expert.went_well()
 
-    def bad(self, failure: Failure) -> None:
-        """It failed."""
+    def bad(self, failure: Failure, *, shown: bool) -> None:
+        """It failed; `shown` when a person had seen some of the answer."""
         self._settle(failure.kind.value)
         self._course.failed(self._expert, failure)
         self._expert.failed(failure)
@@ -417,7 +432,7 @@ class _Attempt:
             model=self._expert.label,
             kind=failure.kind.value,
             reason=failure.reason,
-            after_text=self.record.after_text or self.begun,
+            after_text=shown,
             breaker=self._expert.breaker.state.value,
         )
 
@@ -447,6 +462,15 @@ class _Attempt:
 _ENDS = ("ok", "stopped")
 
 
+def _estimate(messages: Sequence[ModelMessage]) -> int:
+    """About how many tokens a conversation has."""
+    chars = 0
+    for message in messages:
+        instructions = message.instructions if isinstance(message, ModelRequest) else None
+        chars += len(instructions or "") + sum(len(str(getattr(part, "content", ""))) for part in message.parts)
+    return chars // _CHARS_PER_TOKEN + 1
+
+
 def _text(event: ModelResponseStreamEvent) -> str:
     if isinstance(event, PartDeltaEvent):
         return event.delta.content_delta if isinstance(event.delta, TextPartDelta) else ""
@@ -467,16 +491,25 @@ def _readable(call: ToolCallPart) -> bool:
 
 
 def _wrong_rounds(messages: Sequence[ModelMessage]) -> int:
-    """How many of the latest requests only told the model that it had called wrongly."""
+    """How many of the latest requests told the model that it had called wrongly."""
     rounds = 0
     for message in reversed(messages):
-        if not isinstance(message, ModelRequest):
-            continue
-        wrong = any(
-            isinstance(part, RetryFeedbackPart) or (isinstance(part, ToolReturnPart) and part.outcome == "retried")
-            for part in message.parts
-        )
-        if not wrong:
-            break
-        rounds += 1
+        if isinstance(message, ModelRequest):
+            if not any(_wrong(part) for part in message.parts):
+                break
+            rounds += 1
     return rounds
+
+
+def _without_wrong_rounds(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """The conversation before a model began to call wrongly: the offline model starts from there."""
+    kept = list(messages)
+    while kept and isinstance(kept[-1], ModelRequest) and kept[-1].parts and all(map(_wrong, kept[-1].parts)):
+        kept.pop()
+        while kept and isinstance(kept[-1], ModelResponse):
+            kept.pop()
+    return kept
+
+
+def _wrong(part: object) -> bool:
+    return isinstance(part, RetryFeedbackPart) or (isinstance(part, ToolReturnPart) and part.outcome == "retried")

@@ -53,6 +53,8 @@ class Seam:
                 return ""
             text = settled
         pending = self._held + text
+        if not self.length:
+            pending = pending.lstrip()
         cut = max(pending.rfind(" "), pending.rfind("\n"), pending.rfind("\t")) + 1
         if len(pending) - cut > _LONGEST_WORD or pending[-1:] >= _FIRST_WITHOUT_SPACES:
             cut = len(pending)
