@@ -88,6 +88,7 @@ class Upstreams:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.sleep(0.01)  # the transports tell their protocols that they are closed
 
     def url(self, behaviour: str, *, speaks: str = "openai") -> str:
         """The address to configure."""
@@ -106,7 +107,7 @@ class Upstreams:
                     pass
         finally:
             self._open.discard(task)
-            writer.close()
+            writer.transport.abort()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -150,6 +151,8 @@ class Upstreams:
                 return await _whole(writer, 400, {"error": {"message": "tools are not supported"}})
             case "garbage":
                 return await _whole(writer, 200, "<html>Welcome!</html>")
+            case "calls_then_refuses" if asked.after_a_tool:
+                return await _whole(writer, 500, error)
             case "hang":
                 await asyncio.sleep(60)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -178,7 +181,8 @@ class Upstreams:
         if behaviour == "very_slow":
             yield "wait", "30"
         wants_tool = "poke" in asked.question and "poke_do" in asked.tools
-        if behaviour == "loops" or (wants_tool and not asked.after_a_tool):
+        insists = behaviour in ("loops", "unknown_tool", "wrong_arguments")
+        if insists or (wants_tool and not asked.after_a_tool):
             yield from _calling(behaviour)
             return
         if behaviour == "empty":

@@ -196,7 +196,11 @@ class Engine:
             tool_calls=used.tool_calls,
             model=answered_by,
         )
-        trace: dict[str, object] = {"model": answered_by, "tools": [e.tool for e in job.session.executed], **_course(route, course)}
+        trace: dict[str, object] = {
+            "model": answered_by,
+            "tools": [e.tool for e in job.session.executed],
+            **_course(route, course),
+        }
         trace["context"] = [piece.as_trace() for piece in job.context.pieces]
         if isinstance(result.output, DeferredToolRequests):
             paused = _Snapshot(conversation=result.conversation, occurrences=job.session.occurrences)

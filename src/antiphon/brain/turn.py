@@ -67,6 +67,10 @@ class TurnBrain:
         await self._engine()
         await asyncio.to_thread(_warm_tools)
 
+    async def close(self) -> None:
+        """Close the connections to the language models."""
+        await self._experts.close()
+
     async def turn(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
         """Yield the turn's events, ending with `Final` or `Paused`. Raises `ModelError`."""
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()

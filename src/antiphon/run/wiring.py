@@ -129,6 +129,7 @@ class Antiphon:
             file_bytes=settings.limits.thread_file_bytes,
             expire_minutes=settings.approvals.expire_minutes,
         )
+        closing.push_async_callback(self.brain.close)
         self.inbox = Inbox(stores.inbox, message_chars=settings.limits.message_chars)
         self.control = TaskControl(stores.tasks, bus)
         self.approvals = Approvals(stores.approvals, stores.tasks, authority, bus)

@@ -5,6 +5,7 @@ The libraries' own retries are switched off: they wait inside of a request, unse
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,6 +31,16 @@ def build_client(choice: ModelChoice) -> Model:
             problem=f"{choice.label} needs a library that is not installed",
             remedy=f"install it with: pip install 'antiphon[{extra}]'",
         ) from error
+
+
+async def close_client(model: Model) -> None:
+    """Close the connections of a model that `build_client` made."""
+    close = getattr(getattr(model, "client", None), "close", None)
+    if close is not None and inspect.iscoroutinefunction(close):
+        await close()
+    else:  # the library made the connections itself, and closes them when the last user leaves
+        async with model:
+            pass
 
 
 def on_this_machine(url: str) -> bool:
@@ -79,16 +90,11 @@ def _anthropic(choice: ModelChoice) -> Model:
 
 
 def _google(choice: ModelChoice) -> Model:
-    from httpx2 import AsyncClient
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    http = AsyncClient(trust_env=not on_this_machine(choice.base_url), timeout=600)
-    provider = GoogleProvider(
-        api_key=choice.api_key or "none",
-        base_url=choice.base_url or "https://generativelanguage.googleapis.com",
-        http_client=http,
-    )
+    url = choice.base_url or "https://generativelanguage.googleapis.com"
+    provider = GoogleProvider(api_key=choice.api_key or "none", base_url=url)
     return GoogleModel(choice.name, provider=provider)
 
 

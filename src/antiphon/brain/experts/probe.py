@@ -155,6 +155,7 @@ async def _ask(choice: ModelChoice, listed: tuple[str, ...]) -> ModelProbe:
     from pydantic_ai.messages import ModelRequest
     from pydantic_ai.settings import ModelSettings
 
+    from antiphon.brain.experts.clients import close_client
     from antiphon.brain.experts.failures import Failure, Kind, failure_of
 
     began, first, text = time.monotonic(), 0.0, ""
@@ -164,7 +165,7 @@ async def _ask(choice: ModelChoice, listed: tuple[str, ...]) -> ModelProbe:
         settings = ModelSettings(max_tokens=_ANSWER_TOKENS)
         question = [ModelRequest.user_text_prompt(_QUESTION)]
         async with AsyncExitStack() as open_:
-            await open_.enter_async_context(model)
+            open_.push_async_callback(close_client, model)
             answer = await open_.enter_async_context(model_request_stream(model, question, model_settings=settings))
             async for _ in answer:
                 first = first or time.monotonic() - began

@@ -100,6 +100,13 @@ class Expert:
             self._model = self.choice.build()
         return self._model
 
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._model is not None:
+            from antiphon.brain.experts.clients import close_client
+
+            await close_client(self._model)
+
     def place(self) -> AbstractAsyncContextManager[object]:
         """One of the requests it may have at the same time; waits until one is free."""
         return self._places or nullcontext()
@@ -176,6 +183,11 @@ class Experts:
 
     def __bool__(self) -> bool:
         return bool(self._by_name)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for expert in self._by_name.values():
+            await expert.close()
 
     def chain(self, first: Expert) -> tuple[Expert, ...]:
         """Who is asked, in order: the expert, its fallbacks and theirs; without any, the default and the others."""

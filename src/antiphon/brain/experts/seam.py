@@ -126,4 +126,4 @@ def _repeats(old: str, new: str) -> bool:
     follows = new[len(old) : len(old) + 1]
     if old[-1].isalnum() and follows.isalnum():
         return False
-    return any(part.isspace() for part in old) or (len(old) > 1 and old.isalpha())
+    return any(part.isspace() for part in old) or sum(map(str.isalpha, old)) > 1
