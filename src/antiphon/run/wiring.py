@@ -175,21 +175,29 @@ class Antiphon:
         if embedded:
             # The lock on the data folder says that we are alone: whoever held a lease here is gone.
             await self.stores.tasks.reap(owners_are_gone=True)
-        runner_ended = asyncio.Event()
+        runner_ended, loaded = asyncio.Event(), asyncio.Event()
 
         async def run_turns() -> None:
             try:
                 # Not before: a task claimed while the brain still loads would lose an attempt to every early crash.
                 await self._warm_up()
+                loaded.set()
                 await self.runner.run(stop)
             finally:
                 runner_ended.set()
+
+        async def watch_experts() -> None:
+            # Not before: what a check needs is loaded with the brain, in a thread.
+            await loaded.wait()
+            await self.brain.health.watch(stop)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(run_turns(), name="runner")
             group.create_task(self.outbox.run(runner_ended), name="outbox")
             group.create_task(self.scheduler.run(stop), name="scheduler")
-            group.create_task(self.brain.health.watch(stop), name="expert health")
+            watching = group.create_task(watch_experts(), name="expert health")
+            await runner_ended.wait()
+            watching.cancel()
         await self.executor.drain(1.0)
 
     async def _warm_up(self) -> None:
