@@ -27,13 +27,15 @@ NO_TOPIC = "topic"
 class Intent:
     """What is asked. `name` is a tool's, `smalltalk.*`, or "none"; `missing` names what has to be asked back.
 
-    `confidence` is 1.0 for a sentence of the grammar, less when words had to be repaired.
+    `confidence` is 1.0 for a sentence of the grammar, less when words had to be repaired. `language` is that of the
+    message, which is that of the answer too.
     """
 
     name: str
     arguments: Mapping[str, object] = field(default_factory=dict[str, object])
     confidence: float = 1.0
     missing: str = ""
+    language: str = "en"
 
 
 NONE = Intent("none", confidence=0.0)

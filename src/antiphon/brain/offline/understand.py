@@ -8,11 +8,12 @@ none of these explains is "none": the offline model then says so instead of gues
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from antiphon.brain.offline.slots import NONE, Intent, build
+from antiphon.brain.offline.detect import DEFAULT, languages
+from antiphon.brain.offline.slots import NONE, Intent, Slots, build
 
 if TYPE_CHECKING:
     from antiphon.brain.offline.grammar import Grammar
@@ -25,60 +26,99 @@ _NARROWED = {("reminders.list", "timer"), ("reminders.cancel", "timer"), ("remin
 LONGEST = 400
 """Characters beyond which a text is a story and no request."""
 _MOST_REQUESTS = 4
-_POLITE = re.compile(r"(please|pls|hey|hi|can|could|would|will|may|might|mind)\b", re.I)
-"""How a request begins that is only put as a question."""
-_ALSO = re.compile(
-    r"^(?:and |or |but |then |now )?(?:what about|how about|and|same for|also)\s+(?:for |the time |it )?(.+)$", re.I
-)
 
 
 class Understanding:
-    """All languages that are loaded; English for now. Call `warm_up` in a thread before the first use."""
+    """All languages. English is loaded by `warm_up`, another one with the first message in it: call `load` in a thread
+    before `read`, as compiling a language takes half a second."""
 
-    def __init__(self, language: str = "en") -> None:
-        self._language = language
-        self._grammar: Grammar | None = None
+    def __init__(self) -> None:
+        self._voices: dict[str, _Voice] = {}
 
     def warm_up(self) -> None:
-        """Compile the grammar, and run it once so that nothing is left for the first person."""
+        """Compile English, and run it once so that nothing is left for the first person."""
         self.read("what time is it in tokyo")
 
-    @property
-    def grammar(self) -> Grammar:
-        """The compiled language."""
-        if self._grammar is None:
-            from antiphon.brain.offline.grammar import load  # late: hassil is loaded with the first use
+    def grammar(self, language: str = DEFAULT) -> Grammar:
+        """A compiled language."""
+        return self._voice(language).grammar
 
-            self._grammar = load(self._language)
-        return self._grammar
+    def languages(self, text: str, earlier: Sequence[str] = (), language: str = DEFAULT) -> Sequence[str]:
+        """The languages a text may be in, likeliest first. `language` is the person's own and decides between equals."""
+        return languages(text, preferred=language, earlier=earlier)
 
-    def read(self, text: str, earlier: Sequence[str] = ()) -> Sequence[Intent]:
-        """The requests in a text, in order; `(NONE,)` when it is not understood.
+    def is_loaded(self, languages: Sequence[str]) -> bool:
+        """Whether `read` can go on at once."""
+        return all(code in self._voices for code in languages)
+
+    def load(self, languages: Sequence[str]) -> None:
+        """Compile languages that are not loaded yet."""
+        for code in languages:
+            self._voice(code)
+
+    def read(self, text: str, earlier: Sequence[str] = (), language: str = DEFAULT) -> Sequence[Intent]:
+        """The requests in a text, in order; one "none" when it is not understood, in the likeliest language.
 
         `earlier` are the person's previous messages, latest last, for follow-ups such as "and in London?".
         """
+        possible = self.languages(text, earlier, language)
         plain = re.sub(r"\s+", " ", text).strip()
         if not plain or len(plain) > LONGEST:
-            return (NONE,)
+            return (replace(NONE, language=possible[0]),)
+        for guessing in (False, True):
+            for code in possible[:2]:
+                voice = self._voice(code)
+                found = voice.guessed(plain) if guessing else voice.read(plain, earlier)
+                if found:
+                    return [replace(intent, language=code) for intent in found]
+        return (replace(NONE, language=possible[0]),)
+
+    def _voice(self, code: str) -> _Voice:
+        voice = self._voices.get(code)
+        if voice is None:
+            from antiphon.brain.offline.grammar import load  # late: hassil is loaded with the first use
+
+            if code == DEFAULT:
+                voice = _Voice(load(code), build)
+            else:
+                from antiphon.brain.offline import languages as others  # late: babel comes with it
+                from antiphon.brain.offline.translated import Translated
+
+                voice = _Voice(load(code), Translated(others.load(code)).build)
+            self._voices[code] = voice
+        return voice
+
+
+class _Voice:
+    """One language: its grammar, and who makes intents out of its slots."""
+
+    def __init__(self, grammar: Grammar, build: Callable[[str, str, Slots, frozenset[str]], Intent | None]) -> None:
+        self.grammar = grammar
+        self._build = build
+
+    def read(self, plain: str, earlier: Sequence[str]) -> Sequence[Intent]:
+        """What the text says as it is: one request, several, or a follow-up."""
         one = self._one(plain)
         if one is not None:
             return (one,)
-        several = self._several(plain)
-        if several:
+        if several := self._several(plain):
             return several
-        if (follow_up := self._follow_up(plain, earlier)) is not None:
-            return (follow_up,)
+        follow_up = self._follow_up(plain, earlier)
+        return () if follow_up is None else (follow_up,)
+
+    def guessed(self, plain: str) -> Sequence[Intent]:
+        """What the text says when typing errors are repaired."""
         repaired = self.grammar.repaired(plain)
         if repaired != plain and (guess := self._one(repaired)) is not None and guess.name not in _SURE_ONLY:
             return (replace(guess, confidence=min(guess.confidence, REPAIRED)),)
-        return (NONE,)
+        return ()
 
     def _one(self, text: str) -> Intent | None:
-        question = text.endswith("?") and _POLITE.match(text) is None
+        question = text.endswith("?") and self.grammar.asking.match(text) is None
         for form in self._forms(text):
             best: tuple[tuple[int, int, int], Intent] | None = None
             for candidate in self.grammar.candidates(form):
-                intent = build(candidate.intent, candidate.variant, candidate.slots, self.grammar.details)
+                intent = self._build(candidate.intent, candidate.variant, candidate.slots, self.grammar.details)
                 if intent is None or (question and intent.name == "memory.remember"):
                     continue
                 rank = (int(not intent.missing), candidate.matched, -sum(map(len, candidate.slots.values())))
@@ -98,6 +138,7 @@ class Understanding:
     def _forms(self, text: str) -> Iterator[str]:
         """The text as it is and in plainer and plainer words, each form once."""
         seen: set[str] = set()
+        text = self.grammar.respelled(text)
         bare = self.grammar.bare(text)
         rewritten = self.grammar.rewritten(bare)
         for form in (text, self.grammar.rewritten(text), bare, rewritten, self.grammar.bare(rewritten)):
@@ -107,12 +148,8 @@ class Understanding:
 
     def _several(self, text: str) -> Sequence[Intent]:
         """Several requests in one message; a greeting or thanks among them is only politeness."""
-        for separator in (
-            r"(?<=[.!?;])\s+",
-            r"(?:[.,;]\s*|\s+)(?:and then|then|and also|and|also|plus)\s+",
-            r"[,;:]\s+",
-        ):
-            parts = [part for part in re.split(separator, text) if part.strip()]
+        for separator in self.grammar.joins:
+            parts = [part for part in separator.split(text) if part.strip()]
             if not 2 <= len(parts) <= _MOST_REQUESTS:
                 continue
             intents = [self._one(part) for part in parts]
@@ -125,15 +162,16 @@ class Understanding:
 
     def _follow_up(self, text: str, earlier: Sequence[str]) -> Intent | None:
         """ "and in London?" after a question about the time."""
-        match = _ALSO.match(self.grammar.bare(text)) or _ALSO.match(text.strip(" ?.!"))
+        also = self.grammar.also
+        match = also.match(self.grammar.bare(text)) or also.match(text.strip(" ?.!¿¡"))
         if match is None or not earlier:
             return None
         before = self._one(re.sub(r"\s+", " ", earlier[-1]).strip())
         if before is None or before.name not in ("clock.now", "clock.date"):
             return None
-        rest = re.sub(r"^(in|at|for|over in)\s+", "", match[1].strip(" ?.!"), flags=re.I)
+        rest = match[1].strip(" ?.!¿¡")
         if before.name == "clock.date":
-            return build("clock.date", "", {"day": rest}, frozenset()) or build(
+            return self._build("clock.date", "", {"day": rest}, frozenset()) or self._build(
                 "clock.date", "", {"place_known": rest}, frozenset()
             )
-        return build("clock.now", "", {"place_known": rest}, frozenset())
+        return self._build("clock.now", "", {"place_known": rest}, frozenset())

@@ -1,0 +1,73 @@
+"""Parts of requests that are read alike in every language: the options of a poll, the time a summary begins at."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+_OR = {"en": r"or|and|vs\.?|versus", "de": r"oder|und|vs\.?", "es": r"o|u|y|vs\.?"}
+_LONGEST_OPTION = 80
+MOST_OPTIONS = 20
+
+
+class Speaks(Protocol):
+    """Whatever reads lengths and days of a language into English."""
+
+    def length(self, phrase: str) -> str | None:
+        """As `Language.length`."""
+        ...
+
+    def day(self, text: str) -> str | None:
+        """As `Language.day`."""
+        ...
+
+
+def options_of(text: str, language: str) -> tuple[str, tuple[str, ...]] | None:
+    """Question and options of "when do we meet: friday, saturday or sunday?"; the question may be missing.
+
+    None when there are fewer than two options, or the same one twice.
+    """
+    text = re.sub(r"\s+", " ", text).strip(" :,-")
+    question, separator, rest = text.partition(": ")
+    if not separator:
+        question, separator, rest = text.partition("? ")
+        question += "?" if separator else ""
+    if not separator:
+        question, rest = "", text
+        # "when do we meet, friday, saturday or sunday": what begins like a question is one
+        if match := re.match(r"((?:who|when|where|what|which|wer|wann|wo|was|wohin|welche\w*|qui[eé]n|cu[aá]ndo|"
+                             r"d[oó]nde|qu[eé]|cu[aá]l)\b[^,]*), (.+)", text, re.IGNORECASE):  # fmt: skip
+            question, rest = match[1], match[2]
+    elif (inner := re.match(r"¿?([^,?]+[^,?\s])[,?] (.+)", rest)) and re.search(
+        rf"(?:,| (?:{_OR[language]})) ", inner[2]
+    ):
+        # "poll: when do we meet, friday or saturday?": the part before the colon was only the word poll
+        if re.match(r"(?:who|when|where|what|which|wer|wann|wo|was|welche\w*|qui[eé]n|cu[aá]ndo|d[oó]nde|qu[eé]|cu[aá]l)\b",
+                    inner[1], re.IGNORECASE):  # fmt: skip
+            question, rest = inner[1], inner[2]
+    rest = rest.strip(" ?.!¿¡")
+    pieces = re.split(rf"\s*[,;/|]\s*(?:(?:{_OR[language]})\s+)?|\s+(?:{_OR[language]})\s+", rest, flags=re.IGNORECASE)
+    options = tuple(piece.strip(" \"'“”¿¡?") for piece in pieces if piece.strip(" \"'“”¿¡?"))
+    if not 2 <= len(options) <= MOST_OPTIONS or len({o.casefold() for o in options}) < len(options):
+        return None
+    if any(len(option) > _LONGEST_OPTION or len(option.split()) > 10 for option in options):
+        return None
+    question = question.strip(" ¿:")
+    if question and not question.endswith("?"):
+        question += "?"
+    return question[:1].upper() + question[1:], options
+
+
+def since_of(text: str, speaks: Speaks) -> str | None:
+    """Where a summary begins, as the tool reads it: "2 hours" (ago) or a day such as "yesterday"."""
+    plain = text.strip(" ?.!¿¡").casefold()
+    if length := speaks.length(plain):
+        return length
+    if (one := re.fullmatch(r"(stunde|minute|woche|hora|semana|hour|minute|day|week|tag|día)", plain)) is not None:
+        unit = {"stunde": "hour", "hora": "hour", "woche": "week", "semana": "week", "tag": "day", "día": "day"}
+        return f"1 {unit.get(one[1], one[1])}"
+    if plain in ("gestern", "ayer", "yesterday"):
+        return "yesterday"
+    if plain in ("heute", "hoy", "today", "heute morgen", "heute früh", "esta mañana", "this morning"):
+        return "today"
+    return speaks.day(plain)
