@@ -26,6 +26,7 @@ from tests.fakes.learning import FakeAttachments, FakeFeedback, FakePlaces, Fake
 from tests.fakes.memories import FakeMemories
 from tests.fakes.people import FakePeople
 from tests.fakes.proposals import FakeProposals
+from tests.fakes.polls import FakePolls
 from tests.fakes.schedule import FakeSchedule
 from tests.fakes.status import FakeStatus
 from tests.fakes.threads import FakeThreads
@@ -59,6 +60,7 @@ class Workbench:
         self.attachments = FakeAttachments()
         self.places = FakePlaces()
         self.summaries = FakeSummaries(self.threads)
+        self.polls = FakePolls(self.clock)
         self.status = FakeStatus()
         policy = ToolPolicy(self.authority, always_ask=self.always_ask)
         builtin = BuiltinTools(
@@ -67,6 +69,8 @@ class Workbench:
             self.proposals,
             MemoryBus(self.clock),
             self.people,
+            self.threads,
+            self.polls,
             self.status,
             policy,
             lambda: self.catalog,
@@ -87,6 +91,7 @@ class Workbench:
                 clock=self.clock,
             ),
             choice=self.choice,
+            polls=self.polls,
         )
         self._tasks = 0
 

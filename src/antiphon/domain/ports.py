@@ -30,6 +30,7 @@ from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, Server, SignedIn, User
 from antiphon.domain.memories import Lesson, Memory, MemoryScope, Proposal, Summary
+from antiphon.domain.polls import NewPoll, Poll
 from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.turns import TurnEvent, TurnRequest
@@ -344,6 +345,32 @@ class AttachmentStore(Protocol):
 
     async def sweep_strays(self, before: float) -> int:
         """Delete contents from before `before` that no attachment has; returns how many."""
+        ...
+
+
+class PollStore(Protocol):
+    """Polls in channels."""
+
+    async def create(self, poll: NewPoll) -> Poll:
+        """Open a poll; the same `origin` returns the existing one.
+
+        `Conflict` when the channel has an open one, `NotFound` without the channel, `InvalidInput` on its options.
+        """
+        ...
+
+    async def latest(self, channel: str) -> Poll | None:
+        """The open poll of a channel, else the one that was closed last, else None."""
+        ...
+
+    async def vote(self, poll: int, person: int, option: int) -> Poll:
+        """Give or change a person's one vote; options count from 0.
+
+        `Conflict` when the poll is closed, `InvalidInput` without the option, `NotFound` without the poll.
+        """
+        ...
+
+    async def close(self, poll: int) -> Poll:
+        """Close a poll; a closed one stays as it is. `NotFound`."""
         ...
 
 

@@ -100,6 +100,8 @@ class Antiphon:
             stores.proposals,
             bus,
             stores.people,
+            stores.threads,
+            stores.polls,
             status=self,
             policy=policy,
             catalog=lambda: catalog,
@@ -116,8 +118,8 @@ class Antiphon:
             summaries=stores.summaries,
             clock=clock,
         )
-        self.brain = TurnBrain(settings, self.executor, sources)
-        offline = TurnBrain(settings, self.executor, sources, choice=ModelChoice())
+        self.brain = TurnBrain(settings, self.executor, sources, polls=stores.polls)
+        offline = TurnBrain(settings, self.executor, sources, choice=ModelChoice(), polls=stores.polls)
         self.metered = MeteredBrain(self.brain, offline, stores.usage, clock, settings.limits, settings.prices)
         self.mover = ThreadMover(
             stores.thread_files,

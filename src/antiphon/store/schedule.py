@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 import structlog
 
 from antiphon.domain.errors import NotFound
+from antiphon.domain.polls import closing_words
 from antiphon.domain.ports import Clock
 from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing
 from antiphon.domain.work import ReplyKind
-from antiphon.store import models
+from antiphon.store import models, polls
 from antiphon.store.approval_rows import resume_if_decided
 from antiphon.store.db import Database, Tx
 from antiphon.store.models.fields import from_epoch
+from antiphon.store.polls import NEXT_CLOSING
 from antiphon.store.thread_opening import thread_for, title_of
 from antiphon.tools.recurrence import BadRule, firings_between, next_firing, zone_of
 
@@ -125,13 +127,14 @@ class DjangoScheduleStore:
         return await self._database.run(change)
 
     async def next_due(self) -> datetime | None:
-        """When the next entry is due, a thread goes idle, or an approval expires; None when nothing is to come."""
+        """When the next entry is due, a thread goes idle, a poll closes or an approval expires; None when nothing is."""
 
         def read(tx: Tx) -> datetime | None:
             idle = _value(tx, _NEXT_IDLE)
             times = [
                 _value(tx, _NEXT_ENTRY),
                 _value(tx, _NEXT_EXPIRY),
+                _value(tx, NEXT_CLOSING),
                 idle + self._idle_seconds if idle is not None else None,
             ]
             known = [time for time in times if time is not None]
@@ -149,6 +152,9 @@ class DjangoScheduleStore:
             for (entry,) in due:
                 self._fire(tx, entry, now)
             fired = len(due)
+            for poll in polls.due(tx, now, limit):
+                self._close_poll(tx, poll, now)
+                fired += 1
             for (task,) in tx.rows(_EXPIRED_TASKS, epoch):
                 tx.lock_task(task)
                 fired += tx.execute(_EXPIRE, epoch, task, epoch)
@@ -176,6 +182,14 @@ class DjangoScheduleStore:
         row.save(update_fields=["state", "due_at", "fired_at", "task"])
 
 
+    def _close_poll(self, tx: Tx, row: models.Poll, now: datetime) -> None:
+        """Close a poll whose time is up, and say the result in its channel."""
+        tx.lock_channel(row.channel.key)
+        text = closing_words(polls.closed(row, now))
+        thread = thread_for(tx, row.channel_id, now.timestamp(), self._idle_seconds, title_of(text))
+        _finished_task(tx, row, thread, text, now)
+
+
 def _following(entry: models.ScheduleEntry, now: datetime) -> tuple[datetime | None, int]:
     """When a repeating entry fires next, and how many firings were missed beside the one it makes up for now.
 
@@ -192,8 +206,10 @@ def _following(entry: models.ScheduleEntry, now: datetime) -> tuple[datetime | N
         return None, 0
 
 
-def _finished_task(tx: Tx, entry: models.ScheduleEntry, thread: int, text: str, now: datetime) -> models.Task:
-    """The task of a fired entry. Its message is the agent's own: nobody asked anything now."""
+def _finished_task(
+    tx: Tx, entry: models.ScheduleEntry | models.Poll, thread: int, text: str, now: datetime
+) -> models.Task:
+    """The task of a fired entry or a closed poll. Its message is the agent's own: nobody asked anything now."""
     message = models.Message.objects.create(
         channel_id=entry.channel_id, thread_id=thread, author="agent", text=text, at=now, created_at=now
     )

@@ -25,6 +25,7 @@ from antiphon.store.memories import DjangoMemoryStore
 from antiphon.store.outbox import DjangoOutboxStore
 from antiphon.store.people import DjangoPeopleStore
 from antiphon.store.places import DjangoPlaceStore
+from antiphon.store.polls import DjangoPollStore
 from antiphon.store.proposals import DjangoProposalStore
 from antiphon.store.schedule import DjangoScheduleStore
 from antiphon.store.server_settings import DjangoServerSettingStore
@@ -60,6 +61,7 @@ class Stores:
     proposals: DjangoProposalStore
     places: DjangoPlaceStore
     summaries: DjangoSummaryStore
+    polls: DjangoPollStore
     keys: DjangoKeyStore
     users: DjangoUserStore
     credentials: DjangoCredentialStore
@@ -106,6 +108,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         proposals=DjangoProposalStore(database, clock),
         places=DjangoPlaceStore(database, clock),
         summaries=DjangoSummaryStore(database, clock),
+        polls=DjangoPollStore(database, clock),
         keys=DjangoKeyStore(database, clock),
         users=DjangoUserStore(database, clock),
         credentials=DjangoCredentialStore(database, clock),

@@ -92,6 +92,7 @@ def declare(
     permission: str = "everyone",
     idempotent: bool = False,
     timeout: float = 15.0,
+    output_limit: int = 8_000,
     approver: ApproverRule | None = None,
 ) -> ToolSpec:
     """A `ToolSpec` whose parameters are the JSON schema of the argument model."""
@@ -106,5 +107,6 @@ def declare(
         permission=permission,
         idempotent=idempotent or risk is Risk.READ,
         timeout=timeout,
+        output_limit=output_limit,
         approver=approver,
     )

@@ -1,4 +1,5 @@
-"""Parts of requests that are read alike in every language: the options of a poll, the time a summary begins at."""
+"""Parts of requests that are read alike in every language: the options of a poll, the time a summary begins at,
+names of languages."""
 
 from __future__ import annotations
 
@@ -8,6 +9,18 @@ from typing import Protocol
 _OR = {"en": r"or|and|vs\.?|versus", "de": r"oder|und|vs\.?", "es": r"o|u|y|vs\.?"}
 _LONGEST_OPTION = 80
 MOST_OPTIONS = 20
+
+
+_LANGUAGES = {
+    "deutsch": "de", "deutsche": "de", "deutschen": "de", "englisch": "en", "englische": "en", "spanisch": "es",
+    "spanische": "es", "alemán": "de", "aleman": "de", "inglés": "en", "ingles": "en", "español": "es",
+    "espanol": "es", "castellano": "es", "german": "de", "english": "en", "spanish": "es",
+}  # fmt: skip
+
+
+def language_named(text: str) -> str | None:
+    """The tag of a language by its name in any of the three, or None."""
+    return _LANGUAGES.get(text.casefold().strip(" .!?"))
 
 
 class Speaks(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from antiphon.brain.offline.requests import language_named, options_of, since_of
 from antiphon.tools.builtin import when
 from antiphon.tools.builtin.arithmetic import to_expression
 from antiphon.tools.builtin.dice import parse_dice
@@ -130,6 +131,38 @@ def _forgettable(text: str) -> bool:
     return not re.match(r"(to|it\b|the (reminder|timer|alarm)s?\b)", low) and "reminder" not in low
 
 
+_NO_NAMES = frozenset(
+    "later back tomorrow maybe please now soon again anytime today tonight when if a an the that this names out at on "
+    "crazy old stupid sure not so very in from up by it you me".split()
+)
+
+
+def _called(text: str) -> bool:
+    """What somebody may be called: a word or two of letters that are no answer to "call me ..."."""
+    words = text.casefold().split()
+    return 1 <= len(words) <= 2 and all(re.fullmatch(r"[^\W\d_]+[-'.]?[^\W\d_]*\.?", w) for w in words) and not (
+        set(words) & _NO_NAMES
+    )
+
+
+class _English:
+    """English as `requests` wants to read it: nothing has to be translated."""
+
+    def length(self, phrase: str) -> str | None:
+        """A length of time."""
+        return phrase if _is_length(phrase) else None
+
+    def day(self, text: str) -> str | None:
+        """A day."""
+        try:
+            when.parse_day(text, datetime.now(UTC), UTC)
+        except when.NotATime:
+            return None
+        return text
+
+
+ENGLISH = _English()
+
 _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "known": _known,
     "timed": _timed,
@@ -147,6 +180,10 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "word": lambda text: len(text.split()) <= 2 and not re.search(r"\b(to|can|should|do|kind|sort)\b", text.casefold()),
     "numbered": lambda text: digits(text).strip("# ").isdigit(),
     "name": lambda text: len(text.split()) <= 2 and text.replace(" ", "").isalpha() and not _question(text),
+    "called": _called,
+    "language": lambda text: language_named(text) is not None,
+    "options": lambda text: options_of(text, "en") is not None,
+    "since": lambda text: since_of(text, ENGLISH) is not None,
     "short": lambda text: len(text.split()) <= 3,
     "untimed": lambda text: _split(text) is None,
     "about": lambda text: bool(text.strip()) and not re.search(r"\b(reminder|timer|alarm)s?\b", text.casefold()),
@@ -429,6 +466,53 @@ def _timezone(slots: Slots, variant: str) -> Intent | None:
     return Intent("profile.timezone", {"place": place} if place else {})
 
 
+def _difference(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    return Intent("clock.difference", {key: _place(value) for key, value in slots.items()})
+
+
+def _language(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    if "language" not in slots:
+        return Intent("profile.language")
+    code = language_named(slots["language"])
+    return Intent("profile.language", {"language": code}) if code else None
+
+
+def _own_name(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    return Intent("profile.name", {"name": slots["name"]} if "name" in slots else {})
+
+
+def _summary(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    if "count" in slots:
+        count = digits(slots["count"])
+        return Intent("channel.summary", {"messages": int(count)}) if count.isdigit() and 0 < int(count) else None
+    if "since" in slots:
+        since = since_of(slots["since"], ENGLISH)
+        return Intent("channel.summary", {"since": since}) if since else None
+    return Intent("channel.summary")
+
+
+def _poll(slots: Slots, variant: str) -> Intent | None:
+    if variant == "yes_no":
+        question = slots["question"].strip(" ?.!")
+        return Intent("polls.create", {"question": f"{question[:1].upper()}{question[1:]}?", "options": ["Yes", "No"]})
+    found = options_of(slots["options"], "en")
+    if found is None:
+        return None
+    arguments: dict[str, object] = {"question": found[0], "options": list(found[1])}
+    return Intent("polls.create", arguments | ({"closes": slots["closes"]} if "closes" in slots else {}))
+
+
+def _vote(slots: Slots, variant: str) -> Intent | None:
+    del variant
+    number = digits(slots["option"]).strip("# .")
+    option = number if number.isdigit() else re.sub(r"^(the|option|number) ", "", slots["option"], flags=re.I)
+    return Intent("polls.vote", {"option": option}) if option else None
+
+
 _BUILDERS: Mapping[str, Callable[[Slots, str], Intent | None]] = {
     "clock.now": _clock_now,
     "clock.date": _clock_date,
@@ -446,6 +530,14 @@ _BUILDERS: Mapping[str, Callable[[Slots, str], Intent | None]] = {
     "memory.forget": _forget,
     "memory.forget_all": _forget_all,
     "profile.timezone": _timezone,
+    "profile.language": _language,
+    "profile.name": _own_name,
+    "clock.difference": _difference,
+    "channel.summary": _summary,
+    "polls.create": _poll,
+    "polls.vote": _vote,
+    "polls.show": lambda slots, variant: Intent("polls.show"),
+    "polls.close": lambda slots, variant: Intent("polls.close"),
     "system.help": lambda slots, variant: Intent("system.help"),
     "system.status": lambda slots, variant: Intent("system.status"),
 }

@@ -9,15 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from antiphon.brain.offline.languages.language import Language
-from antiphon.brain.offline.requests import options_of, since_of
+from antiphon.brain.offline.requests import language_named, options_of, since_of
 from antiphon.brain.offline.slots import NO_LENGTH, NO_TOPIC, NO_WHEN, Intent, Slots
-
-LANGUAGES = {
-    "deutsch": "de", "deutsche": "de", "deutschen": "de", "englisch": "en", "englische": "en", "spanisch": "es",
-    "spanische": "es", "alemán": "de", "aleman": "de", "inglés": "en", "ingles": "en", "español": "es",
-    "espanol": "es", "castellano": "es", "german": "de", "english": "en", "spanish": "es",
-}  # fmt: skip
-
 
 class Translated:
     """Builds the intents of one language."""
@@ -41,7 +34,7 @@ class Translated:
             "name": lambda text: len(text.split()) <= 2 and text.replace(" ", "").replace("-", "").isalpha(),
             "proper": lambda text: len(text.split()) <= 2 and all(w[0].isupper() and w.isalpha() for w in text.split()),
             "short": lambda text: len(text.split()) <= 3,
-            "language": lambda text: text.casefold() in LANGUAGES,
+            "language": lambda text: language_named(text) is not None,
             "options": lambda text: options_of(text, speak.code) is not None,
             "number": lambda text: speak.digits(text.casefold()).strip("# .").isdigit(),
             "since": lambda text: since_of(text, speak) is not None,
@@ -211,7 +204,7 @@ class Translated:
         del variant
         if "language" not in slots:
             return Intent("profile.language")
-        code = LANGUAGES.get(slots["language"].casefold())
+        code = language_named(slots["language"])
         return Intent("profile.language", {"language": code}) if code else None
 
     def _summary(self, slots: Slots, variant: str) -> Intent | None:
@@ -228,12 +221,14 @@ class Translated:
         if variant == "yes_no":
             question = slots["question"].strip(" ?.!¿¡")
             words = {"de": ["Ja", "Nein"], "es": ["Sí", "No"]}[self._language.code]
-            return Intent("polls.create", {"question": question[:1].upper() + question[1:] + "?", "options": words})
+            return Intent("polls.create", {"question": question[:1].upper() + question[1:] + "?", "options": words, "language": self._language.code})
         found = options_of(slots["options"], self._language.code)
         if found is None:
             return None
-        question, options = found
-        return Intent("polls.create", {"question": question, "options": list(options)})
+        arguments: dict[str, object] = {"question": found[0], "options": list(found[1]), "language": self._language.code}
+        if "closes" in slots and (closes := self._language.length(slots["closes"])):
+            arguments["closes"] = closes
+        return Intent("polls.create", arguments)
 
     def _choice(self, text: str) -> str:
         number = self._language.digits(text.casefold()).strip("# .")

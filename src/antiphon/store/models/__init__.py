@@ -14,6 +14,7 @@ from antiphon.store.models.fields import InstantField
 from antiphon.store.models.knowledge import Feedback, Memory, Proposal, ScheduleEntry, ThreadSummary
 from antiphon.store.models.moderation import Case, Event
 from antiphon.store.models.people import Account, Key, Membership, Person, RecoveryCode, SignedIn, SignInToken, User
+from antiphon.store.models.polls import Poll, PollVote
 from antiphon.store.models.work import Approval, Pause, Reply, Task, ToolExecution, Turn
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "Message",
     "Pause",
     "Person",
+    "Poll",
+    "PollVote",
     "Proposal",
     "RecoveryCode",
     "Reply",

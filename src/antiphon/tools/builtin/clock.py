@@ -66,6 +66,42 @@ class ClockNow(Tool[ClockArguments]):
         return ToolResult(f"It is {there:%H:%M} on {there:%A}, {_day(there.date())}{where}.", data)
 
 
+class DifferenceArguments(Arguments):
+    """Between where and where."""
+
+    place: str = Field(min_length=1, max_length=80, description="City, country or time zone.")
+    other: str = Field("", max_length=80, description="The second place; empty for the person's own zone.")
+
+
+class ClockDifference(Tool[DifferenceArguments]):
+    """`clock.difference`."""
+
+    spec = declare(
+        "clock.difference",
+        "By how many hours the clocks of two places differ now; with one place, from the person's own.",
+        DifferenceArguments,
+        Risk.READ,
+    )
+    arguments = DifferenceArguments
+
+    async def run(self, call: ToolCall[DifferenceArguments]) -> ToolResult:
+        """The difference and both times."""
+        one = place_of(call.arguments.place, call.zone, call.zone_name)
+        other = place_of(call.arguments.other, call.zone, call.zone_name)
+        ahead = _hours_ahead(call.now, one.zone, other.zone)
+        data: dict[str, object] = {
+            "place": one.label,
+            "zone": one.zone_name,
+            "time": f"{call.now.astimezone(one.zone):%H:%M}",
+            "other": other.label,
+            "other_zone": other.zone_name,
+            "other_time": f"{call.now.astimezone(other.zone):%H:%M}",
+            "hours_ahead": ahead,
+            "note": " ".join(note for note in (one.note, other.note) if note),
+        }
+        return ToolResult(f"{one.label} is {ahead:+g} hours from {other.label or other.zone_name}", data)
+
+
 class ClockDate(Tool[DateArguments]):
     """`clock.date`."""
 

@@ -1,10 +1,10 @@
-"""The person's own settings that tools need: their time zone."""
+"""The person's own settings, in words: time zone, language, name."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from antiphon.domain.errors import ToolError
+from antiphon.domain.errors import InvalidInput, ToolError
 from antiphon.domain.ports import PeopleStore
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.places import find_place
@@ -51,3 +51,69 @@ class ProfileTimezone(Tool[TimezoneArguments]):
             "note": note,
         }
         return ToolResult(f"Time zone {zone_name}", data)
+
+
+class LanguageArguments(Arguments):
+    """Which one."""
+
+    language: str = Field("", max_length=12, description='A language tag such as "de"; empty to ask which one is set.')
+
+
+class ProfileLanguage(Tool[LanguageArguments]):
+    """`profile.language`."""
+
+    spec = declare(
+        "profile.language",
+        "Show or set the language in which the person wants to be answered where a message does not tell.",
+        LanguageArguments,
+        Risk.OWN,
+        idempotent=True,
+    )
+    arguments = LanguageArguments
+
+    def __init__(self, people: PeopleStore) -> None:
+        self._people = people
+
+    async def run(self, call: ToolCall[LanguageArguments]) -> ToolResult:
+        """Set it when one is given; say it in any case."""
+        wanted = call.arguments.language
+        person = await self._people.person(call.requester.person)
+        if wanted:
+            try:
+                person = await self._people.set_preferences(call.requester.person, language=wanted)
+            except InvalidInput:
+                raise ToolError(f"“{wanted}” is no language I know the tag of. Say for example “en” or “de”.") from None
+        return ToolResult(f"Language {person.language}", {"language": person.language, "changed": bool(wanted)})
+
+
+class NameArguments(Arguments):
+    """What to be called."""
+
+    name: str = Field("", max_length=60, description="What the person wants to be called; empty to ask.")
+
+
+class ProfileName(Tool[NameArguments]):
+    """`profile.name`."""
+
+    spec = declare(
+        "profile.name",
+        "Show or set what the person is called here. A name is a label and gives no rights.",
+        NameArguments,
+        Risk.OWN,
+        idempotent=True,
+    )
+    arguments = NameArguments
+
+    def __init__(self, people: PeopleStore) -> None:
+        self._people = people
+
+    async def run(self, call: ToolCall[NameArguments]) -> ToolResult:
+        """Set it when one is given; say it in any case."""
+        wanted = call.arguments.name
+        person = await self._people.person(call.requester.person)
+        if wanted:
+            try:
+                person = await self._people.set_preferences(call.requester.person, name=wanted)
+            except InvalidInput as error:
+                raise ToolError(f"This cannot be a name: {error.message}") from None
+        return ToolResult(f"Name {person.name}", {"name": person.name, "changed": bool(wanted)})

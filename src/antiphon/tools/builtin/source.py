@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from antiphon.domain.ports import Bus, MemoryStore, PeopleStore, ProposalStore, ScheduleStore
-from antiphon.tools.builtin.clock import ClockDate, ClockNow
+from antiphon.domain.ports import (
+    Bus,
+    MemoryStore,
+    PeopleStore,
+    PollStore,
+    ProposalStore,
+    ScheduleStore,
+    ThreadStore,
+)
+from antiphon.tools.builtin.channel import ChannelSummary
+from antiphon.tools.builtin.clock import ClockDate, ClockDifference, ClockNow
 from antiphon.tools.builtin.dice import CoinFlip, DiceRoll
 from antiphon.tools.builtin.math import MathCalculate
 from antiphon.tools.builtin.memory import MemoryForget, MemoryForgetAll, MemoryPropose, MemoryRecall, MemoryRemember
-from antiphon.tools.builtin.profile import ProfileTimezone
+from antiphon.tools.builtin.polls import PollsClose, PollsCreate, PollsShow, PollsVote
+from antiphon.tools.builtin.profile import ProfileLanguage, ProfileName, ProfileTimezone
 from antiphon.tools.builtin.reminders import (
     RemindersCancel,
     RemindersCreate,
@@ -33,6 +43,8 @@ class BuiltinTools:
         proposals: ProposalStore,
         bus: Bus,
         people: PeopleStore,
+        threads: ThreadStore,
+        polls: PollStore,
         status: StatusSource,
         policy: ToolPolicy,
         catalog: Callable[[], Catalog],
@@ -41,6 +53,7 @@ class BuiltinTools:
         self._tools: tuple[AnyTool, ...] = (
             ClockNow(),
             ClockDate(),
+            ClockDifference(),
             MathCalculate(),
             UnitsConvert(),
             DiceRoll(),
@@ -56,6 +69,13 @@ class BuiltinTools:
             MemoryForget(memories),
             MemoryForgetAll(memories),
             ProfileTimezone(people),
+            ProfileLanguage(people),
+            ProfileName(people),
+            ChannelSummary(threads),
+            PollsCreate(polls),
+            PollsVote(polls),
+            PollsShow(polls),
+            PollsClose(polls, policy),
             SystemHelp(catalog, policy),
             SystemStatus(status),
         )
