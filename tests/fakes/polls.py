@@ -43,7 +43,9 @@ class FakePolls:
 
     async def latest(self, channel: str) -> Poll | None:
         """The newest of the channel."""
-        return max((self._now(p.id) for p in self.rows.values() if p.channel == channel), key=lambda p: p.id, default=None)
+        return max(
+            (self._now(p.id) for p in self.rows.values() if p.channel == channel), key=lambda p: p.id, default=None
+        )
 
     async def vote(self, poll: int, person: int, option: int) -> Poll:
         """One vote per person."""

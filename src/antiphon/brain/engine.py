@@ -94,6 +94,8 @@ class Job:
     channel: str = ""
     spoken: bool = False
     """Somebody listens: an expert that is slow to begin is given up sooner."""
+    options: Sequence[str] = ()
+    """What can be voted for in the open poll of the channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +227,21 @@ class Engine:
         """The chain of this turn: its experts, and the offline model, which learns why it was needed."""
         configured = course.chain[0].choice if course.chain else ModelChoice()
         offline = OfflineModel(
-            self._understanding, job.text, job.context, configured=configured, failures=course.reasons
+            self._understanding,
+            job.text,
+            job.context,
+            configured=configured,
+            failures=course.reasons,
+            options=job.options,
         )
         return RoutedModel(course, offline) if course.chain else offline
 
     def _understood(self, text: str) -> bool:
         """Whether the offline model is sure what a text asks for."""
+        if not self._understanding.is_loaded(self._understanding.languages(text)[:2]):
+            return False  # loading a language takes half a second; the offline model does it in a thread
         intents = self._understanding.read(text)
-        return all(intent is not NONE and not intent.missing and intent.confidence >= _SURE for intent in intents)
+        return all(intent.name != NONE.name and not intent.missing and intent.confidence >= _SURE for intent in intents)
 
 
 def _course(route: Route, course: Course) -> dict[str, object]:

@@ -21,6 +21,8 @@ from antiphon.brain.tokens import counter_for
 from antiphon.config.settings import Settings
 from antiphon.domain.approvals import PauseRequest
 from antiphon.domain.identity import Person, Requester
+from antiphon.domain.polls import PollState
+from antiphon.domain.ports import PollStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
 from antiphon.domain.work import Usage
 from antiphon.tools.catalog import AnyTool, model_name
@@ -29,6 +31,8 @@ from antiphon.tools.execute import ToolExecutor
 if TYPE_CHECKING:
     from antiphon.brain.engine import Engine, Ran
 
+_LONGEST_VOTE = 100
+"""Characters up to which a message may be nothing but the option of a poll."""
 TOO_LONG = "I stopped here: this took longer than the {seconds:g} seconds one answer may take."
 TOO_MUCH = "I stopped here: this needed more steps than one answer may take. Ask me to go on, or for a smaller part."
 NOTHING = "I could not form a useful answer to that. Please say it in other words, or try again."
@@ -44,6 +48,7 @@ class TurnBrain:
         sources: ContextSources,
         *,
         choice: ModelChoice | None = None,
+        polls: PollStore | None = None,
     ) -> None:
         """`choice` replaces the model the settings name. Raises `ConfigError` when the settings cannot work."""
         self._settings = settings
@@ -59,6 +64,7 @@ class TurnBrain:
             count=counter_for(settings.model, settings.models_path),
         )
         self._understanding = Understanding()
+        self._polls = polls
         self._loading: asyncio.Task[Engine] | None = None
 
     async def warm_up(self) -> None:
@@ -125,6 +131,7 @@ class TurnBrain:
             approvals={a.call_id: a for a in request.resume.approvals} if request.resume else {},
             channel=request.channel,
             spoken=request.spoken,
+            options=await self._options(request),
         )
         try:
             ran = await engine.run(job, speech.say)
@@ -144,6 +151,13 @@ class TurnBrain:
         tools = self._executor.catalog.all()
         permitted = await self._executor.policy.permitted(requester, [tool.spec for tool in tools])
         return [tool for tool in tools if tool.spec.name in permitted or model_name(tool.spec.name) in waiting]
+
+    async def _options(self, request: TurnRequest) -> Sequence[str]:
+        """What can be voted for in this channel, where the message is short enough to be a vote."""
+        if self._polls is None or len(request.text) > _LONGEST_VOTE:
+            return ()
+        poll = await self._polls.latest(request.channel)
+        return poll.options if poll is not None and poll.state is PollState.OPEN else ()
 
     def _paused(self, ran: Ran, speech: _Speech) -> Paused:
         expires = self._clock.now() + timedelta(minutes=self._settings.approvals.expire_minutes)

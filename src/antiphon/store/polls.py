@@ -77,9 +77,7 @@ class DjangoPollStore:
                 raise Conflict("This poll is closed.")
             if not 0 <= option < len(row.options):
                 raise InvalidInput("There is no such option.", fields={"option": "unknown"})
-            models.PollVote.objects.update_or_create(
-                poll=row, person_id=person, defaults={"option": option, "at": now}
-            )
+            models.PollVote.objects.update_or_create(poll=row, person_id=person, defaults={"option": option, "at": now})
             return _poll(row)
 
         return await self._database.run(vote)

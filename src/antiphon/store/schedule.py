@@ -181,7 +181,6 @@ class DjangoScheduleStore:
             tx.notify("schedule")
         row.save(update_fields=["state", "due_at", "fired_at", "task"])
 
-
     def _close_poll(self, tx: Tx, row: models.Poll, now: datetime) -> None:
         """Close a poll whose time is up, and say the result in its channel."""
         tx.lock_channel(row.channel.key)

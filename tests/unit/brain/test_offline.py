@@ -77,7 +77,7 @@ def test_nothing_is_deleted_on_a_guessed_word(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "tell me a joke", "kick the bucket", "", "   ", "?!?", "🙂🙂🙂", "x" * 5000, "roll back the deployment",
+        "tell me about jokes", "kick the bucket", "", "   ", "?!?", "🙂🙂🙂", "x" * 5000, "roll back the deployment",
         "DROP TABLE messages;", "how many people live in Tokyo", "convert 100 dollars to euros", "\x00\x01",
         "set a timer for -5 minutes", "timer minus 5 minutes", "cancel the timer and set a new one for 5 minutes",
         "reset the timer for 10 minutes",

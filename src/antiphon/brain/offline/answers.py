@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import cast
 
 from antiphon.brain.models import ModelChoice
+from antiphon.brain.offline.extract import chosen, sentences_of, shortened
 
 Data = Mapping[str, object]
 _MOST_LISTED = 12
+_MOST_SENTENCES = 6
 _LIKE_A_TIME = re.compile(
     r"(\d|(in|at|on|by|next|last|yesterday|today|tomorrow|before|after|an? (minute|hour|day|week|month))\b)",
     re.IGNORECASE,
@@ -25,12 +27,25 @@ CONNECT = (
     "me again."
 )
 ABILITIES = (
-    "the time and date anywhere, sums, units, dice and coins, reminders and timers, and remembering things for you"
+    "the time and date anywhere, sums, units, dice and coins, reminders and timers, polls, summaries of what was said, "
+    "and remembering things for you"
 )
 
 
-def cannot(choice: ModelChoice, failures: Sequence[str]) -> str:
-    """The honest answer to what only a language model can do."""
+def told(fact: str) -> str:
+    """A question that one memory answers."""
+    return f"I was told: **{fact}**"
+
+
+def again() -> str:
+    """The tool did not accept what was made of the request."""
+    return "I understood what you want, but not all of it. Please say it once more in other words."
+
+
+def cannot(choice: ModelChoice, failures: Sequence[str], *, short: bool = False) -> str:
+    """The honest answer to what only a language model can do; `short` when the long one is still in sight."""
+    if short:
+        return "I can't do that offline either. Say **help** for what I can do."
     if failures:
         return (
             f"That needs my language model ({choice.label}), and right now {failures[-1]}. Please try again later. "
@@ -98,8 +113,13 @@ def _zone_hint(zone: object) -> str:
     )
 
 
+def _where(data: Data, place: str = "place", region: str = "region") -> str:
+    """The place, with its country or state where its name alone could mean another."""
+    return f"{data[place]}, {data[region]}" if data.get(region) else str(data[place])
+
+
 def _clock_now(data: Data) -> str:
-    place = str(data["place"])
+    place = _where(data)
     day = datetime.fromisoformat(str(data["date"]))
     when = f"{day:%A}, {day.day} {day:%B}"
     if not place:
@@ -116,7 +136,7 @@ def _clock_date(data: Data) -> str:
     away, asked = int(cast("int", data["days_from_today"])), str(data["asked"])
     day = _long_day(str(data["date"]))
     if not asked:
-        where = f" in {data['place']}" if data["place"] else ""
+        where = f" in {_where(data)}" if data["place"] else ""
         return _noted(f"Today is **{day}**{where} (week {data['week']}).", data)
     subject = asked[0].upper() + asked[1:]
     if asked.casefold() in ("today", "tomorrow", "yesterday"):
@@ -128,6 +148,21 @@ def _clock_date(data: Data) -> str:
     else:
         distance = f"in {away} days" if away > 0 else f"{-away} days ago"
     return f"{subject} {'is' if away >= 0 else 'was'} **{day}** ({distance})."
+
+
+def _difference(data: Data) -> str:
+    ahead = float(cast("float", data["hours_ahead"]))
+    one, other = _where(data), _where(data, "other", "other_region") or "you"
+    if not ahead:
+        return _noted(f"{one} and {other} have **the same time**: {data['time']}.", data)
+    hours = f"{abs(ahead):g} hour{'' if abs(ahead) == 1 else 's'}"
+    side = "ahead of" if ahead > 0 else "behind"
+    there = str(data["other"]) or "here"
+    return _noted(
+        f"{one} is **{hours} {side} {other}**: {data['time']} there, {data['other_time']} "
+        f"{'in ' + there if data['other'] else there}.",
+        data,
+    )
 
 
 def _math(data: Data) -> str:
@@ -292,6 +327,68 @@ def _timezone(data: Data) -> str:
     return _noted(f"{lead} **{data['zone']}**; it is {data['time']} for you.", data)
 
 
+_LANGUAGES = {"en": "English", "de": "German", "es": "Spanish"}
+
+
+def _language(data: Data) -> str:
+    code = str(data["language"])
+    name = _LANGUAGES.get(code[:2], code)
+    if not data["changed"]:
+        return f"Your language is **{name}**. Say for example: speak German with me."
+    if code[:2] not in _LANGUAGES:
+        return f"Noted: **{name}**. Offline I only speak English, German and Spanish; a language model speaks more."
+    return f"All right, I speak **{name}** with you wherever a message does not tell another language."
+
+
+def _name(data: Data) -> str:
+    name = str(data["name"]).strip()
+    if data["changed"]:
+        return f"Nice to meet you, **{name}**!"
+    return f"You are **{name}** here." if name else "I don't know your name yet. Say for example: my name is Ada."
+
+
+def summary(data: Data, language: str) -> Sequence[str]:
+    """The telling sentences of the messages of a channel: what people said, else what the agent did."""
+    messages = _list_of(data, "messages")
+    people = [str(m["text"]) for m in messages if m["by"] != "agent"]
+    texts = people or [str(m["text"]) for m in messages]
+    count = min(_MOST_SENTENCES, max(1, len(texts) // 4 + 1))
+    text = [sentence for one in texts for sentence in sentences_of(one)]
+    return [shortened(text[index]) for index in chosen(text, count, language)]
+
+
+def _summary(data: Data) -> str:
+    count = int(cast("int", data["count"]))
+    if not count:
+        return "Nothing was said here in that time." if data["since"] else "Nothing was said here yet."
+    people = cast("Sequence[str]", data["people"])
+    by = f" by {', '.join(people[:5])}{' and others' if len(people) > 5 else ''}" if people else ""
+    head = f"The last {count} messages{by}" if count > 1 else f"The last message{by}"
+    if data["since"]:
+        since = datetime.fromisoformat(str(data["since"]))
+        head = f"{count} message{'' if count == 1 else 's'}{by} since {since:%A}, {since.day} {since:%B}, {since:%H:%M}"
+    return f"**{head}, in short:**\n" + "\n".join(f"- {line}" for line in summary(data, "en"))
+
+
+def _poll(data: Data) -> str:
+    title = f"**{data['question']}**\n" if data["question"] else ""
+    total = int(cast("int", data["total"]))
+    if data["state"] == "closed":
+        return f"The poll is closed.\n{title}{data['bars']}"
+    closes = ""
+    if data["closes"]:
+        at = datetime.fromisoformat(str(data["closes"]))
+        closes = f" It closes on {at:%A}, {at.day} {at:%B} at {at:%H:%M}."
+    if not total:
+        options = "\n".join(f"{n}. **{o}**" for n, o in enumerate(cast("Sequence[str]", data["options"]), 1))
+        return f"{title or '**Poll**' + chr(10)}{options}\nVote with the number or the words.{closes}"
+    return f"{title}{data['bars']}\nVote with the number or the words.{closes}"
+
+
+def _voted(data: Data) -> str:
+    return f"Your vote: **{data['voted']}**. You can change it until the poll closes.\n{data['bars']}"
+
+
 _EXAMPLES = {
     "clock.now": ("Time and date anywhere", "what time is it in Tokyo? · how many days until Christmas?"),
     "math.calculate": ("Sums", "what's 15% of 80? · sqrt(2) * 3"),
@@ -304,6 +401,9 @@ _EXAMPLES = {
     "timers.create": ("Timers", "set a timer for 10 minutes"),
     "memory.remember": ("Memory", "remember that my desk is by the window · where is my desk? · forget that"),
     "profile.timezone": ("Your time zone", "I live in Lisbon"),
+    "profile.language": ("Your language", "speak German with me · habla español conmigo"),
+    "channel.summary": ("What was said", "summarize this channel · what did I miss since yesterday?"),
+    "polls.create": ("Polls", "poll: pizza or pasta? · vote 2 · how is the poll going? · close the poll"),
     "system.status": ("How I am", "status"),
 }
 _COVERED = frozenset(
@@ -324,6 +424,14 @@ _COVERED = frozenset(
         "memory.forget",
         "memory.forget_all",
         "profile.timezone",
+        "profile.language",
+        "profile.name",
+        "clock.difference",
+        "channel.summary",
+        "polls.create",
+        "polls.vote",
+        "polls.show",
+        "polls.close",
         "system.help",
         "system.status",
     ]
@@ -370,6 +478,14 @@ _WORDINGS: Mapping[str, Callable[[Data], str]] = {
     "memory.forget": _forgot,
     "memory.forget_all": _forgot_all,
     "profile.timezone": _timezone,
+    "profile.language": _language,
+    "profile.name": _name,
+    "clock.difference": _difference,
+    "channel.summary": _summary,
+    "polls.create": _poll,
+    "polls.vote": _voted,
+    "polls.show": _poll,
+    "polls.close": _poll,
     "system.help": _help,
     "system.status": _status,
 }

@@ -13,20 +13,26 @@ from antiphon.brain.offline.function_words import FUNCTION_WORDS
 _COMMON: Mapping[str, str] = {
     "en": """remind reminder reminders timer set time date today tomorrow yesterday flip coin roll dice hello hi hey
         thank thanks bye goodbye morning night help status cancel delete remember forget poll vote convert hours minutes
-        summarize summary joke name call live summarise week day days""",
+        summarize summary joke name call live summarise week day days write poem translate tell show give make find
+        play send another explain book order weather buy want need know think work good great list next last list home
+        please story word people meeting start stop open close turn light music one two three four five""",
     "de": """erinnere erinner erinnerung erinnerungen timer stell uhr uhrzeit datum heute morgen übermorgen gestern münze
         wirf würfel würfeln würfle hallo moin servus tschüss danke dankeschön guten gute nacht hilfe status lösche
         vergiss merk merke umfrage abstimmung stimme rechne stunde stunden minute minuten sekunden tage woche fass
         zusammenfassung witz heiße wohne lebe sprich wecker wecken kopf zahl spät geht geht's dank vielen tausend grüß tschau ade wiedersehen servus tldr mach's läuft zeig zeige sag kannst
         mir's jahr prozent mal geteilt wieviel wieviele hoch wurzel gib brich stopp alles welcher tag weihnachten
         silvester antworte rede deutsch englisch bescheid weißt umrechnen zeitunterschied zeitverschiebung beende
-        schließ starte mach""",
+        schließ starte mach schreib gedicht übersetze spiel schick erklär wetter kaufen gut wissen glaube arbeit leute
+        liste nächste letzte bitte geschichte wort treffen licht musik eins zwei drei vier fünf gib finde such bestell
+        seit vorgestern verschieb ändere""",
     "es": """recuérdame recuerdame avísame avisame recordatorio recordatorios temporizador pon ponme hora horas fecha hoy
         mañana ayer moneda lanza tira dado dados hola buenas buenos días tardes noches adiós gracias ayuda estado borra
         cancela olvida olvídate recuerda apunta anota encuesta votación voto convierte minutos segundos semana semanas
         resume resumen chiste llamo vivo háblame habla despiértame cara cruz cuánto cuanto cuántos qué dime muéstrame
         muestra calcula divide suma por ciento raíz navidad elimina quita detén responde español inglés alarma sabes
-        chao chau adios gracias puedes eres estás días año son diferencia horaria cierra termina haz""",
+        chao chau adios gracias puedes eres estás días año son diferencia horaria cierra termina haz escribe escríbeme poema traduce busca manda explica clima tiempo comprar bueno saber creo
+        trabajo gente lista próximo último favor historia palabra reunión luz música uno dos tres cuatro cinco dame
+        desde cambia mueve""",
 }
 _LETTERS: Mapping[str, str] = {"de": "äöüß", "es": "ñ¿¡áéíóú"}
 _SHAPES: Mapping[str, re.Pattern[str]] = {
@@ -40,7 +46,8 @@ DEFAULT = "en"
 
 
 def languages(text: str, *, preferred: str = DEFAULT, earlier: Sequence[str] = ()) -> list[str]:
-    """The languages the text may be in, likeliest first; those without any sign of them are left out.
+    """The languages the text may be in, likeliest first; those without any sign of them are left out, but never the
+    person's own.
 
     `preferred` is the person's stored language and decides between equals, after it the language of their last
     message with a clear one (`earlier`, latest last). With no sign at all the answer is one of these two.
@@ -58,7 +65,10 @@ def languages(text: str, *, preferred: str = DEFAULT, earlier: Sequence[str] = (
             scores[best] += _BEFORE
             break
     order = sorted(scores, key=lambda code: -scores[code])
-    return [order[0], *(code for code in order[1:] if code in signs)]
+    found = [order[0], *(code for code in order[1:] if code in signs)]
+    # Their own language is always worth a second try: a word or two can look like anything.
+    own = preferred if preferred in scores else DEFAULT
+    return found if own in found[:2] else [found[0], own, *(code for code in found[1:] if code != own)]
 
 
 def _scores(text: str) -> dict[str, float]:

@@ -47,7 +47,7 @@ def summarise(texts: Sequence[str], *, sentences: int, language: str) -> str:
     if sentences < 1:
         return ""
     found = [sentence for text in texts for sentence in sentences_of(text)][-MOST_SENTENCES:]
-    return " ".join(_shortened(found[index]) for index in chosen(found, sentences, language))
+    return " ".join(shortened(found[index]) for index in chosen(found, sentences, language))
 
 
 def chosen(found: Sequence[str], count: int, language: str) -> Sequence[int]:
@@ -138,7 +138,8 @@ def _ranks(vectors: Sequence[_Vector]) -> list[float]:
     return ranks
 
 
-def _shortened(sentence: str) -> str:
+def shortened(sentence: str) -> str:
+    """A sentence with its end, cut at a word where it is too long."""
     if len(sentence) > LONGEST_SENTENCE:
         return sentence[:LONGEST_SENTENCE].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
     return sentence if sentence[-1] in ".!?…" else sentence + "."

@@ -149,9 +149,8 @@ class Grammar:
                 continue
             for result in recognize_all(folded, template.alone, language=self.language):
                 name, _, variant = result.intent.name.partition("#")
-                slots = {
-                    key: _as_written(str(entity.value).strip(), folded, text) for key, entity in result.entities.items()
-                }
+                # As it was written: with its accents, its commas and its capital letters.
+                slots = {key: text[slice(*entity.text_span)].strip() for key, entity in result.entities.items()}
                 yield Candidate(name, variant, slots, result.text_chunks_matched)
 
     def respelled(self, text: str) -> str:
@@ -177,14 +176,6 @@ class Grammar:
 
         best = min(near, key=unlikely, default=None)
         return word.replace(core, best[0]) if best else word
-
-
-def _as_written(value: str, folded: str, text: str) -> str:
-    """A slot's value with the accents it was written with: both texts have the same length."""
-    if folded == text or len(folded) != len(text):
-        return value
-    at = folded.casefold().find(value.casefold()) if len(folded.casefold()) == len(folded) else folded.find(value)
-    return text[at : at + len(value)] if at >= 0 else value
 
 
 def _spelled_out(word: str) -> str:

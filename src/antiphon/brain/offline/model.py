@@ -32,11 +32,13 @@ from pydantic_ai.usage import RequestUsage
 
 from antiphon.brain.context import TurnContext, tokens_of
 from antiphon.brain.models import OFFLINE, ModelChoice
-from antiphon.brain.offline import answers
+from antiphon.brain.offline.answering import Answers, answers_for
+from antiphon.brain.offline.detect import languages
 from antiphon.brain.offline.extract import summarise
 from antiphon.brain.offline.slots import NONE, Intent
 from antiphon.brain.offline.understand import Understanding
 from antiphon.domain.conversation import Author
+from antiphon.tools.builtin.polls import option_named
 from antiphon.tools.builtin.overlap import content_words, shared
 from antiphon.tools.catalog import model_name
 from antiphon.tools.results import parse
@@ -46,6 +48,11 @@ _EARLIER = 3
 _FILE_SENTENCES = 5
 _KNOWN_FROM = 0.66
 """How much of a question must be found in one memory to answer an unknown question from memory."""
+
+_CONNECTING = "ANTIPHON_MODEL="
+"""What the long answer to an impossible request has and no other."""
+_IN_SIGHT = 12
+"""Messages back in which that answer is still to be seen."""
 
 _Part = TextPart | ToolCallPart
 
@@ -108,13 +115,17 @@ class OfflineModel(Model):
         *,
         configured: ModelChoice,
         failures: Sequence[str],
+        options: Sequence[str] = (),
     ) -> None:
+        """`options` are those of the open poll of the channel: a message that is just one of them is a vote."""
         super().__init__()
         self._understanding = understanding
         self._text = text
         self._context = context
         self._configured = configured
         self._failures = failures
+        self._options = tuple(options)
+        self._intents: Sequence[Intent] = ()
 
     @property
     def model_name(self) -> str:
@@ -139,7 +150,7 @@ class OfflineModel(Model):
     ) -> ModelResponse:
         """The whole answer at once."""
         _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        parts = self._decide(messages, parameters)
+        parts = await self._decide(messages, parameters)
         return ModelResponse(parts=parts, model_name=OFFLINE, provider_name=OFFLINE, usage=_usage(parts))
 
     @asynccontextmanager
@@ -153,40 +164,57 @@ class OfflineModel(Model):
         """The answer word by word."""
         del run_context
         _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        parts = self._decide(messages, parameters)
+        parts = await self._decide(messages, parameters)
         yield _WordByWord(model_request_parameters=parameters, parts=parts)
 
-    def _decide(self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> Sequence[_Part]:
+    async def _decide(self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> Sequence[_Part]:
+        intents = await self._read()
+        answers = answers_for(intents[0].language)
         results = _results(messages)
         if results:
-            return [TextPart("\n\n".join(text for text in results if text) or answers.word("", {}))]
+            # In a thread: a summary compares every sentence with every other.
+            worded = await asyncio.to_thread(lambda: [_worded(part, answers) for part in results])
+            return [TextPart("\n\n".join(text for text in worded if text) or answers.word("", {}))]
         usable = {tool.name for tool in parameters.function_tools}
-        intents = self._understanding.read(self._text, self._earlier())
         calls: list[_Part] = []
         for intent in intents:
-            answer = self._without_tools(intent, usable)
+            answer = self._without_tools(intent, usable, answers)
             if answer is not None:
                 return [TextPart(answer)]
             name = model_name(intent.name)
             calls.append(ToolCallPart(name, dict(intent.arguments), tool_call_id=f"offline_{uuid.uuid4().hex}"))
         return calls
 
-    def _without_tools(self, intent: Intent, usable: set[str]) -> str | None:
+    async def _read(self) -> Sequence[Intent]:
+        """What the message asks for, understood once per turn; a language is loaded in a thread where it must be."""
+        if not self._intents:
+            earlier, own = self._earlier(), self._context.person.language
+            possible = self._understanding.languages(self._text, earlier, own)
+            if not self._understanding.is_loaded(possible[:2]):
+                await asyncio.to_thread(self._understanding.load, possible[:2])
+            place = option_named(self._text, self._options) if self._options else None
+            if place is not None:
+                vote = Intent("polls.vote", {"option": str(place + 1)}, language=possible[0])
+                self._intents = (vote,)
+            else:
+                self._intents = self._understanding.read(self._text, earlier, own)
+        return self._intents
+
+    def _without_tools(self, intent: Intent, usable: set[str], answers: Answers) -> str | None:
         """The answer to what needs no tool, or may not use it; None when the tool is to be called."""
-        if intent is NONE:
-            known = self._from_correction() or self._from_memory() or self._from_files()
-            return known or answers.cannot(self._configured, self._failures)
+        if intent.name == NONE.name:
+            return self._known(answers) or answers.cannot(self._configured, self._failures, short=self._said_before())
         if intent.missing:
             return answers.missing(intent.missing, intent.arguments)
         if intent.name.startswith("smalltalk."):
-            return self._reply(intent.name)
+            return self._reply(intent)
         if model_name(intent.name) not in usable:
             return answers.not_allowed(intent.name)
         return None
 
-    def _reply(self, name: str) -> str:
+    def _reply(self, intent: Intent) -> str:
         """One of the prepared answers; which one depends on the minute, so that they vary without chance."""
-        choices = self._understanding.grammar.replies[name]
+        choices = self._understanding.grammar(intent.language).replies[intent.name]
         person = self._context.person.name.strip()
         chosen = choices[self._context.now.minute % len(choices)]
         return chosen.format(name=f", {person}" if person and len(person) <= 40 else "")
@@ -197,7 +225,17 @@ class OfflineModel(Model):
             return None
         fits = [(shared(self._text, memory.text), memory.text) for memory in self._context.memories]
         best = max(fits, default=(0.0, ""))
-        return f"I was told: **{best[1]}**" if best[0] >= _KNOWN_FROM else None
+        return best[1] if best[0] >= _KNOWN_FROM else None
+
+    def _known(self, answers: Answers) -> str | None:
+        """What corrections, memories and files say about a message that asks for nothing else."""
+        fact = self._from_memory()
+        return self._from_correction() or (answers.told(fact) if fact else None) or self._from_files()
+
+    def _said_before(self) -> bool:
+        """Whether the long answer to an impossible request is still in sight."""
+        recent = self._context.history[-_IN_SIGHT:]
+        return any(message.author is Author.AGENT and _CONNECTING in message.text for message in recent)
 
     def _from_correction(self) -> str | None:
         """What the person said is right when they asked the same before and were not content."""
@@ -208,9 +246,10 @@ class OfflineModel(Model):
 
     def _from_files(self) -> str | None:
         """What stands in the files that came with the message, in short."""
-        language = self._context.person.language
+        own = self._context.person.language
         found = [
-            f"**{file.name}**: {summarise([file.text], sentences=_FILE_SENTENCES, language=language)}"
+            f"**{file.name}**: "
+            + summarise([file.text], sentences=_FILE_SENTENCES, language=languages(file.text[:2000], preferred=own)[0])
             for file in self._context.files
             if file.text
         ]
@@ -222,20 +261,20 @@ class OfflineModel(Model):
         return said[-_EARLIER:]
 
 
-def _results(messages: Sequence[ModelMessage]) -> Sequence[str]:
-    """The wordings of the tool results since the person spoke; empty when no tool has run yet."""
-    found: list[str] = []
+def _results(messages: Sequence[ModelMessage]) -> Sequence[ToolReturnPart]:
+    """The tool results since the person spoke; empty when no tool has run yet."""
+    found: list[ToolReturnPart] = []
     for message in reversed(messages):
         if isinstance(message, ModelRequest):
             if any(isinstance(part, UserPromptPart) for part in message.parts):
                 break
-            found[:0] = [_worded(part) for part in message.parts if isinstance(part, ToolReturnPart)]
+            found[:0] = [part for part in message.parts if isinstance(part, ToolReturnPart)]
     return found
 
 
-def _worded(part: ToolReturnPart) -> str:
+def _worded(part: ToolReturnPart, answers: Answers) -> str:
     if part.outcome == "retried":
-        return "I understood what you want, but not all of it. Please say it once more in other words."
+        return answers.again()
     tool = part.tool_name.replace("_", ".", 1)
     return answers.word(tool, parse(str(part.content)))
 

@@ -71,6 +71,13 @@ def options_of(text: str, language: str) -> tuple[str, tuple[str, ...]] | None:
     return question[:1].upper() + question[1:], options
 
 
+def open_for(text: str, speaks: Speaks) -> tuple[str, str]:
+    """How long a poll stays open ("10 minutes", or "") and what is asked, of "for 10 minutes: pizza or pasta?"."""
+    first, colon, rest = text.partition(":")
+    length = speaks.length(re.sub(r"^(?:for|für|über|von|de|por|durante|que dure) ", "", first.strip().casefold()))
+    return (length, rest.strip()) if colon and length else ("", text)
+
+
 def since_of(text: str, speaks: Speaks) -> str | None:
     """Where a summary begins, as the tool reads it: "2 hours" (ago) or a day such as "yesterday"."""
     plain = text.strip(" ?.!¿¡").casefold()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from antiphon.brain.offline.requests import language_named, options_of, since_of
+from antiphon.brain.offline.requests import language_named, open_for, options_of, since_of
 from antiphon.tools.builtin import when
 from antiphon.tools.builtin.arithmetic import to_expression
 from antiphon.tools.builtin.dice import parse_dice
@@ -140,8 +140,10 @@ _NO_NAMES = frozenset(
 def _called(text: str) -> bool:
     """What somebody may be called: a word or two of letters that are no answer to "call me ..."."""
     words = text.casefold().split()
-    return 1 <= len(words) <= 2 and all(re.fullmatch(r"[^\W\d_]+[-'.]?[^\W\d_]*\.?", w) for w in words) and not (
-        set(words) & _NO_NAMES
+    return (
+        1 <= len(words) <= 2
+        and all(re.fullmatch(r"[^\W\d_]+[-'.]?[^\W\d_]*\.?", w) for w in words)
+        and not (set(words) & _NO_NAMES)
     )
 
 
@@ -182,7 +184,7 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "name": lambda text: len(text.split()) <= 2 and text.replace(" ", "").isalpha() and not _question(text),
     "called": _called,
     "language": lambda text: language_named(text) is not None,
-    "options": lambda text: options_of(text, "en") is not None,
+    "options": lambda text: options_of(open_for(text, ENGLISH)[1], "en") is not None,
     "since": lambda text: since_of(text, ENGLISH) is not None,
     "short": lambda text: len(text.split()) <= 3,
     "untimed": lambda text: _split(text) is None,
@@ -499,11 +501,12 @@ def _poll(slots: Slots, variant: str) -> Intent | None:
     if variant == "yes_no":
         question = slots["question"].strip(" ?.!")
         return Intent("polls.create", {"question": f"{question[:1].upper()}{question[1:]}?", "options": ["Yes", "No"]})
-    found = options_of(slots["options"], "en")
+    closes, asked = open_for(slots["options"], ENGLISH)
+    found = options_of(asked, "en")
     if found is None:
         return None
     arguments: dict[str, object] = {"question": found[0], "options": list(found[1])}
-    return Intent("polls.create", arguments | ({"closes": slots["closes"]} if "closes" in slots else {}))
+    return Intent("polls.create", arguments | ({"closes": closes} if closes else {}))
 
 
 def _vote(slots: Slots, variant: str) -> Intent | None:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from antiphon.brain.offline.languages.language import Language
-from antiphon.brain.offline.requests import language_named, options_of, since_of
+from antiphon.brain.offline.requests import language_named, open_for, options_of, since_of
 from antiphon.brain.offline.slots import NO_LENGTH, NO_TOPIC, NO_WHEN, Intent, Slots
+
 
 class Translated:
     """Builds the intents of one language."""
@@ -33,9 +34,10 @@ class Translated:
             "forgettable": self._forgettable,
             "name": lambda text: len(text.split()) <= 2 and text.replace(" ", "").replace("-", "").isalpha(),
             "proper": lambda text: len(text.split()) <= 2 and all(w[0].isupper() and w.isalpha() for w in text.split()),
+            "retime": lambda text: self._retimed(text) is not None,
             "short": lambda text: len(text.split()) <= 3,
             "language": lambda text: language_named(text) is not None,
-            "options": lambda text: options_of(text, speak.code) is not None,
+            "options": lambda text: options_of(open_for(text, speak)[1], speak.code) is not None,
             "number": lambda text: speak.digits(text.casefold()).strip("# .").isdigit(),
             "since": lambda text: since_of(text, speak) is not None,
         }
@@ -50,6 +52,7 @@ class Translated:
             "reminders.create": self._remind,
             "timers.create": self._timer,
             "reminders.cancel": self._cancel,
+            "reminders.edit": self._edit,
             "memory.remember": self._remember,
             "memory.recall": self._recall,
             "memory.forget": self._forget,
@@ -164,7 +167,9 @@ class Translated:
         if found is None:
             return None
         label = self._language.what(slots.get("label", "") or found[1])
-        if len(label.split()) > 6 or re.search(r"\b(?:minus|menos|stopp?|cancel\w*|lösch\w*|borra)\b", label.casefold()):
+        if len(label.split()) > 6 or re.search(
+            r"\b(?:minus|menos|stopp?|cancel\w*|lösch\w*|borra)\b", label.casefold()
+        ):
             return None
         return Intent("timers.create", {"duration": found[0], "label": label} if label else {"duration": found[0]})
 
@@ -177,8 +182,26 @@ class Translated:
             which = number
         return Intent("reminders.cancel", {"which": which} if which else {})
 
+    def _retimed(self, text: str) -> str | None:
+        """The new time of a reminder, in English: a moment, a rhythm, or a bare hour after "at" """
+        speak = self._language
+        lead = {"de": "um ", "es": "a las "}[speak.code]
+        text = text.strip(" .!")
+        return speak.when(text) or speak.when(lead + text) or speak.when(re.sub(r"^(?:la|las) ", lead, text))
+
+    def _edit(self, slots: Slots, variant: str) -> Intent | None:
+        which = "last" if variant == "last" else self._language.what(slots["which"])
+        number = self._language.digits(which.casefold()).strip("# ")
+        which = number if number.isdigit() else which
+        if variant == "text":
+            return Intent("reminders.edit", {"which": which, "text": slots["text"]})
+        new = self._retimed(slots["to"])
+        return Intent("reminders.edit", {"which": which, "when": new}) if new else None
+
     def _remember(self, slots: Slots, variant: str) -> Intent | None:
-        text = re.sub(r"^(?:dass|das|que|de que|esto|folgendes|:)[ :,]+", "", slots["text"], flags=re.IGNORECASE).strip(" ,:;-")
+        text = re.sub(r"^(?:dass|das|que|de que|esto|folgendes|:)[ :,]+", "", slots["text"], flags=re.IGNORECASE).strip(
+            " ,:;-"
+        )
         if not self._fact(text):
             return None
         return Intent("memory.remember", {"text": text, "scope": "server"} if variant == "server" else {"text": text})
@@ -221,12 +244,28 @@ class Translated:
         if variant == "yes_no":
             question = slots["question"].strip(" ?.!¿¡")
             words = {"de": ["Ja", "Nein"], "es": ["Sí", "No"]}[self._language.code]
-            return Intent("polls.create", {"question": question[:1].upper() + question[1:] + "?", "options": words, "language": self._language.code})
-        found = options_of(slots["options"], self._language.code)
+            return Intent(
+                "polls.create",
+                {
+                    "question": ("¿" if self._language.code == "es" else "")
+                    + question[:1].upper()
+                    + question[1:]
+                    + "?",
+                    "options": words,
+                    "language": self._language.code,
+                },
+            )
+        closes, asked = open_for(slots["options"], self._language)
+        found = options_of(asked, self._language.code)
         if found is None:
             return None
-        arguments: dict[str, object] = {"question": found[0], "options": list(found[1]), "language": self._language.code}
-        if "closes" in slots and (closes := self._language.length(slots["closes"])):
+        question = f"¿{found[0]}" if self._language.code == "es" and found[0].endswith("?") else found[0]
+        arguments: dict[str, object] = {
+            "question": question,
+            "options": list(found[1]),
+            "language": self._language.code,
+        }
+        if closes:
             arguments["closes"] = closes
         return Intent("polls.create", arguments)
 

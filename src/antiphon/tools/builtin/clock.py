@@ -58,6 +58,7 @@ class ClockNow(Tool[ClockArguments]):
             "date": there.date().isoformat(),
             "weekday": f"{there:%A}",
             "place": place.label,
+            "region": place.region,
             "zone": place.zone_name,
             "utc_offset": _offset(there),
             "hours_ahead_of_person": ahead,
@@ -91,9 +92,11 @@ class ClockDifference(Tool[DifferenceArguments]):
         ahead = _hours_ahead(call.now, one.zone, other.zone)
         data: dict[str, object] = {
             "place": one.label,
+            "region": one.region,
             "zone": one.zone_name,
             "time": f"{call.now.astimezone(one.zone):%H:%M}",
             "other": other.label,
+            "other_region": other.region,
             "other_zone": other.zone_name,
             "other_time": f"{call.now.astimezone(other.zone):%H:%M}",
             "hours_ahead": ahead,
@@ -133,6 +136,7 @@ class ClockDate(Tool[DateArguments]):
             "days_from_today": away,
             "asked": call.arguments.day,
             "place": place.label,
+            "region": place.region,
             "zone": place.zone_name,
             "note": place.note,
         }

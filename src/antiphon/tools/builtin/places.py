@@ -68,6 +68,14 @@ _NICKNAMES = {
     "russia": "russia", "hawaii": "honolulu", "bali": "denpasar", "tenerife": "santa cruz de tenerife",
     "washington state": "seattle", "burma": "myanmar",
 }  # fmt: skip
+_PROVINCES = {
+    "ontario": ("Ontario", "America/Toronto"), "quebec": ("Quebec", "America/Toronto"),
+    "british columbia": ("British Columbia", "America/Vancouver"), "alberta": ("Alberta", "America/Edmonton"),
+    "manitoba": ("Manitoba", "America/Winnipeg"), "saskatchewan": ("Saskatchewan", "America/Regina"),
+    "nova scotia": ("Nova Scotia", "America/Halifax"), "new brunswick": ("New Brunswick", "America/Moncton"),
+    "newfoundland": ("Newfoundland", "America/St_Johns"),
+}  # fmt: skip
+"""The Canadian provinces, which the tables do not have, with the zone of (most of) their people."""
 _AREAS = {"Africa", "America", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 _DIRECTIONS = {"North", "South", "West"}  # of Australia
 _OFFSET = re.compile(r"(?:utc|gmt)?\s*([+-])\s*(\d{1,2})(?::?([0-5]\d))?$")
@@ -75,12 +83,16 @@ _OFFSET = re.compile(r"(?:utc|gmt)?\s*([+-])\s*(\d{1,2})(?::?([0-5]\d))?$")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place whose time is known. `zone_name` is an IANA name or an offset; `note` a remark a person should hear."""
+    """A place whose time is known. `zone_name` is an IANA name or an offset; `note` a remark a person should hear.
+
+    `region` is the country or state where the name alone could mean another city elsewhere too.
+    """
 
     label: str
     zone: tzinfo
     zone_name: str
     note: str = ""
+    region: str = ""
 
 
 def find_place(name: str) -> Place | None:
@@ -132,26 +144,44 @@ def _city_or_region(wanted: str) -> Place | None:
         # "springfield illinois", "paris texas", "london ontario": the last words may say where it is.
         words = wanted.split()
         for cut in range(len(words) - 1, 0, -1):
-            if " ".join(words[cut:]) in regions | _NICKNAMES.keys():
+            if " ".join(words[cut:]) in regions | _NICKNAMES.keys() | _PROVINCES.keys():
                 first, rest = " ".join(words[:cut]), " ".join(words[cut:])
                 break
     first, rest = _NICKNAMES.get(first, first), _NICKNAMES.get(rest, rest)
     first, rest = fold(first), fold(rest)
     if rest and not regions:
         return None  # without the table nothing says whether "Paris, Texas" is the Paris of Europe/Paris
+    if rest in _PROVINCES:
+        province, zone_name = _PROVINCES[rest]
+        found = [c for c in cities.get(first, ()) if c[1] == "CA" and c[2] == zone_name]
+        return Place(found[0][0], ZoneInfo(zone_name), zone_name, region=province) if found else None
     if rest and rest in regions:
         country, _, state = regions[rest][1].partition("-")
         near = [c for c in cities.get(first, ()) if c[1] == country and state in ("", c[4])]
         if near:
-            return Place(near[0][0], ZoneInfo(near[0][2]), near[0][2])
+            return Place(near[0][0], ZoneInfo(near[0][2]), near[0][2], region=_region_of(near[0]))
     if first in regions and (first not in cities or cities[first][0][3] < 1_000_000):
         label, _, seat, zone_name, zones = regions[first]
         note = f"{label} has {zones} time zones; this is the one of {seat}." if zones > 1 else ""
         return Place(label, ZoneInfo(zone_name), zone_name, note)
     if first in cities:
-        label, _, zone_name, _, _ = cities[first][0]
-        return Place(label, ZoneInfo(zone_name), zone_name)
+        chosen, *others = cities[first]
+        # Naming the country helps where another city of that name has another clock.
+        elsewhere = any(fold(other[0]) == fold(chosen[0]) and other[2] != chosen[2] for other in others)
+        region = _region_of(chosen) if elsewhere else ""
+        return Place(chosen[0], ZoneInfo(chosen[2]), chosen[2], region=region)
     return None
+
+
+def _region_of(city: _City) -> str:
+    """The state of a city of the United States, the country of others; "" where the table has neither."""
+    codes = _region_names()
+    return codes.get(f"{city[1]}-{city[4]}") or codes.get(city[1], "")
+
+
+@cache
+def _region_names() -> dict[str, str]:
+    return {code: name for name, code, _, _, _ in _tables()[1].values()}
 
 
 _City = tuple[str, str, str, int, str]

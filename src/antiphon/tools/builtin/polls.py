@@ -73,7 +73,9 @@ class PollsCreate(Tool[PollArguments]):
         try:
             poll = await self._polls.create(new)
         except Conflict:
-            raise ToolError("There is an open poll in this channel already. Close it first: “close the poll”.") from None
+            raise ToolError(
+                "There is an open poll in this channel already. Close it first: “close the poll”."
+            ) from None
         return ToolResult(f"Poll opened: {poll.question or ', '.join(poll.options)}", _described(poll, call))
 
 
@@ -109,7 +111,9 @@ class PollsVote(Tool[VoteArguments]):
 class PollsShow(Tool[NoArguments]):
     """`polls.show`."""
 
-    spec = declare("polls.show", "The poll of this channel with its votes so far, or its result.", NoArguments, Risk.READ)
+    spec = declare(
+        "polls.show", "The poll of this channel with its votes so far, or its result.", NoArguments, Risk.READ
+    )
     arguments = NoArguments
 
     def __init__(self, polls: PollStore) -> None:
@@ -150,14 +154,20 @@ class PollsClose(Tool[NoArguments]):
 
 def option_meant(said: str, options: tuple[str, ...]) -> int | None:
     """The place of the option meant by its number or its words, or None when that is not clear."""
-    said = said.strip(" #.!").casefold()
-    names = [option.casefold() for option in options]
-    if said in names:
-        return names.index(said)
-    if said.isdecimal():
-        return int(said) - 1 if 1 <= int(said) <= len(options) else None
+    exact = option_named(said, options)
+    if exact is not None or said.strip(" #.!").isdecimal():
+        return exact
     found = best_matches(said, range(len(options)), lambda place: options[place], at_least=0.5)
     return found[0] if len(found) == 1 else None
+
+
+def option_named(said: str, options: tuple[str, ...]) -> int | None:
+    """The place of the option when the words are nothing but it: its number or its exact words; else None."""
+    bare = said.strip(" #.!()").casefold()
+    names = [option.casefold() for option in options]
+    if bare in names:
+        return names.index(bare)
+    return int(bare) - 1 if bare.isdecimal() and len(bare) < 4 and 1 <= int(bare) <= len(options) else None
 
 
 async def _open_poll(polls: PollStore, call: ToolCall[A]) -> Poll:

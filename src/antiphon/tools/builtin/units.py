@@ -203,7 +203,14 @@ class UnitsConvert(Tool[UnitsArguments]):
         source = " ".join(f"{_number(amount)} {symbol(name, amount)}" for amount, name in measure.parts)
         result = f"{_number(value)} {symbol(unit, value)}"
         exact = float(_number(value).replace(",", "")) == value
-        data: dict[str, object] = {"from": source, "to": result, "value": value, "unit": unit, "exact": exact}
+        data: dict[str, object] = {
+            "from": source,
+            "to": result,
+            "value": value,
+            "unit": unit,
+            "exact": exact,
+            "parts": [[amount, name] for amount, name in measure.parts],
+        }
         return ToolResult(f"{source} {'=' if exact else '≈'} {result}", data)
 
 

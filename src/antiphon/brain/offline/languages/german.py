@@ -20,7 +20,9 @@ _ONE = "|".join(sorted(_ONES, key=len, reverse=True))
 _TEN = "|".join(_TENS)
 _BELOW_HUNDRED = rf"(?:(?:(?:{_ONE})und)?(?:{_TEN})|{_ONE})"
 _BELOW_THOUSAND = rf"(?:(?:(?:{_ONE})?hundert(?:und)?)(?:{_BELOW_HUNDRED})?|{_BELOW_HUNDRED})"
-_NUMBER = re.compile(rf"\b(?!(?:ein|eine)\b)((?:{_BELOW_THOUSAND})?tausend(?:und)?(?:{_BELOW_THOUSAND})?|{_BELOW_THOUSAND})\b")
+_NUMBER = re.compile(
+    rf"\b(?!(?:ein|eine)\b)((?:{_BELOW_THOUSAND})?tausend(?:und)?(?:{_BELOW_THOUSAND})?|{_BELOW_THOUSAND})\b"
+)
 _HALVES = re.compile(rf"\b({_ONE})einhalb\b")
 _ORDINALS = {
     "ersten": 1, "zweiten": 2, "dritten": 3, "vierten": 4, "fünften": 5, "sechsten": 6, "siebten": 7, "siebenten": 7,
@@ -173,7 +175,10 @@ class German(Language):
         (rf"vor {_COUNT} {_UNIT}$", lambda m: _length(m) + " ago" if m["unit"][:1] in "tw" else None),
     )
     times = pieces(
-        (r"(?:jeden (?:werktag|arbeitstag)|werktags|wochentags|unter der woche|an werktagen|montags bis freitags)\b", "every weekday"),
+        (
+            r"(?:jeden (?:werktag|arbeitstag)|werktags|wochentags|unter der woche|an werktagen|montags bis freitags)\b",
+            "every weekday",
+        ),
         (r"(?:jeden tag|täglich|taeglich|alle tage)\b", "every day"),
         (r"jeden (?:zweiten|2\.?) tag\b", "every other day"),
         (r"(?:jeden morgen)\b", "every day in the morning"),
@@ -183,7 +188,10 @@ class German(Language):
         (r"(?:jeden monat|monatlich)\b", "every month"),
         (r"(?:jedes jahr|jährlich)\b", "every year"),
         (r"(?:jede stunde|stündlich)\b", "every hour"),
-        (rf"alle (?P<count>\d+) {_UNIT}", lambda m: f"every {m['count']} {_UNITS.get(m['unit'][:3]) or _UNITS[m['unit'][0]]}"),
+        (
+            rf"alle (?P<count>\d+) {_UNIT}",
+            lambda m: f"every {m['count']} {_UNITS.get(m['unit'][:3]) or _UNITS[m['unit'][0]]}",
+        ),
         (rf"jeden {_WEEKDAY}\b", lambda m: f"every {_WEEKDAYS[m['weekday']]}"),
         (rf"(?:immer )?{_WEEKDAY}s\b", lambda m: f"every {_WEEKDAYS[m['weekday']]}"),
         (rf"{_LEAD}(?:eine[rmns]? |ne |ner )?(?:gute[rmn]? )?dreiviertel ?stunde\b", _fixed("45 minutes")),
@@ -191,9 +199,15 @@ class German(Language):
         (rf"{_LEAD}(?:eine[rmns]? |ne |ner )?halbe[rmns]? (?:stunde|std)\b", _fixed("30 minutes")),
         (rf"{_LEAD}(?:eine[rmns]? |ne |ner )?halbe[rmns]? minute\b", _fixed("30 seconds")),
         (rf"heute in {_COUNT} {_UNIT}", lambda m: "in " + _length(m)),
-        (rf"{_LEAD}{_COUNT} ?{_UNIT}(?P<tail> später| von jetzt an| ab jetzt)?", lambda m: _length(m) + (" later" if m["tail"] else "")),
+        (
+            rf"{_LEAD}{_COUNT} ?{_UNIT}(?P<tail> später| von jetzt an| ab jetzt)?",
+            lambda m: _length(m) + (" later" if m["tail"] else ""),
+        ),
         (r"(?:am |den |bis )?(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\b", r"\g<year>-\g<month>-\g<day>"),
-        (r"(?:(?:am|den|bis zum|zum|der|für den) )?(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4}|\d{2})?(?!\d)", _numbers),
+        (
+            r"(?:(?:am|den|bis zum|zum|der|für den) )?(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4}|\d{2})?(?!\d)",
+            _numbers,
+        ),
         (rf"(?:(?:am|den|bis zum|zum|der|für den) )?(?P<day>\d{{1,2}})\.? {_MONTH}(?: (?P<year>\d{{4}}))?", _date),
         (r"(?:am|den|bis zum|zum|der) (?P<day>\d{1,2})\.(?![\d:])", _monthday),
         (rf"(?:(?:an|am|zu|bis|auf|der|den) )?(?P<name>{'|'.join(_HOLIDAYS)})\b", lambda m: _HOLIDAYS[m["name"]]),
@@ -201,7 +215,10 @@ class German(Language):
         (rf"{_AT}12 uhr mittags\b", "at noon"),
         (rf"{_AT}halb (?P<hour>\d{{1,2}})\b(?: uhr)?", _half),
         (rf"{_AT}(?P<which>viertel nach|viertel vor|dreiviertel|viertel) (?P<hour>\d{{1,2}})\b(?: uhr)?", _quarters),
-        (rf"{_AT}(?P<minute>\d{{1,2}})(?: minuten)? (?P<side>nach|vor) (?P<half>halb )?(?P<hour>\d{{1,2}})\b(?: uhr)?", _minutes),
+        (
+            rf"{_AT}(?P<minute>\d{{1,2}})(?: minuten)? (?P<side>nach|vor) (?P<half>halb )?(?P<hour>\d{{1,2}})\b(?: uhr)?",
+            _minutes,
+        ),
         (rf"{_AT}(?P<hour>0\d)[:.](?P<minute>[0-5]\d)(?: ?uhr)?(?![\d:])", _padded),
         (rf"{_AT}(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?: ?uhr)?(?![\d:])", _clock),
         (rf"{_AT}(?P<hour>\d{{1,2}})\.(?P<minute>[0-5]\d) ?uhr\b", _clock),
@@ -214,7 +231,10 @@ class German(Language):
         (r"(?:über|ueber)morgen\b", "the day after tomorrow"),
         (r"(?:bis |für |ab )?morgen (?:früh|frueh|vormittag)\b", "tomorrow in the morning"),
         (r"(?:bis |für |ab )?morgen\b", "tomorrow"),
-        (rf"(?:(?:am|an diesem|diesen|dieser|für|bis|ab|den) )?(?P<which>nächste[nr]? |naechste[nr]? |kommende[nr]? )?{_WEEKDAY}(?: ?{_PART}s?)?\b", _weekday),
+        (
+            rf"(?:(?:am|an diesem|diesen|dieser|für|bis|ab|den) )?(?P<which>nächste[nr]? |naechste[nr]? |kommende[nr]? )?{_WEEKDAY}(?: ?{_PART}s?)?\b",
+            _weekday,
+        ),
         (r"(?:in der |ab |bis )?(?:nächste[rn]?|naechste[rn]?|kommende[rn]?) woche\b", "next week"),
         (r"(?:im |ab |bis )?(?:nächsten|naechsten|kommenden) monat\b", "next month"),
         (r"(?:im |ab |bis )?(?:nächsten|nächstes|naechstes|kommendes) jahr\b", "next year"),
@@ -248,7 +268,10 @@ class German(Language):
     )
     dice_words = pieces(
         (r"\b(\d+)?\s?w\s?(\d+)\b", r"\1d\2"),
-        (rf"\b({_BELOW_HUNDRED}|\d+)-?seitige[nrs]?\b", lambda m: f"{m[1] if m[1].isdigit() else _below_thousand(m[1])} sided"),
+        (
+            rf"\b({_BELOW_HUNDRED}|\d+)-?seitige[nrs]?\b",
+            lambda m: f"{m[1] if m[1].isdigit() else _below_thousand(m[1])} sided",
+        ),
         (r"\b(?:einen?|nen|den|meinen|ein|einer)\b", "1"),
         (r"\bdie würfel\b|^würfel$", "2 dice"),
         (r"\b(?:ein paar|paar) würfel\b", "2 dice"),
@@ -295,14 +318,16 @@ class German(Language):
         }.items()
         for name in (word.replace("_", " ") for word in names.split())
     }  # fmt: skip
-    no_start = re.compile(r"(?:und|oder|dann|noch|bitte|schon|auf|für|immer|gleich|genau|am)$|(?:und|oder|dann|bitte)\b")
+    no_start = re.compile(
+        r"(?:und|oder|dann|noch|bitte|schon|auf|für|immer|gleich|genau|am)$|(?:und|oder|dann|bitte)\b"
+    )
     place_words = re.compile(
         r"^(?:in der stadt |der stadt |die stadt |(?:dem |der |den |die |das )(?=\w)|nach |in )|"
         r"(?:\b(?:gerade|jetzt|momentan|aktuell|derzeit|im moment|bitte|denn|so|heute))+$",
         re.IGNORECASE,
     )
     connectors = re.compile(
-        r"^(?:daran|dran|darüber|davon|dass|das|bitte|mal|und|für|mit|wegen|zu|zum|zur|ans|an|an (?:die|den|das|dem|der|meine[nrms]?|mein|unsere[nrms]?)|"
+        r"^(?:den|die|der|dem|daran|dran|darüber|davon|dass|das|bitte|mal|und|für|mit|wegen|zu|zum|zur|ans|an (?:die|den|das|dem|der|meine[nrms]?|mein|unsere[nrms]?)|an|"
         r"um|auf|von|ich (?:muss|soll|sollte|will|möchte|darf)|ich|doch|noch|bescheid|über|,|:|-)(?:[ :,]+|$)",
         re.IGNORECASE,
     )
@@ -310,14 +335,17 @@ class German(Language):
         r"[ ,]+(?:dran|daran|bitte|bescheid|und|zu erinnern|erinnern|muss|an|,|zu)$", re.IGNORECASE
     )
     questions = re.compile(
-        r"(?:was|wo|wer|wen|wem|wessen|welche[rnms]?|wie|warum|wieso|weshalb|wann|ob|wieviel|wohin|woher|womit|wozu)\b", re.IGNORECASE
+        r"(?:was|wo|wer|wen|wem|wessen|welche[rnms]?|wie|warum|wieso|weshalb|wann|ob|wieviel|wohin|woher|womit|wozu)\b",
+        re.IGNORECASE,
     )
     pronouns = re.compile(
-        r"(?:es|das|dies|dieses|mich|dich|ihn|sie|uns|alles|mir|dir|jetzt|gut|nichts|das alles|alles über mich|ihm|ihr)", re.IGNORECASE
+        r"(?:es|das|dies|dieses|mich|dich|ihn|sie|uns|alles|mir|dir|jetzt|gut|nichts|das alles|alles über mich|ihm|ihr)",
+        re.IGNORECASE,
     )
     mine = re.compile(r"\b(?:ich|mein(?:e[nrms]?)?|mir|mich|wir|unser(?:e[nrms]?)?|uns)\b", re.IGNORECASE)
     not_own = re.compile(
-        r"\b(?:erinnerung(?:en)?|timer|wecker|alarm|zeitzone|termine?|uhr|uhrzeit|chance|recht|problem)\b", re.IGNORECASE
+        r"\b(?:erinnerung(?:en)?|timer|wecker|alarm|zeitzone|termine?|uhr|uhrzeit|chance|recht|problem)\b",
+        re.IGNORECASE,
     )
 
     def digits(self, text: str) -> str:

@@ -127,7 +127,9 @@ class Language(ABC):
         for pattern, new in self.sums:
             work = pattern.sub(cast("str", new), work)
         work = re.sub(r"\s+", " ", work).strip()
-        if re.search(r"[^\W\d_]{2,}", re.sub(r"\b(sqrt|of|cbrt|log|ln|sin|cos|tan|pi|mean|sum|abs|cube root)\b", "", work)):
+        if re.search(
+            r"[^\W\d_]{2,}", re.sub(r"\b(sqrt|of|cbrt|log|ln|sin|cos|tan|pi|mean|sum|abs|cube root)\b", "", work)
+        ):
             return None
         return work if to_expression(work) else None
 

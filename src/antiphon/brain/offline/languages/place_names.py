@@ -45,7 +45,10 @@ def english_place(name: str, language: str) -> str | None:
 
 def own_name(label: str, zone: str, language: str) -> str:
     """What the language calls a place the tools named; the tools' own name when nothing better is known."""
-    return _labels(language).get((fold(label), zone)) or _labels(language).get((fold(label), ""), label)
+    known = _labels(language)
+    bare = fold(label)
+    # The tables say "New York City" where everybody says "New York".
+    return known.get((bare, zone)) or known.get((bare.removesuffix(" city"), zone)) or known.get((bare, ""), label)
 
 
 @cache

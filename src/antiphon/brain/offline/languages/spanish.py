@@ -50,7 +50,12 @@ _AT = r"(?:(?:a|para|sobre|hacia|desde|tipo|antes de) )?(?:eso de )?(?:las?|los)
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})\b"
 _WEEKDAY = rf"(?P<weekday>{'|'.join(_WEEKDAYS)})"
 _OF_DAY = r"(?: (?:de|por|en) (?P<part>la mañana|la tarde|la noche|la madrugada))?(?: (?P<meridiem>am|pm|a\. ?m\.?|p\. ?m\.?))?"
-_PARTS = {"la mañana": "in the morning", "la tarde": "in the afternoon", "la noche": "in the evening", "la madrugada": "am"}
+_PARTS = {
+    "la mañana": "in the morning",
+    "la tarde": "in the afternoon",
+    "la noche": "in the evening",
+    "la madrugada": "am",
+}
 
 
 def _length(match: re.Match[str]) -> str:
@@ -149,7 +154,10 @@ class Spanish(Language):
     )
     times = pieces(
         (r"(?:todos los d[ií]as|cada d[ií]a|a diario|diariamente)\b", "every day"),
-        (r"(?:entre semana|de lunes a viernes|los d[ií]as (?:laborables|hábiles)|cada d[ií]a laborable)\b", "every weekday"),
+        (
+            r"(?:entre semana|de lunes a viernes|los d[ií]as (?:laborables|hábiles)|cada d[ií]a laborable)\b",
+            "every weekday",
+        ),
         (r"(?:cada dos d[ií]as|cada 2 d[ií]as|un d[ií]a sí y otro no)\b", "every other day"),
         (r"(?:todas las mañanas|cada mañana)\b", "every day in the morning"),
         (r"(?:todas las noches|cada noche)\b", "every day in the evening"),
@@ -157,7 +165,10 @@ class Spanish(Language):
         (r"(?:todos los meses|cada mes|mensualmente)\b", "every month"),
         (r"(?:todos los años|cada año|anualmente)\b", "every year"),
         (r"(?:cada hora)\b", "every hour"),
-        (rf"cada (?P<count>\d+) {_UNIT}", lambda m: f"every {m['count']} {_UNITS.get(m['unit'][:3]) or _UNITS[m['unit'][0]]}"),
+        (
+            rf"cada (?P<count>\d+) {_UNIT}",
+            lambda m: f"every {m['count']} {_UNITS.get(m['unit'][:3]) or _UNITS[m['unit'][0]]}",
+        ),
         (rf"(?:cada|todos los|los) {_WEEKDAY}s?\b", lambda m: f"every {_WEEKDAYS[m['weekday']]}"),
         (rf"{_LEAD}(?:un )?(?:tres|3) cuartos de hora\b", _fixed("45 minutes")),
         (rf"{_LEAD}(?:un )?cuarto de hora\b", _fixed("15 minutes")),
@@ -166,18 +177,33 @@ class Spanish(Language):
         (rf"{_LEAD}(?:una )?hora y media\b", _fixed("1.5 hours")),
         (rf"{_LEAD}(?:una )?hora y cuarto\b", _fixed("75 minutes")),
         (rf"{_LEAD}(?P<count>\d+) (?P<unit>horas) y (?P<half>media)\b", _length),
-        (rf"{_LEAD}{_COUNT} ?{_UNIT}(?P<tail> después| más tarde| a partir de ahora)?", lambda m: _length(m) + (" later" if m["tail"] else "")),
+        (
+            rf"{_LEAD}{_COUNT} ?{_UNIT}(?P<tail> después| más tarde| a partir de ahora)?",
+            lambda m: _length(m) + (" later" if m["tail"] else ""),
+        ),
         (r"(?:el )?(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\b", r"\g<year>-\g<month>-\g<day>"),
-        (rf"(?:(?:el|del|para el|hasta el|al) )?(?:d[ií]a )?(?:{_WEEKDAY} )?(?P<day>\d{{1,2}}|primero) de {_MONTH}(?: (?:de|del) (?P<year>\d{{4}}))?", _date),
-        (r"(?:(?:el|del|para el|hasta el|al) )?(?:d[ií]a )?(?P<day>\d{1,2})[/.](?P<month>\d{1,2})(?:[/.](?P<year>\d{4}|\d{2}))?(?![\d:])", _numbers),
+        (
+            rf"(?:(?:el|del|para el|hasta el|al) )?(?:d[ií]a )?(?:{_WEEKDAY} )?(?P<day>\d{{1,2}}|primero) de {_MONTH}(?: (?:de|del) (?P<year>\d{{4}}))?",
+            _date,
+        ),
+        (
+            r"(?:(?:el|del|para el|hasta el|al) )?(?:d[ií]a )?(?P<day>\d{1,2})[/.](?P<month>\d{1,2})(?:[/.](?P<year>\d{4}|\d{2}))?(?![\d:])",
+            _numbers,
+        ),
         (r"(?:el|para el) d[ií]a (?P<day>\d{1,2})(?![\d:])", lambda m: f"the {int(m['day'])}th"),
-        (rf"(?:(?:en|para|por|el d[ií]a de|el|la|a) )?(?P<name>{'|'.join(sorted(_HOLIDAYS, key=len, reverse=True))})\b", lambda m: _HOLIDAYS[m["name"]]),
+        (
+            rf"(?:(?:en|para|por|el d[ií]a de|el|la|a) )?(?P<name>{'|'.join(sorted(_HOLIDAYS, key=len, reverse=True))})\b",
+            lambda m: _HOLIDAYS[m["name"]],
+        ),
         (r"(?:a la |a |de |para la )?media ?noche\b", "at midnight"),
         (r"(?:al |a |de |para el )?medio ?d[ií]a\b", "at noon"),
         (rf"{_AT}12 del? (?:mediod[ií]a|medio d[ií]a)\b", "at noon"),
         (rf"(?:{_AT}|a )(?P<hour>\d{{1,2}})[:.h](?P<minute>[0-5]\d)(?: ?h(?:oras|s)?\b)?{_OF_DAY}(?![\d:])", _written),
         (rf"(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?: ?h(?:oras|s)?\b)?{_OF_DAY}(?![\d:])", _written),
-        (rf"{_AT}(?P<hour>\d{{1,2}}|una)(?P<side> y | menos | con )(?P<extra>media|cuarto|\d{{1,2}})\b{_OF_DAY}", _clock),
+        (
+            rf"{_AT}(?P<hour>\d{{1,2}}|una)(?P<side> y | menos | con )(?P<extra>media|cuarto|\d{{1,2}})\b{_OF_DAY}",
+            _clock,
+        ),
         (rf"{_AT}(?P<hour>\d{{1,2}}|una)\b(?: en punto| horas)?{_OF_DAY}(?![:.,]\d)", _clock),
         (r"(?:hoy por la mañana|esta mañana)\b", "this morning"),
         (r"(?:hoy por la tarde|esta tarde|hoy en la tarde)\b", "this afternoon"),
@@ -188,7 +214,10 @@ class Spanish(Language):
         (r"(?:para )?mañana (?:por|en) la tarde\b", "tomorrow in the afternoon"),
         (r"(?:para )?mañana (?:por|en) la noche\b", "tomorrow in the evening"),
         (r"(?:para )?mañana\b", "tomorrow"),
-        (rf"(?:(?:el|este|para el|al) )?(?P<next>próximo |proximo )?{_WEEKDAY}\b(?P<after> que viene| próximo| proximo| de la semana que viene)?", _weekday),
+        (
+            rf"(?:(?:el|este|para el|al) )?(?P<next>próximo |proximo )?{_WEEKDAY}\b(?P<after> que viene| próximo| proximo| de la semana que viene)?",
+            _weekday,
+        ),
         (r"(?:la )?(?:próxima semana|proxima semana|semana que viene|semana próxima)\b", "next week"),
         (r"(?:el )?(?:próximo mes|proximo mes|mes que viene)\b", "next month"),
         (r"(?:el )?(?:próximo año|año que viene)\b", "next year"),
@@ -282,11 +311,13 @@ class Spanish(Language):
         re.IGNORECASE,
     )
     pronouns = re.compile(
-        r"(?:lo|la|eso|esto|me|mí|ti|te|él|ella|todo|todo esto|todo eso|ahora|bien|nada|nos|algo|todo sobre mí)", re.IGNORECASE
+        r"(?:lo|la|eso|esto|me|mí|ti|te|él|ella|todo|todo esto|todo eso|ahora|bien|nada|nos|algo|todo sobre mí)",
+        re.IGNORECASE,
     )
     mine = re.compile(r"\b(?:yo|mi|mis|mí|me|nuestr[oa]s?|nos|nosotros|tengo|soy|estoy)\b", re.IGNORECASE)
     not_own = re.compile(
-        r"\b(?:recordatorios?|temporizador(?:es)?|alarmas?|zona horaria|citas?|hora|problema|derechos?)\b", re.IGNORECASE
+        r"\b(?:recordatorios?|temporizador(?:es)?|alarmas?|zona horaria|citas?|hora|problema|derechos?)\b",
+        re.IGNORECASE,
     )
 
     def digits(self, text: str) -> str:
