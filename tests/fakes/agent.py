@@ -25,8 +25,8 @@ from tests.fakes.executions import FakeExecutions
 from tests.fakes.learning import FakeAttachments, FakeFeedback, FakePlaces, FakeSummaries
 from tests.fakes.memories import FakeMemories
 from tests.fakes.people import FakePeople
-from tests.fakes.proposals import FakeProposals
 from tests.fakes.polls import FakePolls
+from tests.fakes.proposals import FakeProposals
 from tests.fakes.schedule import FakeSchedule
 from tests.fakes.status import FakeStatus
 from tests.fakes.threads import FakeThreads

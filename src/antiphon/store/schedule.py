@@ -127,7 +127,7 @@ class DjangoScheduleStore:
         return await self._database.run(change)
 
     async def next_due(self) -> datetime | None:
-        """When the next entry is due, a thread goes idle, a poll closes or an approval expires; None when nothing is."""
+        """When an entry is due, a thread goes idle, a poll closes or an approval expires next; None when nothing is."""
 
         def read(tx: Tx) -> datetime | None:
             idle = _value(tx, _NEXT_IDLE)

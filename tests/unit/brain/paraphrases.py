@@ -11,6 +11,8 @@ from antiphon.brain.offline.understand import Understanding
 
 DATA = Path(__file__).parents[2] / "data"
 SAME = {"help": "system.help", "status": "system.status", "memory.forget_all": "memory.forget"}
+FINER = {"clock.difference": "clock.now", "profile.name": "memory.recall"}
+"""Readings that lists written before these requests existed know only under the wider name."""
 HARMLESS = ("none", "smalltalk")
 """Reading a request as one of these does nothing and answers nothing wrong."""
 
@@ -52,13 +54,12 @@ def family(intent: str) -> str:
 def score(file: Path, understanding: Understanding) -> Score:
     """Score one file. Of several requests read in one sentence the first counts."""
     result = Score()
-    for line in file.read_text("utf-8").splitlines():
-        if not line.strip():
-            continue
-        row = json.loads(line)
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+    unknown = FINER.keys() - {row["intent"] for row in rows}
+    for row in rows:
         expected = family(row["intent"])
         intent = understanding.read(row["text"])[0]
-        got = family(intent.name)
+        got = FINER[intent.name] if intent.name in unknown else family(intent.name)
         result.total += 1
         result.supported += expected != "none"
         result.right += expected != "none" and got == expected

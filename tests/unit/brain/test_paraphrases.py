@@ -1,5 +1,10 @@
 """How well the offline model understands sentences it was not written for.
 
+Each list must be read right in at least 90 of 100 requests, with at most 2 wrong actions in 100 sentences; the table of
+what was read as what is printed for each (`pytest -s`), and shown when a list fails.
+
+`paraphrases_de.jsonl`, `paraphrases_es.jsonl` and `paraphrases_en_more.jsonl` (the requests that came later) were
+written, and committed, before the first template of those languages, by the hand that then wrote the templates.
 `paraphrases_en.jsonl` was written by somebody who did not see the templates; nobody who changes the templates reads it.
 Its labels know no `memory.forget_all`: what asks to forget everything stands there under `memory.forget`, so the two
 count as one there. `dev_phrases_en.jsonl` is the list of those who write the templates, and there they are two.
@@ -20,10 +25,19 @@ def understanding() -> Understanding:
     return Understanding()
 
 
-def test_blind_paraphrases(understanding: Understanding) -> None:
-    result = score(DATA / "paraphrases_en.jsonl", understanding)
-    print("\n" + result.table())
-    assert result.total >= 200
+@pytest.mark.parametrize(
+    ("file", "least"),
+    [
+        ("paraphrases_en.jsonl", 200),
+        ("paraphrases_de.jsonl", 200),
+        ("paraphrases_es.jsonl", 200),
+        ("paraphrases_en_more.jsonl", 80),
+    ],
+)
+def test_paraphrases(understanding: Understanding, file: str, least: int) -> None:
+    result = score(DATA / file, understanding)
+    print(f"\n{file}: {result.table()}")
+    assert result.total >= least
     assert result.accuracy >= 0.90, result.table()
     assert result.wrong_share <= 0.02, result.table()
 

@@ -401,7 +401,7 @@ class AnswersIn:
 
     def _own_language(self, data: Data) -> str:
         code = str(data["language"])[:2]
-        name = self._locale.languages.get(code, code)
+        name = cast("Mapping[str, str]", self._locale.languages).get(code, code)
         name = name[0].upper() + name[1:] if self._language == "de" else name
         key = (
             "language_is" if not data["changed"] else "language_now" if code in ("en", "de", "es") else "language_noted"
@@ -421,10 +421,10 @@ class AnswersIn:
         parts = _list_of(data, "parts")
         broken = [part for part in parts if part["state"] == "degraded"]
         signs = {"ok": "✓", "degraded": "✗", "off": "\N{EN DASH}"}
-        lines = [
-            f"- {signs.get(str(part['state']), '?')} {part['name']}{': ' + str(part['detail']) if part['detail'] else ''}"
-            for part in parts
-        ]
+        lines: list[str] = []
+        for part in parts:
+            detail = f": {part['detail']}" if part["detail"] else ""
+            lines.append(f"- {signs.get(str(part['state']), '?')} {part['name']}{detail}")
         return "\n".join([self._say["unwell" if broken else "well"], *lines])
 
     def _summary(self, data: Data) -> str:

@@ -12,27 +12,32 @@ from antiphon.brain.offline.function_words import FUNCTION_WORDS
 
 _COMMON: Mapping[str, str] = {
     "en": """remind reminder reminders timer set time date today tomorrow yesterday flip coin roll dice hello hi hey
-        thank thanks bye goodbye morning night help status cancel delete remember forget poll vote convert hours minutes
-        summarize summary joke name call live summarise week day days write poem translate tell show give make find
-        play send another explain book order weather buy want need know think work good great list next last list home
-        please story word people meeting start stop open close turn light music one two three four five""",
-    "de": """erinnere erinner erinnerung erinnerungen timer stell uhr uhrzeit datum heute morgen übermorgen gestern münze
-        wirf würfel würfeln würfle hallo moin servus tschüss danke dankeschön guten gute nacht hilfe status lösche
-        vergiss merk merke umfrage abstimmung stimme rechne stunde stunden minute minuten sekunden tage woche fass
-        zusammenfassung witz heiße wohne lebe sprich wecker wecken kopf zahl spät geht geht's dank vielen tausend grüß tschau ade wiedersehen servus tldr mach's läuft zeig zeige sag kannst
-        mir's jahr prozent mal geteilt wieviel wieviele hoch wurzel gib brich stopp alles welcher tag weihnachten
-        silvester antworte rede deutsch englisch bescheid weißt umrechnen zeitunterschied zeitverschiebung beende
-        schließ starte mach schreib gedicht übersetze spiel schick erklär wetter kaufen gut wissen glaube arbeit leute
-        liste nächste letzte bitte geschichte wort treffen licht musik eins zwei drei vier fünf gib finde such bestell
-        seit vorgestern verschieb ändere""",
-    "es": """recuérdame recuerdame avísame avisame recordatorio recordatorios temporizador pon ponme hora horas fecha hoy
-        mañana ayer moneda lanza tira dado dados hola buenas buenos días tardes noches adiós gracias ayuda estado borra
-        cancela olvida olvídate recuerda apunta anota encuesta votación voto convierte minutos segundos semana semanas
-        resume resumen chiste llamo vivo háblame habla despiértame cara cruz cuánto cuanto cuántos qué dime muéstrame
-        muestra calcula divide suma por ciento raíz navidad elimina quita detén responde español inglés alarma sabes
-        chao chau adios gracias puedes eres estás días año son diferencia horaria cierra termina haz escribe escríbeme poema traduce busca manda explica clima tiempo comprar bueno saber creo
-        trabajo gente lista próximo último favor historia palabra reunión luz música uno dos tres cuatro cinco dame
-        desde cambia mueve""",
+        thank thanks bye goodbye morning night help status cancel delete remember forget poll vote
+        convert hours minutes summarize summary joke name call live summarise week day days write poem
+        translate tell show give make find play send another explain book order weather buy want need
+        know think work good great list next last list home please story word people meeting start stop
+        open close turn light music one two three four five""",
+    "de": """erinnere erinner erinnerung erinnerungen timer stell uhr uhrzeit datum heute morgen übermorgen gestern
+        münze wirf würfel würfeln würfle hallo moin servus tschüss danke dankeschön guten gute nacht
+        hilfe status lösche vergiss merk merke umfrage abstimmung stimme rechne stunde stunden minute
+        minuten sekunden tage woche fass zusammenfassung witz heiße wohne lebe sprich wecker wecken kopf
+        zahl spät geht geht's dank vielen tausend grüß tschau ade wiedersehen servus tldr mach's läuft
+        zeig zeige sag kannst mir's jahr prozent mal geteilt wieviel wieviele hoch wurzel gib brich
+        stopp alles welcher tag weihnachten silvester antworte rede deutsch englisch bescheid weißt
+        umrechnen zeitunterschied zeitverschiebung beende schließ starte mach schreib gedicht übersetze
+        spiel schick erklär wetter kaufen gut wissen glaube arbeit leute liste nächste letzte bitte
+        geschichte wort treffen licht musik eins zwei drei vier fünf gib finde such bestell seit
+        vorgestern verschieb ändere""",
+    "es": """recuérdame recuerdame avísame avisame recordatorio recordatorios temporizador pon ponme hora horas fecha
+        hoy mañana ayer moneda lanza tira dado dados hola buenas buenos días tardes noches adiós gracias
+        ayuda estado borra cancela olvida olvídate recuerda apunta anota encuesta votación voto
+        convierte minutos segundos semana semanas resume resumen chiste llamo vivo háblame habla
+        despiértame cara cruz cuánto cuanto cuántos qué dime muéstrame muestra calcula divide suma por
+        ciento raíz navidad elimina quita detén responde español inglés alarma sabes chao chau adios
+        gracias puedes eres estás días año son diferencia horaria cierra termina haz escribe escríbeme
+        poema traduce busca manda explica clima tiempo comprar bueno saber creo trabajo gente lista
+        próximo último favor historia palabra reunión luz música uno dos tres cuatro cinco dame desde
+        cambia mueve""",
 }
 _LETTERS: Mapping[str, str] = {"de": "äöüß", "es": "ñ¿¡áéíóú"}
 _SHAPES: Mapping[str, re.Pattern[str]] = {
@@ -75,7 +80,7 @@ def _scores(text: str) -> dict[str, float]:
     low = text.casefold().replace("\u2019", "'")
     words = _WORD.findall(low)[:60]
     weights = _weights()
-    scores = {code: 0.0 for code in FUNCTION_WORDS}
+    scores = dict.fromkeys(FUNCTION_WORDS, 0.0)
     for word in words:
         for code, weight in weights.get(word, ()):
             scores[code] += weight

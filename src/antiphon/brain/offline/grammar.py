@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hassil import Intents, recognize_all
+from hassil.models import MatchEntity
 from hassil.util import normalize_for_matching
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
@@ -104,8 +105,8 @@ class Grammar:
             alone.slot_lists, alone.expansion_rules = whole.slot_lists, whole.expansion_rules
             [parsed] = alone.intents[name].data[0].sentences
             parsed.compile(whole.expansion_rules)
-            assert parsed.pattern is not None
-            templates.append(_Template(parsed.get_required_clauses(whole.expansion_rules), parsed.pattern, alone))
+            shape = cast("re.Pattern[str]", parsed.pattern)  # pyright: ignore[reportUnknownMemberType]
+            templates.append(_Template(parsed.get_required_clauses(whole.expansion_rules), shape, alone))
         return templates
 
     def _folded(self, text: str) -> str:
@@ -150,7 +151,7 @@ class Grammar:
             for result in recognize_all(folded, template.alone, language=self.language):
                 name, _, variant = result.intent.name.partition("#")
                 # As it was written: with its accents, its commas and its capital letters.
-                slots = {key: text[slice(*entity.text_span)].strip() for key, entity in result.entities.items()}
+                slots = {key: _span(text, entity) for key, entity in result.entities.items()}
                 yield Candidate(name, variant, slots, result.text_chunks_matched)
 
     def respelled(self, text: str) -> str:
@@ -176,6 +177,11 @@ class Grammar:
 
         best = min(near, key=unlikely, default=None)
         return word.replace(core, best[0]) if best else word
+
+
+def _span(text: str, entity: MatchEntity) -> str:
+    start, end = entity.text_span or (0, 0)
+    return text[start:end].strip()
 
 
 def _spelled_out(word: str) -> str:

@@ -38,8 +38,8 @@ from antiphon.brain.offline.extract import summarise
 from antiphon.brain.offline.slots import NONE, Intent
 from antiphon.brain.offline.understand import Understanding
 from antiphon.domain.conversation import Author
-from antiphon.tools.builtin.polls import option_named
 from antiphon.tools.builtin.overlap import content_words, shared
+from antiphon.tools.builtin.polls import option_named
 from antiphon.tools.catalog import model_name
 from antiphon.tools.results import parse
 

@@ -7,6 +7,11 @@ import re
 from typing import Protocol
 
 _OR = {"en": r"or|and|vs\.?|versus", "de": r"oder|und|vs\.?", "es": r"o|u|y|vs\.?"}
+_ASKED = re.compile(
+    r"(¿?(?:who|when|where|what|which|wer|wann|wo|was|wohin|welche\w*|qui[eé]n|cu[aá]ndo|d[oó]nde|qu[eé]|cu[aá]l)\b"
+    r"[^,?]*)[,?] (.+)",
+    re.IGNORECASE,
+)
 _LONGEST_OPTION = 80
 MOST_OPTIONS = 20
 
@@ -44,20 +49,11 @@ def options_of(text: str, language: str) -> tuple[str, tuple[str, ...]] | None:
     question, separator, rest = text.partition(": ")
     if not separator:
         question, separator, rest = text.partition("? ")
-        question += "?" if separator else ""
     if not separator:
         question, rest = "", text
-        # "when do we meet, friday, saturday or sunday": what begins like a question is one
-        if match := re.match(r"((?:who|when|where|what|which|wer|wann|wo|was|wohin|welche\w*|qui[eé]n|cu[aá]ndo|"
-                             r"d[oó]nde|qu[eé]|cu[aá]l)\b[^,]*), (.+)", text, re.IGNORECASE):  # fmt: skip
-            question, rest = match[1], match[2]
-    elif (inner := re.match(r"¿?([^,?]+[^,?\s])[,?] (.+)", rest)) and re.search(
-        rf"(?:,| (?:{_OR[language]})) ", inner[2]
-    ):
-        # "poll: when do we meet, friday or saturday?": the part before the colon was only the word poll
-        if re.match(r"(?:who|when|where|what|which|wer|wann|wo|was|welche\w*|qui[eé]n|cu[aá]ndo|d[oó]nde|qu[eé]|cu[aá]l)\b",
-                    inner[1], re.IGNORECASE):  # fmt: skip
-            question, rest = inner[1], inner[2]
+    # "when do we meet, friday, saturday or sunday": what begins like a question is one
+    if (match := _ASKED.match(rest)) and (not question or re.search(rf",| (?:{_OR[language]}) ", match[2])):
+        question, rest = match[1], match[2]
     rest = rest.strip(" ?.!¿¡")
     pieces = re.split(rf"\s*[,;/|]\s*(?:(?:{_OR[language]})\s+)?|\s+(?:{_OR[language]})\s+", rest, flags=re.IGNORECASE)
     options = tuple(piece.strip(" \"'“”¿¡?") for piece in pieces if piece.strip(" \"'“”¿¡?"))

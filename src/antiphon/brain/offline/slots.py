@@ -132,8 +132,44 @@ def _forgettable(text: str) -> bool:
 
 
 _NO_NAMES = frozenset(
-    "later back tomorrow maybe please now soon again anytime today tonight when if a an the that this names out at on "
-    "crazy old stupid sure not so very in from up by it you me".split()
+    [
+        "later",
+        "back",
+        "tomorrow",
+        "maybe",
+        "please",
+        "now",
+        "soon",
+        "again",
+        "anytime",
+        "today",
+        "tonight",
+        "when",
+        "if",
+        "a",
+        "an",
+        "the",
+        "that",
+        "this",
+        "names",
+        "out",
+        "at",
+        "on",
+        "crazy",
+        "old",
+        "stupid",
+        "sure",
+        "not",
+        "so",
+        "very",
+        "in",
+        "from",
+        "up",
+        "by",
+        "it",
+        "you",
+        "me",
+    ]
 )
 
 
@@ -490,7 +526,7 @@ def _summary(slots: Slots, variant: str) -> Intent | None:
     del variant
     if "count" in slots:
         count = digits(slots["count"])
-        return Intent("channel.summary", {"messages": int(count)}) if count.isdigit() and 0 < int(count) else None
+        return Intent("channel.summary", {"messages": int(count)}) if count.isdigit() and int(count) > 0 else None
     if "since" in slots:
         since = since_of(slots["since"], ENGLISH)
         return Intent("channel.summary", {"since": since}) if since else None

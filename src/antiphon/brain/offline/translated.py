@@ -234,7 +234,7 @@ class Translated:
         del variant
         if "count" in slots:
             count = self._language.digits(slots["count"].casefold())
-            return Intent("channel.summary", {"messages": int(count)}) if count.isdigit() and 0 < int(count) else None
+            return Intent("channel.summary", {"messages": int(count)}) if count.isdigit() and int(count) > 0 else None
         if "since" in slots:
             since = since_of(slots["since"], self._language)
             return Intent("channel.summary", {"since": since}) if since else None

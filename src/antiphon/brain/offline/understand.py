@@ -44,7 +44,7 @@ class Understanding:
         return self._voice(language).grammar
 
     def languages(self, text: str, earlier: Sequence[str] = (), language: str = DEFAULT) -> Sequence[str]:
-        """The languages a text may be in, likeliest first. `language` is the person's own and decides between equals."""
+        """The languages a text may be in, likeliest first. `language`, the person's own, decides between equals."""
         return languages(text, preferred=language, earlier=earlier)
 
     def is_loaded(self, languages: Sequence[str]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from antiphon.brain.offline.languages.language import Language, pieces
 
@@ -83,7 +84,7 @@ def _length(match: re.Match[str]) -> str:
     return f"{lead}{count} {unit}"
 
 
-def _fixed(english: str):
+def _fixed(english: str) -> Callable[[re.Match[str]], str]:
     def say(match: re.Match[str]) -> str:
         return ("in " if match.groupdict().get("lead") else "") + english
 
@@ -292,7 +293,7 @@ class German(Language):
         (r"^(?:der|die|das) ", "1 "),
         (r"^stunde\b", "1 stunde"),
     )
-    units: Mapping[str, str] = {
+    units: ClassVar[Mapping[str, str]] = {
         name: english
         for english, names in {
             "millimeter": "millimeter millimetern", "centimeter": "zentimeter zentimetern centimeter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import cast
 
 from antiphon.tools.builtin.places import find_place, fold
 
@@ -47,44 +48,58 @@ def own_name(label: str, zone: str, language: str) -> str:
     """What the language calls a place the tools named; the tools' own name when nothing better is known."""
     known = _labels(language)
     bare = fold(label)
-    # The tables say "New York City" where everybody says "New York".
-    return known.get((bare, zone)) or known.get((bare.removesuffix(" city"), zone)) or known.get((bare, ""), label)
+    if bare == fold(_english_city(zone)) + " city":  # the tables say "New York City" where everybody says "New York"
+        bare, label = fold(_english_city(zone)), _english_city(zone)
+    return known.get((bare, zone)) or known.get((bare, ""), label)
+
+
+def _territories(language: str) -> Mapping[str, str]:
+    """Country code -> name."""
+    from babel import Locale  # late: a tenth of a second, and English needs none of it
+
+    names = cast("Mapping[str, str]", Locale(language).territories)
+    return {code: name for code, name in names.items() if len(code) == 2 and code.isalpha()}
+
+
+def _zone_cities(language: str) -> Mapping[str, str]:
+    """Time zone -> the city it is named after."""
+    from babel import Locale  # late, as above
+
+    zones = cast("Mapping[str, Mapping[str, str]]", Locale(language).time_zones)
+    return {zone: names["city"] for zone, names in zones.items() if "city" in names and "/" in zone}
+
+
+def _english_city(zone: str) -> str:
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 @cache
 def _exonyms(language: str) -> Mapping[str, str]:
     """Folded name -> what the tools know it by."""
-    from babel import Locale  # late: a tenth of a second, and English needs none of it
-
     found: dict[str, str] = {}
-    locale, english = Locale(language), Locale("en")
-    for code, name in locale.territories.items():
-        if len(code) == 2 and code.isalpha() and (known := english.territories.get(code)) and find_place(known):
+    english = _territories("en")
+    for code, name in _territories(language).items():
+        if (known := english.get(code)) and find_place(known):
             found[fold(name)] = known
-    for zone, names in locale.time_zones.items():
-        city = names.get("city")
-        if city and "/" in zone and find_place(zone) is not None:
-            plain = zone.rpartition("/")[2].replace("_", " ")
-            if fold(city) != fold(plain):
-                # The city where the tables have it (its label is nicer), its time zone where they do not.
-                by_name = find_place(plain)
-                found[fold(city)] = plain if by_name is not None and by_name.zone_name == zone else zone
+    for zone, city in _zone_cities(language).items():
+        plain = _english_city(zone)
+        if fold(city) != fold(plain) and find_place(zone) is not None:
+            # The city where the tables have it (its label is nicer), its time zone where they do not.
+            by_name = find_place(plain)
+            found[fold(city)] = plain if by_name is not None and by_name.zone_name == zone else zone
     return found | {fold(name): known for name, known in _CITIES[language].items()}
 
 
 @cache
 def _labels(language: str) -> Mapping[tuple[str, str], str]:
     """(folded English label, zone or "") -> the name in the language."""
-    from babel import Locale  # late, as above
-
     found: dict[tuple[str, str], str] = {}
-    locale, english = Locale(language), Locale("en")
-    for code, name in english.territories.items():
-        if len(code) == 2 and code.isalpha() and (own := locale.territories.get(code)):
-            found[(fold(name), "")] = own
-    for zone, names in locale.time_zones.items():
-        if city := names.get("city"):
-            found[(fold(zone.rpartition("/")[2].replace("_", " ")), zone)] = city
+    own = _territories(language)
+    for code, name in _territories("en").items():
+        if code in own:
+            found[(fold(name), "")] = own[code]
+    for zone, city in _zone_cities(language).items():
+        found[(fold(_english_city(zone)), zone)] = city
     for name, known in _CITIES[language].items():
         if known and (place := find_place(known)) is not None and len(name) > 3:
             found.setdefault((fold(place.label), place.zone_name), name.title())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from antiphon.brain.offline.languages.language import Language, pieces
 
@@ -71,7 +72,7 @@ def _length(match: re.Match[str]) -> str:
     return f"{'in ' if groups.get('lead') else ''}{count} {unit}{' 30 minutes' if groups.get('half') else ''}"
 
 
-def _fixed(english: str):
+def _fixed(english: str) -> Callable[[re.Match[str]], str]:
     def say(match: re.Match[str]) -> str:
         return ("in " if match.groupdict().get("lead") else "") + english
 
@@ -143,7 +144,7 @@ class Spanish(Language):
         (r"(?:un )?medio minuto", "30 seconds"),
         (r"(?:una )?hora y media", "1.5 hours"),
         (r"(?:una )?hora y cuarto", "75 minutes"),
-        (rf"(?P<count>\d+) (?P<unit>horas) y (?P<half>media)", _length),
+        (r"(?P<count>\d+) (?P<unit>horas) y (?P<half>media)", _length),
         (rf"{_COUNT} ?{_UNIT}", _length),
         (r"(?:y|con|de)\b", ""),
     )
@@ -266,7 +267,7 @@ class Spanish(Language):
         (r"^menos (?=\d)", "-"),
         (r"^(?:el|la) ", "1 "),
     )
-    units: Mapping[str, str] = {
+    units: ClassVar[Mapping[str, str]] = {
         name: english
         for english, names in {
             "millimeter": "milímetro milímetros milimetros", "centimeter": "centímetro centímetros centimetros",
