@@ -67,15 +67,15 @@ async def test_what_cannot_be_is_refused(stores: Stores) -> None:
     assert await stores.polls.latest("web:nowhere") is None
 
 
-async def test_a_poll_closes_when_its_time_is_up_and_says_the_result(stores: Stores, clock: FakeClock) -> None:
+async def test_a_poll_closes_when_its_time_is_up_and_says_the_result(stores: Stores, store_clock: FakeClock) -> None:
     new = await opened(stores, language="de")
-    poll = await stores.polls.create(replace(new, closes_at=clock.now() + timedelta(minutes=5)))
+    poll = await stores.polls.create(replace(new, closes_at=store_clock.now() + timedelta(minutes=5)))
     await stores.polls.vote(poll.id, new.person, 1)
     due = await stores.schedule.next_due()
     assert due is not None
-    assert due <= clock.now() + timedelta(minutes=5)
+    assert due <= store_clock.now() + timedelta(minutes=5)
     assert await stores.schedule.fire_due(10) == 0
-    clock.move(seconds=301)
+    store_clock.move(seconds=301)
     with pytest.raises(Conflict):
         await stores.polls.vote(poll.id, new.person, 0)
     assert await stores.schedule.fire_due(10) >= 1
