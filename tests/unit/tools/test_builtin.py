@@ -98,6 +98,23 @@ def test_unknown_places(name: str) -> None:
     assert find_place(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "region", "zone"),
+    [
+        ("Paris", "France", "Europe/Paris"),
+        ("Springfield", "Missouri", "America/Chicago"),
+        ("London", "United Kingdom", "Europe/London"),
+        ("London, Ontario", "Ontario", "America/Toronto"),
+        ("Paris, Texas", "Texas", "America/Chicago"),
+        ("Tokyo", "", "Asia/Tokyo"),
+    ],
+)
+def test_a_name_of_several_places_is_the_largest_one_and_says_which(name: str, region: str, zone: str) -> None:
+    place = find_place(name)
+    assert place is not None
+    assert (place.region, place.zone_name) == (region, zone)
+
+
 def test_a_country_of_many_zones_says_which_one_it_took() -> None:
     place = find_place("USA")
     assert place is not None

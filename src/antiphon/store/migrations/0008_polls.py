@@ -8,7 +8,7 @@ import antiphon.store.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("antiphon", "0005_memory_and_learning"),
+        ("antiphon", "0007_usage_accounts"),
     ]
 
     operations = [
