@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, RESERVED, Key, all_keys, sections
+from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, Key, all_keys, sections
 
 ROOT = Path(__file__).parents[1]
 
@@ -112,8 +112,6 @@ def reference() -> Iterator[str]:
     yield f"| `{CONFIG_VARIABLE}` | the configuration file |"
     for variable, name in ALIASES.items():
         yield f"| `{variable}` | `{name}` |"
-    for variable in sorted(RESERVED):
-        yield f"| `{variable}` | nothing yet; reserved |"
     for section, keys in by_section():
         yield ""
         yield f"## {f'[{section}]' if section else 'Top level'}"

@@ -3,6 +3,7 @@
 `run` loads it; nothing else reads the environment or a configuration file.
 """
 
+from antiphon.config.change import Configuration
 from antiphon.config.load import ConfigProblems, load_settings
 from antiphon.config.settings import (
     ApprovalSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "AttachmentSettings",
     "ConfigProblems",
     "ConsoleSettings",
+    "Configuration",
     "HttpSettings",
     "LimitSettings",
     "LogSettings",

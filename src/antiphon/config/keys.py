@@ -27,11 +27,13 @@ ALIASES = {
     "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_BASE_URL": "openai_base_url",
     "SYSTEM_PROMPT": "system_prompt",
+    "DISCORD_TOKEN": "discord.token",
+    "TELEGRAM_TOKEN": "telegram.token",
+    "LIVEKIT_URL": "livekit.url",
+    "LIVEKIT_API_KEY": "livekit.api_key",
+    "LIVEKIT_API_SECRET": "livekit.api_secret",
 }
 """Variables without our prefix that set a key, because people have them already."""
-
-RESERVED = frozenset({"LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "DISCORD_TOKEN", "TELEGRAM_TOKEN"})
-"""Variables that belong to Antiphon and set nothing yet; present so that they are documented in one place."""
 
 _KINDS: dict[type, str] = {
     str: "text",

@@ -1,13 +1,15 @@
 """Gathering the settings of a running installation. Called by `run` at start and by `antiphon config`.
 
-Order, the stronger first: `overrides` (the command line), environment, `.env`, the secrets folder, the configuration
-file, defaults. Every problem of every source is found before anything is refused.
+Order, the stronger first: `overrides` (the command line), environment, `.env`, the secrets folder, the overlay that the
+console's Settings page writes, the configuration file, defaults. Every problem of every source is found before anything
+is refused.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from antiphon.config.checks import check
-from antiphon.config.keys import CONFIG_VARIABLE, Key, all_keys
+from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, Key, all_keys
 from antiphon.config.providers import PROVIDERS
 from antiphon.config.settings import Settings
 from antiphon.config.sources import (
@@ -26,11 +28,16 @@ from antiphon.config.sources import (
     read_file,
     read_secret,
     read_secrets,
+    read_table,
     suggest,
 )
 from antiphon.domain.errors import ConfigError
 
 DEFAULT_FILE = "antiphon.toml"
+OVERLAY = "settings.toml"
+"""What the console's Settings page writes, in `data_dir`."""
+PLACES = frozenset({"data_dir", "secrets_dir"})
+"""Settings the overlay cannot hold."""
 
 
 class ConfigProblems(ConfigError):
@@ -58,25 +65,84 @@ def load_settings(
     `directory` too. `overrides` maps dotted keys to values from the command line.
     """
     environ = os.environ if environ is None else environ
-    base = directory or Path()
-    variables, dotenv = read_dotenv(base / ".env")
-    layers = [_command_line(overrides or {}), read_environment(environ), dotenv]
-    file_layer = _file_layer(environ, variables, config_file, base)
-    layers.append(_secrets_layer([*layers, file_layer]))
-    layers.append(file_layer)
+    return Reading(dict(environ), config_file, directory, overrides or {}).settings()
 
-    problems = [problem for layer in layers for problem in layer.problems]
-    values: dict[str, Value] = {}
-    for layer in reversed(layers):
-        values.update(layer.values)
-    settings, refused = _validate(values)
-    problems.extend(refused)
-    if settings is not None:
-        settings = settings.with_secrets(_named_secrets(settings, environ, variables))
-        problems.extend(_broken_rules(settings, values))
-    if problems or settings is None:
-        raise ConfigProblems(problems)
-    return settings.with_origins({name: value.origin for name, value in values.items()})
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Where the settings of a process come from, so that they can be read again after the overlay changed."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    config_file: Path | None = None
+    directory: Path | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
+
+    def settings(self) -> Settings:
+        """All settings as they stand now. Raises `ConfigProblems`."""
+        return self.gather()[0]
+
+    def gather(
+        self, overlay: Mapping[str, object] | None = None, secrets: Mapping[str, str | None] | None = None
+    ) -> tuple[Settings, Mapping[str, Value]]:
+        """The settings and the place of each value that is set. Raises `ConfigProblems`.
+
+        `overlay` stands in for the content of the overlay, and `secrets` (variable to value, or None for none) for
+        files of the secrets folder: what a change would come to.
+        """
+        base = self.directory or Path()
+        variables, dotenv = read_dotenv(base / ".env")
+        layers = [_command_line(self.overrides), read_environment(self.environ), dotenv]
+        file_layer = _file_layer(self.environ, variables, self.config_file, base)
+        folders = [*layers, file_layer]
+        data_dir = _first(folders, "data_dir", Settings.model_fields["data_dir"].default)
+        secrets_layer = _secrets_layer(folders, data_dir)
+        for variable, secret in (secrets or {}).items():
+            _stand_in(secrets_layer, variable, secret)
+        layers += [secrets_layer, _overlay_layer(data_dir / OVERLAY, overlay), file_layer]
+
+        problems = [problem for layer in layers for problem in layer.problems]
+        values: dict[str, Value] = {}
+        for layer in reversed(layers):
+            values.update(layer.values)
+        settings, refused = _validate(values)
+        problems.extend(refused)
+        if settings is not None:
+            named = dict(_named_secrets(settings, self.environ, variables))
+            for variable, secret in (secrets or {}).items():
+                if not (self.environ.get(variable) or variables.get(variable)):
+                    named[variable] = secret or ""
+            settings = settings.with_secrets({name: value for name, value in named.items() if value})
+            problems.extend(_broken_rules(settings, values))
+        if problems or settings is None:
+            raise ConfigProblems(problems)
+        origins = {name: value.origin for name, value in values.items()}
+        return settings.with_origins(origins, self), values
+
+
+def _first(layers: Iterable[Layer], name: str, otherwise: Path) -> Path:
+    value = next((layer.values[name] for layer in layers if name in layer.values), None)
+    return Path(str(value.value)).expanduser() if value is not None else otherwise
+
+
+def _overlay_layer(path: Path, content: Mapping[str, object] | None) -> Layer:
+    """What the Settings page wrote. Where things lie cannot be said in a file whose own place depends on it."""
+    if content is None and not path.exists():
+        return Layer()
+    layer = read_file(path) if content is None else read_table(content, str(path))
+    for name in PLACES:
+        if layer.values.pop(name, None) is not None:
+            layer.refuse(str(path), name, "cannot be set here", "set it in the configuration file or the environment")
+    return layer
+
+
+def _stand_in(layer: Layer, variable: str, secret: str | None) -> None:
+    if secret is None:
+        name = ALIASES.get(variable) or next((k.name for k in all_keys().values() if k.variable == variable), "")
+        layer.values.pop(name, None)
+        return
+    one = read_environment({variable: secret}, "the secrets folder")
+    layer.values.update(one.values)
+    layer.problems.extend(one.problems)
 
 
 def _command_line(overrides: Mapping[str, object]) -> Layer:
@@ -103,13 +169,14 @@ def _file_layer(
     return layer
 
 
-def _secrets_layer(layers: Iterable[Layer]) -> Layer:
-    """The secrets folder, wherever the strongest source says it is."""
+def _secrets_layer(layers: Iterable[Layer], data_dir: Path) -> Layer:
+    """The secrets folder, wherever the strongest source says it is. The usual one may be absent."""
     for layer in layers:
         value = layer.values.get("secrets_dir")
         if value is not None:
             return read_secrets(Path(str(value.value)).expanduser(), value.source, value.written)
-    return Layer()
+    usual = data_dir / "secrets"
+    return read_secrets(usual, "settings", "secrets_dir") if usual.is_dir() else Layer()
 
 
 def _named_secrets(settings: Settings, environ: Mapping[str, str], dotenv: Mapping[str, str]) -> Mapping[str, str]:
@@ -119,7 +186,7 @@ def _named_secrets(settings: Settings, environ: Mapping[str, str], dotenv: Mappi
         wanted.update(provider.keys)
     found: dict[str, str] = {}
     for name in wanted:
-        if value := environ.get(name) or dotenv.get(name) or read_secret(settings.secrets_dir, name):
+        if value := environ.get(name) or dotenv.get(name) or read_secret(settings.secrets_path, name):
             found[name] = value
     return found
 

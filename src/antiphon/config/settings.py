@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from antiphon.config.experts import ExpertSettings, RoutingSettings
 from antiphon.config.prices import PriceSettings
 from antiphon.config.providers import split_model
-from antiphon.config.values import Part, UserPath, WebUrl, model_name
+from antiphon.config.values import Part, UserPath, WebUrl, model_name, url_check
 
 DEFAULT_PROMPT = (
     "You are Antiphon, a helpful assistant in a shared chat. Answer briefly and concretely. "
@@ -255,6 +255,41 @@ class LogSettings(Part):
     )
 
 
+class DiscordSettings(Part):
+    """The bot on Discord. The token is kept for the Discord service."""
+
+    token: SecretStr = Field(default=SecretStr(""), description="Token of the bot, from Discord's developer portal.")
+    api_url: WebUrl = Field(
+        default="https://discord.com/api/v10", description="Address of Discord's REST API; another one for tests."
+    )
+
+
+class TelegramSettings(Part):
+    """The bot on Telegram. The token is kept for the Telegram service."""
+
+    token: SecretStr = Field(default=SecretStr(""), description="Token of the bot, as @BotFather gives it.")
+    api_url: WebUrl = Field(
+        default="https://api.telegram.org", description="Address of the Bot API; another one for a server of your own."
+    )
+
+
+class LiveKitSettings(Part):
+    """A LiveKit server for voice. Kept for the voice service."""
+
+    url: Annotated[str, AfterValidator(url_check("ws", "wss", "http", "https"))] = Field(
+        default="", description="Address of the server, for example wss://voice.example.org. Empty: none."
+    )
+    api_key: str = Field(default="", max_length=200, description="Name of the server's API key.")
+    api_secret: SecretStr = Field(default=SecretStr(""), description="Secret that belongs to api_key.")
+
+
+class _Origins(dict[str, str]):
+    """Where each value stood, and what all of it was read from: two trees with the same values are equal all the same,
+    wherever they were read."""
+
+    reading: object = None
+
+
 class Settings(BaseSettings):
     """The whole tree. Frozen; unknown names are refused."""
 
@@ -267,7 +302,9 @@ class Settings(BaseSettings):
         default=None, description="Folder for models, once a part needs some. Empty: the folder models in data_dir."
     )
     secrets_dir: UserPath | None = Field(
-        default=None, description="Folder with one file per secret, named like the environment variable it stands for."
+        default=None,
+        description="Folder with one file per secret, named like the environment variable it stands for. "
+        "Empty: the folder secrets in data_dir, when there is one.",
     )
     database_url: Annotated[SecretStr, _secret_url("postgresql://", "postgres://", "sqlite:///")] = Field(
         default=SecretStr(""), description="Database. Empty: SQLite in data_dir. Several processes need postgresql://…"
@@ -310,6 +347,9 @@ class Settings(BaseSettings):
     approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     attachments: AttachmentSettings = Field(default_factory=AttachmentSettings)
+    discord: DiscordSettings = Field(default_factory=DiscordSettings)
+    telegram: TelegramSettings = Field(default_factory=TelegramSettings)
+    livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])
@@ -337,6 +377,11 @@ class Settings(BaseSettings):
         """Where models lie: `models_dir`, else `<data_dir>/models`."""
         return self.models_dir or self.data_dir / "models"
 
+    @property
+    def secrets_path(self) -> Path:
+        """Where files with secrets lie: `secrets_dir`, else `<data_dir>/secrets`, which need not exist."""
+        return self.secrets_dir or self.data_dir / "secrets"
+
     def secret(self, name: str) -> str:
         """The value of a secret that a setting names (a variable, or a file in secrets_dir), or ""."""
         if name == "OPENAI_API_KEY" and self.openai_api_key.get_secret_value():
@@ -353,6 +398,11 @@ class Settings(BaseSettings):
         """The values of all named secrets: what must never be printed."""
         return tuple(self._secrets.values())
 
+    @property
+    def named_secrets(self) -> Mapping[str, str]:
+        """The same with their names."""
+        return self._secrets
+
     def with_secrets(self, secrets: Mapping[str, str]) -> Settings:
         """The same settings that also know the values of the secrets they name."""
         copy = self.model_copy()
@@ -363,8 +413,14 @@ class Settings(BaseSettings):
         """Where the value of a dotted key came from, in words (`environment ANTIPHON_MODEL`), or `default`."""
         return self._origins.get(key, "default")
 
-    def with_origins(self, origins: Mapping[str, str]) -> Settings:
+    @property
+    def reading(self) -> object:
+        """What they were read from (a `load.Reading`); None when they were built by hand."""
+        return getattr(self._origins, "reading", None)
+
+    def with_origins(self, origins: Mapping[str, str], reading: object = None) -> Settings:
         """The same settings that also know where their values came from."""
         copy = self.model_copy()
-        copy._origins = dict(origins)
+        copy._origins = _Origins(origins)
+        copy._origins.reading = reading
         return copy

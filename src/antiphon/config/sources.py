@@ -164,6 +164,13 @@ def _read_table(layer: Layer, table: Mapping[str, object], source: str, prefix: 
             layer.refuse(source, name, "is not a setting", suggest(name, known, "remove it"))
 
 
+def read_table(table: Mapping[str, object], source: str) -> Layer:
+    """Settings from a table as `read_file` would find it in the file `source`."""
+    layer = Layer()
+    _read_table(layer, table, source, "")
+    return layer
+
+
 def _add_text(layer: Layer, key: Key, text: str, source: str, variable: str) -> None:
     """Lists are written as JSON or with commas; everything else is text that the tree converts."""
     value: object = text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,8 +17,8 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _url(*schemes: str) -> AfterValidator:
-    """A validator for texts that are empty or an address with one of `schemes` and a host; drops a last slash."""
+def url_check(*schemes: str) -> Callable[[str], str]:
+    """A check for texts that are empty or an address with one of `schemes` and a host; drops a last slash."""
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
 
     def check(value: str) -> str:
@@ -28,7 +29,7 @@ def _url(*schemes: str) -> AfterValidator:
             raise ValueError(f"is not an address that begins with {allowed}")
         return value.rstrip("/")
 
-    return AfterValidator(check)
+    return check
 
 
 def model_name(value: str) -> str:
@@ -47,6 +48,6 @@ def _secret_name(value: str) -> str:
 
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
-WebUrl = Annotated[str, _url("http", "https")]
+WebUrl = Annotated[str, AfterValidator(url_check("http", "https"))]
 ModelName = Annotated[str, AfterValidator(model_name)]
 SecretName = Annotated[str, AfterValidator(_secret_name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -22,3 +23,28 @@ class PartHealth:
     state: PartState
     detail: str = ""
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying something out before, or after, it is set up.
+
+    `facts` are pairs (label, value) for people, `choices` names to choose from (models a server lists), `link` an
+    address to go on with. Nothing in it repeats what the other side wrote, except for names.
+    """
+
+    state: PartState
+    detail: str
+    remedy: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFile:
+    """A backup that lies in the backups folder. `size` is in bytes."""
+
+    name: str
+    size: int
+    made_at: datetime

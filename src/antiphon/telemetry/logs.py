@@ -118,7 +118,13 @@ def secrets_of(settings: Settings) -> list[str]:
 
     Of an address with a password the password alone is listed too: errors of drivers quote parts of addresses.
     """
-    found = [settings.openai_api_key.get_secret_value(), *settings.secrets]
+    found = [
+        settings.openai_api_key.get_secret_value(),
+        settings.discord.token.get_secret_value(),
+        settings.telegram.token.get_secret_value(),
+        settings.livekit.api_secret.get_secret_value(),
+        *settings.secrets,
+    ]
     for address in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
         found += [address, unquote(urlsplit(address).password or "")]
     return list(dict.fromkeys(value for value in found if value))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.config import Settings, load_settings
-from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, RESERVED, Key, all_keys, sections
+from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, Key, all_keys, sections
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "antiphon.example.toml"
@@ -91,5 +91,5 @@ def test_the_reference_lists_every_key_and_variable() -> None:
         for inner in key.fields:
             assert f"| `{key.name}[].{inner.name}` |" in text
             assert inner.description in text
-    for variable in (*ALIASES, *RESERVED, CONFIG_VARIABLE):
+    for variable in (*ALIASES, CONFIG_VARIABLE):
         assert f"`{variable}`" in text

@@ -1,0 +1,102 @@
+"""Asking one JSON document of a server a person named. The only HTTP client of the probes.
+
+The address comes from a setting or a form, so: the name is looked up once, that very address is connected to (a second
+look-up could answer differently), link-local addresses (where clouds keep their credentials) are refused, redirects are
+not followed, proxies of the environment are not used, and only the first part of an answer is read. Addresses of this
+machine and its network are allowed: models and LiveKit often run there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httpx2
+
+SECONDS = 5.0
+MOST_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An answer: the status (0: none came, `why` says it) and the JSON object in it, empty when there is none."""
+
+    status: int
+    document: Mapping[str, object]
+    why: str = ""
+
+
+async def ask(
+    method: str, url: str, *, headers: Mapping[str, str] | None = None, body: object = None, seconds: float = SECONDS
+) -> Asked:
+    """Ask `url`. Never raises; an answer that is a list is given as {"items": list}."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return Asked(0, {}, "That is no address.")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _ask(method, url, parts.hostname, dict(headers or {}), body)
+    except TimeoutError:
+        return Asked(0, {}, f"It did not answer within {seconds:g} seconds.")
+    except PermissionError:
+        return Asked(0, {}, "Addresses of this kind are not asked.")
+    except socket.gaierror:
+        return Asked(0, {}, "Its name cannot be found.")
+    except httpx2.ConnectError as error:
+        secure = "certificate" in str(error).lower()
+        return Asked(0, {}, "Its certificate is not trusted." if secure else "Nothing answers there.")
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError):
+        return Asked(0, {}, "It does not answer as expected.")
+
+
+async def _ask(method: str, url: str, host: str, headers: dict[str, str], body: object) -> Asked:
+    address = await _address(host, urlsplit(url).port or (443 if url.startswith("https") else 80))
+    target = httpx2.URL(url)
+    pinned = target.copy_with(host=address)
+    headers["Host"] = target.netloc.decode("ascii").rpartition("@")[2]
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client:
+        request = client.build_request(
+            method, pinned, headers=headers, json=body, extensions={"sni_hostname": host}
+        )
+        answer = await client.send(request, stream=True)
+        try:
+            raw = bytearray()
+            async for chunk in answer.aiter_bytes():
+                raw += chunk
+                if len(raw) > MOST_BYTES:
+                    return Asked(answer.status_code, {}, "Its answer is too long.")
+        finally:
+            await answer.aclose()
+    return Asked(answer.status_code, _document(bytes(raw)))
+
+
+async def _address(host: str, port: int) -> str:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    for text in addresses:
+        ip = ipaddress.ip_address(text.partition("%")[0])
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+            raise PermissionError(text)
+    return addresses[0]
+
+
+def _document(raw: bytes) -> Mapping[str, object]:
+    try:
+        document: object = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(document, list):
+        return {"items": cast("list[object]", document)}
+    return cast("Mapping[str, object]", document) if isinstance(document, dict) else {}
+
+
+def name_of(value: object) -> str:
+    """A name the other side gave, short and printable."""
+    return "".join(char for char in str(value or "") if char.isprintable())[:80]
