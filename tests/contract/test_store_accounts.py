@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from antiphon.domain.errors import Conflict, NotFound
+from antiphon.domain.errors import Conflict
 from antiphon.domain.identity import Role
 
 if TYPE_CHECKING:
@@ -26,11 +26,3 @@ async def test_the_last_owner_can_be_neither_demoted_nor_locked_out(stores: Stor
     assert sorted(type(result).__name__ == "Conflict" for result in results) == [False, True]
     owners = [user for user in await stores.users.all() if user.role is Role.OWNER and user.active]
     assert len(owners) == 1
-
-
-async def test_server_settings_are_set_and_taken_away(stores: Stores) -> None:
-    with pytest.raises(NotFound):
-        await stores.server_settings.of(1)
-    with pytest.raises(NotFound):
-        await stores.server_settings.change(1, {"persona": "x"})
-    assert await stores.server_settings.servers() == []

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,7 +20,7 @@ from antiphon.api.services import ApiServices
 from antiphon.brain.paused import SnapshotReader
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
-from antiphon.config import Settings
+from antiphon.config import Configuration, Settings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.events import turn_topic
 from antiphon.domain.health import PartHealth, PartState
@@ -27,6 +28,9 @@ from antiphon.domain.identity import Principal, Requester, Role, User
 from antiphon.domain.work import Lease, Outcome, TaskState
 from antiphon.platforms.web import WebAuthority
 from antiphon.run.clock import SystemClock
+from antiphon.run.live_settings import LiveSettings
+from antiphon.run.probes.storage import list_backups, make_backup
+from antiphon.run.probes.trials import Trials
 from antiphon.store.settings import configure
 from antiphon.telemetry.recent import Watched
 from antiphon.telemetry.redaction import Redactor
@@ -174,6 +178,11 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         return list(parts)
 
     mover = mover_of(settings, stores, clock)
+
+    async def nothing_to_apply(changed: Settings) -> None:
+        del changed
+
+    configuration = Configuration(settings)
     services = ApiServices(
         settings=settings,
         clock=clock,
@@ -192,7 +201,6 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         users=stores.users,
         credentials=stores.credentials,
         sessions=stores.sessions,
-        server_settings=stores.server_settings,
         receive=Inbox(stores.inbox, message_chars=settings.limits.message_chars).receive,
         cancel=control.cancel,
         retry=control.retry,
@@ -203,6 +211,11 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         parts=all_parts,
         should_stop=lambda: bool(stopping),
         watched=watched,
+        configuration=configuration,
+        change_settings=LiveSettings(configuration, bus, nothing_to_apply).change,
+        try_out=Trials(lambda: configuration.stored).run,
+        backups=partial(asyncio.to_thread, list_backups, settings.data_dir),
+        make_backup=partial(asyncio.to_thread, make_backup, settings),
     )
     api = build_asgi(services)
     try:

@@ -125,6 +125,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/messages/{id}/feedback"): {"value": 1},
     ("POST", "/api/reminders"): {"channel": "web:theirs", "due_at": "2030-01-01T09:00:00Z", "rule": "FREQ=DAILY"},
     ("POST", "/api/session"): {"token": "x"},
+    ("PATCH", "/api/settings"): {"values": {"system_prompt": "Be kind."}},
+    ("POST", "/api/setup/test"): {"kind": "storage"},
     ("PATCH", "/api/channels/{key}/settings"): {"persona": "a pirate"},
     ("PATCH", "/api/servers/{id}"): {"persona": "a pirate"},
     ("POST", "/api/channels/{key}/attachments"): {"any": "bytes"},

@@ -22,6 +22,7 @@ SIGN_IN = "/sign-in"
 SIGN_IN_BURST = 10
 SIGN_INS_PER_MINUTE = 10.0
 GUESS_BURST = 10
+TRIALS_PER_MINUTE = 20
 GUESSES_PER_MINUTE = 2.0
 
 _ADMIN_CSP = (
@@ -78,7 +79,10 @@ def build_asgi(services: ApiServices) -> Api:
     async def owner_of(channel: str) -> int | None:
         return (await database.read(reads.owner_of, channel))[1]
 
-    per_minute = settings.limits.messages_per_minute
+    def messages_rate() -> tuple[int, float]:
+        per_minute = services.configuration.running.limits.messages_per_minute
+        return per_minute, per_minute
+
     state = ApiState(
         services=services,
         auth=Authenticator(
@@ -91,9 +95,10 @@ def build_asgi(services: ApiServices) -> Api:
         ),
         hub=Hub(services.bus, owner_of, services.should_stop),
         origins=Origins(settings),
-        messages=Buckets(burst=per_minute, per_minute=per_minute, now=time.monotonic),
-        sign_ins=Buckets(burst=SIGN_IN_BURST, per_minute=SIGN_INS_PER_MINUTE, now=time.monotonic),
-        guesses=Buckets(burst=GUESS_BURST, per_minute=GUESSES_PER_MINUTE, now=time.monotonic),
+        messages=Buckets(messages_rate, now=time.monotonic),
+        sign_ins=Buckets(lambda: (SIGN_IN_BURST, SIGN_INS_PER_MINUTE), now=time.monotonic),
+        trials=Buckets(lambda: (TRIALS_PER_MINUTE, TRIALS_PER_MINUTE), now=time.monotonic),
+        guesses=Buckets(lambda: (GUESS_BURST, GUESSES_PER_MINUTE), now=time.monotonic),
     )
     static = build_static()
     edge = Edge(_routes(state, static), origins=state.origins, body_bytes=_body_bytes(settings))

@@ -11,28 +11,29 @@ _MOST_BUCKETS = 100_000
 
 
 class Buckets:
-    """One bucket per key: `burst` uses at once, refilled at `per_minute`. `now` gives seconds that only grow."""
+    """One bucket per key: `rate` gives how many uses at once, and how many come back in a minute; it is asked each
+    time, because settings change. `now` gives seconds that only grow."""
 
-    def __init__(self, *, burst: int, per_minute: float, now: Callable[[], float]) -> None:
-        self._burst = burst
-        self._per_second = per_minute / 60
+    def __init__(self, rate: Callable[[], tuple[int, float]], *, now: Callable[[], float]) -> None:
+        self._rate = rate
         self._now = now
         self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def take(self, key: Hashable, message: str) -> None:
         """Use one, or raise `TooManyRequests` with `message` and the time until the next is there."""
         now = self._now()
-        level, since = self._levels.pop(key, (float(self._burst), now))
-        level = min(self._burst, level + (now - since) * self._per_second)
+        burst, per_minute = self._rate()
+        level, since = self._levels.pop(key, (float(burst), now))
+        level = min(burst, level + (now - since) * per_minute / 60)
         allowed = level >= 1
         self._levels[key] = (level - 1 if allowed else level, now)
         if len(self._levels) > _MOST_BUCKETS:
             self._levels.popitem(last=False)
         if not allowed:
-            raise TooManyRequests(message, retry_after=(1 - level) / self._per_second)
+            raise TooManyRequests(message, retry_after=(1 - level) * 60 / per_minute)
 
     def give_back(self, key: Hashable) -> None:
         """Take one use back: it turned out to be none that counts."""
         if key in self._levels:
             level, since = self._levels[key]
-            self._levels[key] = (min(self._burst, level + 1), since)
+            self._levels[key] = (min(self._rate()[0], level + 1), since)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.config import Settings
+from antiphon.config import Configuration, Settings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage, Receipt
-from antiphon.domain.health import PartHealth
+from antiphon.domain.health import BackupFile, PartHealth, Trial
 from antiphon.domain.identity import Principal
 from antiphon.domain.moving import ImportedThread
 from antiphon.domain.ports import (
@@ -24,7 +24,6 @@ from antiphon.domain.ports import (
     PlaceStore,
     ProposalStore,
     ScheduleStore,
-    ServerSettingStore,
     SessionStore,
     TaskStore,
     ThreadStore,
@@ -62,7 +61,6 @@ class ApiServices:
     users: UserStore
     credentials: CredentialStore
     sessions: SessionStore
-    server_settings: ServerSettingStore
     usage: UsageStore
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
@@ -73,3 +71,8 @@ class ApiServices:
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
     should_stop: Callable[[], bool]
     watched: Watched = field(default_factory=Watched)
+    configuration: Configuration
+    change_settings: Callable[[Mapping[str, object], bool], Awaitable[None]]
+    try_out: Callable[[str, Mapping[str, str]], Awaitable[Trial]]
+    backups: Callable[[], Awaitable[Sequence[BackupFile]]]
+    make_backup: Callable[[], Awaitable[BackupFile]]

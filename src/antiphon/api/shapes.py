@@ -90,6 +90,24 @@ class CodeBody(Body):
     code = StrictText(max_length=40)
 
 
+class SettingsChange(Body):
+    """Settings to be changed; null sets one back to what it is without this page."""
+
+    values = serializers.DictField(child=serializers.JSONField(allow_null=True), allow_empty=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """JSON as it came: DRF would take "3" for 3."""
+        checked = super().to_internal_value(data)
+        return {"values": {str(name): value for name, value in data["values"].items()}} if checked else checked
+
+
+class TrialBody(Body):
+    """Something to be tried out."""
+
+    kind = serializers.ChoiceField(choices=["model", "discord", "telegram", "livekit", "redis", "speech", "storage"])
+    given = serializers.DictField(child=StrictText(allow_blank=True, max_length=2000), required=False)
+
+
 class NewUser(Body):
     """A login to be made."""
 
@@ -611,6 +629,67 @@ class BusEventItem(serializers.Serializer):
     topic = serializers.CharField()
     name = serializers.CharField()
     payload = serializers.DictField(help_text="Without words of people.")
+
+
+class SettingItem(serializers.Serializer):
+    """One setting. A secret shows only whether it is set."""
+
+    key = serializers.CharField()
+    section = serializers.CharField(allow_blank=True)
+    kind = serializers.CharField(help_text="text, whole number, number, true or false, list of texts, secret text, …")
+    description = serializers.CharField()
+    choices = serializers.ListField(child=serializers.CharField())
+    limits = serializers.ListField(child=serializers.CharField(), help_text="For example >= 1.")
+    value = serializers.JSONField(allow_null=True, help_text="As stored; null for secrets.")
+    default = serializers.JSONField(allow_null=True)
+    is_set = serializers.BooleanField()
+    origin = serializers.CharField(help_text="Where the value comes from.")
+    locked = serializers.CharField(allow_blank=True, help_text="Why you cannot change it here, or empty.")
+    restart = serializers.BooleanField(help_text="Whether a change takes effect at the next start only.")
+    pending = serializers.BooleanField(help_text="Whether it was changed and waits for a restart.")
+    here = serializers.BooleanField(help_text="Whether this page wrote it: null sets it back.")
+
+
+class SectionItem(serializers.Serializer):
+    """A group of settings."""
+
+    name = serializers.CharField(allow_blank=True)
+    description = serializers.CharField()
+
+
+class SettingsTree(serializers.Serializer):
+    """Every setting, and where changes are written."""
+
+    file = serializers.CharField(help_text="Where plain settings are written.")
+    secrets = serializers.CharField(help_text="The folder of secrets.")
+    sections = SectionItem(many=True)
+    items = SettingItem(many=True)
+
+
+class Fact(serializers.Serializer):
+    """Something found out."""
+
+    label = serializers.CharField()
+    value = serializers.CharField(allow_blank=True)
+
+
+class TrialItem(serializers.Serializer):
+    """What came of trying something out."""
+
+    state = serializers.ChoiceField(choices=_one_of(PartState))
+    detail = serializers.CharField()
+    remedy = serializers.CharField(allow_blank=True)
+    facts = Fact(many=True)
+    choices = serializers.ListField(child=serializers.CharField())
+    link = serializers.CharField(allow_blank=True)
+
+
+class BackupItem(serializers.Serializer):
+    """A backup in the backups folder."""
+
+    name = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    made_at = serializers.DateTimeField()
 
 
 class Part(serializers.Serializer):

@@ -25,3 +25,5 @@ class ApiState:
     """How fast an address may try to sign in."""
     guesses: Buckets
     """How fast the password of one login may be tried, from addresses it was not used from before."""
+    trials: Buckets
+    """How fast a person may try things out."""

@@ -9,6 +9,7 @@ refused then is refused now, and nothing is written.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import tomllib
@@ -148,6 +149,8 @@ class Configuration:
                 refused[name] = why
             elif keys[name].secret and not _good_secret(values[name]):
                 refused[name] = "must be a text without line breaks"
+            elif not _writable(values[name]):
+                refused[name] = "is not valid Unicode"
         if refused:
             raise InvalidInput(
                 "Some settings cannot be changed: " + ", ".join(map(_brief, refused)) + ".", fields=refused
@@ -226,6 +229,14 @@ def _variable(key: Key) -> str:
 
 def _good_secret(value: object) -> bool:
     return value is None or (isinstance(value, str) and len(value) <= _SECRET_CHARS and value.isprintable())
+
+
+def _writable(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, ValueError):
+        return False
+    return True
 
 
 def _brief(name: str) -> str:

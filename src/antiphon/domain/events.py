@@ -25,6 +25,9 @@ KEY_REVOKED = "key.revoked"
 SESSION_ENDED = "session.ended"
 """Streams opened with that sign-in must end now."""
 
+SETTINGS_CHANGED = "settings.changed"
+"""Payload `{}`: settings were written; every process reads its own again."""
+
 
 @dataclass(frozen=True, slots=True)
 class BusEvent:

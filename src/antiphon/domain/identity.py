@@ -41,16 +41,6 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A Discord guild or Telegram group: the unit of settings, persona, roles and moderation."""
-
-    id: int
-    platform: str
-    native_id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Requester:
     """Whose authority a turn carries: the sender of this turn, on this platform, in this server.
 

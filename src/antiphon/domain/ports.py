@@ -28,7 +28,7 @@ from antiphon.domain.conversation import (
 )
 from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
-from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, Server, SignedIn, User
+from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, SignedIn, User
 from antiphon.domain.memories import Lesson, Memory, MemoryScope, Proposal, Summary
 from antiphon.domain.polls import NewPoll, Poll
 from antiphon.domain.schedule import Entry, NewEntry, Timing
@@ -601,22 +601,6 @@ class SessionStore(Protocol):
 
     async def known_address(self, user: str, address: str) -> bool:
         """Whether the user called `user` has signed in from there and not been signed out since."""
-        ...
-
-
-class ServerSettingStore(Protocol):
-    """Settings of single servers (guilds, groups)."""
-
-    async def servers(self) -> Sequence[Server]:
-        """Every server a platform has told us of, by name."""
-        ...
-
-    async def of(self, server: int) -> Mapping[str, object]:
-        """What is set for a server, by name. `NotFound`."""
-        ...
-
-    async def change(self, server: int, values: Mapping[str, object]) -> Mapping[str, object]:
-        """Set what is given; None takes a setting away. Returns all that is set then. `NotFound`."""
         ...
 
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,7 +20,7 @@ from antiphon.brain.paused import SnapshotReader
 from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
-from antiphon.config import Settings
+from antiphon.config import Configuration, Settings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal, Requester
@@ -29,9 +30,13 @@ from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, Door, OnePort
 from antiphon.run.banner import SIGN_IN_VALID, banner
 from antiphon.run.clock import SystemClock
+from antiphon.run.current_brain import CurrentBrain
+from antiphon.run.live_settings import LiveSettings
 from antiphon.run.pages import build_pages
+from antiphon.run.probes.storage import list_backups, make_backup
+from antiphon.run.probes.trials import Trials
 from antiphon.store.settings import configure
-from antiphon.telemetry.logs import secrets_of
+from antiphon.telemetry.logs import configure_logging, secrets_of
 from antiphon.telemetry.recent import Watched
 from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.allowance import MeteredBrain
@@ -118,7 +123,9 @@ class Antiphon:
             summaries=stores.summaries,
             clock=clock,
         )
-        self.brain = TurnBrain(settings, self.executor, sources, polls=stores.polls)
+        self.brain = CurrentBrain(
+            lambda chosen: TurnBrain(chosen, self.executor, sources, polls=stores.polls), settings
+        )
         offline = TurnBrain(settings, self.executor, sources, choice=ModelChoice(), polls=stores.polls)
         self.metered = MeteredBrain(self.brain, offline, stores.usage, clock, settings.limits, settings.prices)
         self.mover = ThreadMover(
@@ -167,6 +174,16 @@ class Antiphon:
             ),
         )
         self.scheduler = Scheduler(stores.schedule, signals, clock)
+        self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
+        self.trials = Trials(lambda: self.live_settings.configuration.stored)
+
+    async def _apply(self, settings: Settings) -> None:
+        """Work by changed settings from now on. What only a restart changes is as before in them."""
+        secrets = secrets_of(settings)
+        configure_logging(settings.log, secrets=secrets, recent=self._watched.lines)
+        self.executor.redact_by(Redactor(secrets))
+        await self.brain.replace(settings)
+        self.settings = settings
 
     async def work(self, stop: asyncio.Event) -> None:
         """The worker's role: run turns, deliver replies and start what is due, until `stop` is set.
@@ -234,7 +251,6 @@ class Antiphon:
                 users=stores.users,
                 credentials=stores.credentials,
                 sessions=stores.sessions,
-                server_settings=stores.server_settings,
                 receive=self.inbox.receive,
                 cancel=self.control.cancel,
                 retry=self.control.retry,
@@ -245,9 +261,16 @@ class Antiphon:
                 parts=self.parts,
                 should_stop=self.stop.is_set,
                 watched=self._watched,
+                configuration=self.live_settings.configuration,
+                change_settings=self.live_settings.change,
+                try_out=self.trials.run,
+                backups=partial(asyncio.to_thread, list_backups, self.settings.data_dir),
+                make_backup=partial(asyncio.to_thread, make_backup, self.settings),
             )
         )
         self._closing.push_async_callback(api.aclose)
+        following = asyncio.get_running_loop().create_task(self.live_settings.follow(self.stop), name="settings")
+        self._closing.push_async_callback(_ended, following)
         door = api.edge_around(Door(build_pages(self.settings), api.principal_of)) if pages else None
         return OnePort(control_plane=api, control=control, pages=door)
 
@@ -267,6 +290,11 @@ class Antiphon:
         if not owner.signed_in:
             link = f"{address}/welcome/{await self.stores.users.sign_in_token(owner.id, SIGN_IN_VALID)}"
         return banner(address, await self.parts(), link)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @asynccontextmanager

@@ -28,7 +28,6 @@ from antiphon.store.places import DjangoPlaceStore
 from antiphon.store.polls import DjangoPollStore
 from antiphon.store.proposals import DjangoProposalStore
 from antiphon.store.schedule import DjangoScheduleStore
-from antiphon.store.server_settings import DjangoServerSettingStore
 from antiphon.store.sessions import DjangoSessionStore
 from antiphon.store.standby import Standby
 from antiphon.store.summaries import DjangoSummaryStore
@@ -66,7 +65,6 @@ class Stores:
     users: DjangoUserStore
     credentials: DjangoCredentialStore
     sessions: DjangoSessionStore
-    server_settings: DjangoServerSettingStore
     health: DjangoStoreHealth
     listening: asyncio.Task[None]
 
@@ -113,7 +111,6 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         users=DjangoUserStore(database, clock),
         credentials=DjangoCredentialStore(database, clock),
         sessions=DjangoSessionStore(database, clock),
-        server_settings=DjangoServerSettingStore(database, clock),
         health=DjangoStoreHealth(database),
         listening=asyncio.get_running_loop().create_task(listen(database, signals), name="store-listen"),
     )

@@ -98,6 +98,10 @@ class ToolExecutor:
         self._redactor = redactor
         self._running: dict[int, asyncio.Task[Executed]] = {}
 
+    def redact_by(self, redactor: Redactor) -> None:
+        """Take these secrets out of records and results from now on: settings have changed."""
+        self._redactor = redactor
+
     def open(
         self,
         requester: Requester,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import jwt
 
 from antiphon.domain.health import PartState, Trial
-from antiphon.run.probes.outside import ask
+from antiphon.run.probes.outside import ask, host_of
 
 _VALID_SECONDS = 60
 
@@ -17,6 +17,8 @@ async def try_livekit(url: str, key: str, secret: str) -> Trial:
     """Make a token and list rooms. Nothing is changed on the server."""
     if not (url and key and secret):
         return Trial(PartState.OFF, "Address, key and secret are needed together.", "fill in what is missing")
+    if not host_of(url):
+        return Trial(PartState.DEGRADED, "That is no address.", "it begins with ws://, wss://, http:// or https://")
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"

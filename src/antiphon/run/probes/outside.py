@@ -36,12 +36,12 @@ async def ask(
     method: str, url: str, *, headers: Mapping[str, str] | None = None, body: object = None, seconds: float = SECONDS
 ) -> Asked:
     """Ask `url`. Never raises; an answer that is a list is given as {"items": list}."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    host = host_of(url)
+    if not host or not url.startswith(("http://", "https://")):
         return Asked(0, {}, "That is no address.")
     try:
         async with asyncio.timeout(seconds):
-            return await _ask(method, url, parts.hostname, dict(headers or {}), body)
+            return await _ask(method, url, host, dict(headers or {}), body)
     except TimeoutError:
         return Asked(0, {}, f"It did not answer within {seconds:g} seconds.")
     except PermissionError:
@@ -61,9 +61,7 @@ async def _ask(method: str, url: str, host: str, headers: dict[str, str], body: 
     pinned = target.copy_with(host=address)
     headers["Host"] = target.netloc.decode("ascii").rpartition("@")[2]
     async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client:
-        request = client.build_request(
-            method, pinned, headers=headers, json=body, extensions={"sni_hostname": host}
-        )
+        request = client.build_request(method, pinned, headers=headers, json=body, extensions={"sni_hostname": host})
         answer = await client.send(request, stream=True)
         try:
             raw = bytearray()
@@ -95,6 +93,14 @@ def _document(raw: bytes) -> Mapping[str, object]:
     if isinstance(document, list):
         return {"items": cast("list[object]", document)}
     return cast("Mapping[str, object]", document) if isinstance(document, dict) else {}
+
+
+def host_of(url: str) -> str:
+    """The host in an address, or "" when it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def name_of(value: object) -> str:

@@ -29,7 +29,9 @@ async def try_redis(url: str) -> Trial:
         await client.ping()
         took = f"{(time.monotonic() - began) * 1000:.0f} ms"
     except AuthenticationError:
-        return Trial(PartState.DEGRADED, "The server refuses user or password.", "write them as redis://user:password@host")
+        return Trial(
+            PartState.DEGRADED, "The server refuses user or password.", "write them as redis://user:password@host"
+        )
     except (RedisError, OSError):
         return Trial(PartState.DEGRADED, "Nothing answers there.", "check the address, and that the server runs")
     finally:

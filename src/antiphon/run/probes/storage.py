@@ -31,7 +31,11 @@ def try_storage(data_dir: Path) -> Trial:
             os.close(descriptor)
             probe.unlink(missing_ok=True)
     except OSError as error:
-        return Trial(PartState.DEGRADED, f"The data folder cannot be written: {error.strerror}.", "free some space, or check whose folder it is")
+        return Trial(
+            PartState.DEGRADED,
+            f"The data folder cannot be written: {error.strerror}.",
+            "free some space, or check whose folder it is",
+        )
     made = list_backups(data_dir)
     last = f"{made[0].made_at:%Y-%m-%d %H:%M} UTC" if made else "none yet"
     facts = (("Folder", str(data_dir.absolute())), ("Free", _size(free)), ("Last backup", last))

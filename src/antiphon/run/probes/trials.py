@@ -15,6 +15,7 @@ from antiphon.domain.errors import InvalidInput
 from antiphon.domain.health import PartState, Trial
 from antiphon.run.probes.discord import try_discord
 from antiphon.run.probes.livekit import try_livekit
+from antiphon.run.probes.outside import host_of
 from antiphon.run.probes.redis import try_redis
 from antiphon.run.probes.storage import try_storage
 from antiphon.run.probes.telegram import try_telegram
@@ -45,7 +46,7 @@ class Trials:
         if kind not in FIELDS:
             raise InvalidInput("There is nothing of that kind to try.", fields={"kind": "unknown"})
         if unknown := sorted(given.keys() - FIELDS[kind]):
-            raise InvalidInput("Some fields are not right.", fields={name: "not asked for" for name in unknown})
+            raise InvalidInput("Some fields are not right.", fields=dict.fromkeys(unknown, "not asked for"))
         tries: dict[str, Callable[[Settings, Mapping[str, str]], Awaitable[Trial]]] = {
             "model": _model,
             "discord": _discord,
@@ -65,6 +66,8 @@ async def _model(settings: Settings, given: Mapping[str, str]) -> Trial:
         return Trial(PartState.OFF, "The offline model answers.", "choose a provider and a model")
     stored_url = settings.model_url or (settings.openai_base_url if model.startswith("openai:") else "")
     url = given.get("url", stored_url)
+    if url and not host_of(url):
+        return Trial(PartState.DEGRADED, "That is no address.", "write it as http://… or https://…")
     key = given.get("key") or (settings.usual_key(model) if url in (stored_url, "") else "")
     found = await probe_model(model, base_url=url, api_key=key, folder=settings.models_path)
     facts = (("Answered in", f"{found.seconds:.1f} s"),) if found.ok and found.seconds else ()
@@ -77,7 +80,7 @@ async def _model(settings: Settings, given: Mapping[str, str]) -> Trial:
 async def _discord(settings: Settings, given: Mapping[str, str]) -> Trial:
     token = given.get("token") or settings.discord.token.get_secret_value()
     if not token:
-        return Trial(PartState.OFF, "There is no token.", "make a bot in Discord's developer portal and paste its token")
+        return Trial(PartState.OFF, "There is no token.", "make a bot in Discord's developer portal, paste its token")
     if not (token.isascii() and token.isprintable() and " " not in token):
         return Trial(PartState.DEGRADED, "This is not a token.", "copy it whole from the developer portal, page Bot")
     return _kept(await try_discord(token, settings.discord.api_url), "Discord")
