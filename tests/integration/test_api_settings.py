@@ -236,10 +236,16 @@ async def test_redirects_long_answers_and_silence_are_survived() -> None:
         assert (await ask("GET", url)).why == "Its answer is too long."
     async with a_server(lambda path, headers: b"\x00\xff nonsense\r\n\r\n") as url:
         assert (await ask("GET", url)).status == 0
-    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3), "127.0.0.1", 0)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the other side has had enough
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
         assert "within" in (await ask("GET", f"http://127.0.0.1:{port}/", seconds=0.2)).why
+        await asyncio.sleep(0.05)
 
 
 async def test_storage_is_measured_and_backed_up(world: World) -> None:

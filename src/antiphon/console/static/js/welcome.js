@@ -2,6 +2,7 @@
 
 import { Api, ApiError } from "./api.js";
 import { byId } from "./dom.js";
+import { Keep } from "./keep.js";
 import { linkForm, nextPath } from "./link-form.js";
 
 const REFUSED = {
@@ -26,10 +27,25 @@ async function enter() {
   byId("failed").hidden = true;
   try {
     await new Api().post("/api/session", { token: byId("working").dataset.token });
-    location.replace(nextPath());
+    location.replace(await firstPage());
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     show(error);
+  }
+}
+
+/** Where to go: the wanted page, or the set-up page while nothing is set up yet and nobody chose to skip it. */
+async function firstPage() {
+  const wanted = nextPath();
+  if (wanted !== "/") return wanted;
+  try {
+    const api = new Api();
+    const { role, user } = await api.session();
+    if (role !== "owner" || new Keep(user).get("set-up-skipped")) return wanted;
+    const { items } = await api.get("/api/settings");
+    return items.some((item) => item.key === "model" && item.value) ? wanted : "/setup";
+  } catch {
+    return wanted;
   }
 }
 
