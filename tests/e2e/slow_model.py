@@ -38,6 +38,9 @@ class _Handler(BaseHTTPRequestHandler):
     answer: ClassVar[str] = ""
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        self._answer({"object": "list", "data": [{"id": "slow", "object": "model"}]})
+
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
@@ -70,7 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         answer = {"id": "c1", "object": "chat.completion", "created": 1, "model": "slow", "choices": [choice]}
-        body = json.dumps({**answer, "usage": usage}).encode()
+        self._answer({**answer, "usage": usage})
+
+    def _answer(self, document: object) -> None:
+        body = json.dumps(document).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

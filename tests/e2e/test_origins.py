@@ -59,6 +59,7 @@ def test_a_console_apart_from_its_api(context: BrowserContext, server: Server, c
         page.goto(base)
         expect(page).to_have_url(re.compile(re.escape(f"{base}/sign-in")))
         page.goto(server.link().replace(server.url, base))
+        page.get_by_role("link", name="Go to the chat").click()
         chat = Chat(page, console, "")
         page.locator("#log .msg, #empty").first.wait_for(state="visible")
         page.get_by_role("button", name="New conversation").click()

@@ -16,6 +16,8 @@ def test_a_link_opens_the_door_once(context: BrowserContext, server: Server, wat
     link = server.link()
     page = context.new_page()
     page.goto(link)
+    expect(page).to_have_url(f"{server.url}/setup")  # nothing is set up yet
+    page.get_by_role("link", name="Go to the chat").click()
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     assert page.context.cookies()[0].get("httpOnly")
 
@@ -33,7 +35,7 @@ def test_a_preview_of_the_link_does_not_use_it_up(context: BrowserContext, serve
     assert [httpx.get(link).status_code for _ in range(2)] == [200, 200]
     page = context.new_page()
     page.goto(link)
-    expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    expect(page).to_have_url(f"{server.url}/setup")
 
 
 def test_a_pasted_link_leads_back_to_the_wanted_conversation(context: BrowserContext, server: Server) -> None:

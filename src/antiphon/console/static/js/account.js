@@ -181,7 +181,7 @@ function agent(one) {
 
 function browser(one) {
   const since = `since ${exact(one.started_at)}`;
-  return h("span", {}, agent(one), one.current ? h("span", { class: "chip good" }, "this one") : null, h("small", {}, since));
+  return h("span", {}, `${agent(one)} `, one.current ? h("span", { class: "chip good" }, "this one") : null, h("small", {}, since));
 }
 
 async function end(one) {

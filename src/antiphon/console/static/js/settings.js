@@ -47,7 +47,7 @@ function rowOf(item) {
   const control = controlOf(item, id);
   const error = h("small", { class: "problem", id: `${id}-error`, role: "alert" });
   const chips = [
-    item.restart ? h("span", { class: "chip", title: "A change takes effect at the next start" }, "restart") : null,
+    item.restart && !item.locked ? h("span", { class: "chip", title: "A change takes effect at the next start" }, "restart") : null,
     item.pending ? h("span", { class: "chip risk" }, "waits for a restart") : null,
   ];
   const back = item.here && !item.locked ? button("repeat", "", () => setBack(item), { kind: "quiet", label: `Set ${item.key} back` }) : null;

@@ -138,7 +138,7 @@ class Card {
     this.remove = button("trash", "Remove", () => this.forget(), { kind: "quiet" });
     return [
       button("pulse", "Test", () => this.test()),
-      h("button", { type: "submit", class: "btn primary" }, "Save"),
+      h("button", { type: "submit", class: this.options.kind === "model" ? "btn primary" : "btn" }, "Save"),
       this.remove,
     ];
   }
@@ -362,7 +362,7 @@ class StorageCard extends Card {
   }
 
   actions() {
-    return [button("again", "Look again", () => this.test()), button("download", "Make a backup now", (event) => this.make(event), { kind: "primary" })];
+    return [button("again", "Look again", () => this.test()), button("download", "Make a backup now", (event) => this.make(event))];
   }
 
   async make(event) {
@@ -387,6 +387,6 @@ class StorageCard extends Card {
 }
 
 if (visit) {
-  byId("done").addEventListener("click", () => visit.keep.set("set-up-skipped", true));
+  visit.keep.set("set-up-skipped", true); // it opens by itself once, and is found under Settings from then on
   if (await read()) build();
 }
