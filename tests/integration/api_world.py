@@ -182,6 +182,9 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
     async def nothing_to_apply(changed: Settings) -> None:
         del changed
 
+    async def nothing_to_wait_for() -> None:
+        pass
+
     configuration = Configuration(settings)
     services = ApiServices(
         settings=settings,
@@ -213,7 +216,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         watched=watched,
         configuration=configuration,
         change_settings=LiveSettings(configuration, bus, nothing_to_apply).change,
-        try_out=Trials(lambda: configuration.stored).run,
+        try_out=Trials(lambda: configuration.stored, nothing_to_wait_for).run,
         backups=partial(asyncio.to_thread, list_backups, settings.data_dir),
         make_backup=partial(asyncio.to_thread, make_backup, settings),
     )

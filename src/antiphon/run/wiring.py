@@ -175,7 +175,7 @@ class Antiphon:
         )
         self.scheduler = Scheduler(stores.schedule, signals, clock)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
-        self.trials = Trials(lambda: self.live_settings.configuration.stored)
+        self.trials = Trials(lambda: self.live_settings.configuration.stored, self.brain.warm_up)
 
     async def _apply(self, settings: Settings) -> None:
         """Work by changed settings from now on. What only a restart changes is as before in them."""

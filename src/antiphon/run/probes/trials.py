@@ -7,6 +7,7 @@ sent to a server of their own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from antiphon.brain.experts.probe import probe_model
@@ -35,10 +36,15 @@ _AT_ONCE = 2
 
 
 class Trials:
-    """Tries things out, two at a time. `settings` gives the settings that are stored now."""
+    """Tries things out, two at a time. `settings` gives the settings that are stored now.
 
-    def __init__(self, settings: Callable[[], Settings]) -> None:
+    `ready` is waited for before a model is tried: the library behind models is imported in a thread at start, and a
+    second import beside it would meet it half done.
+    """
+
+    def __init__(self, settings: Callable[[], Settings], ready: Callable[[], Awaitable[None]]) -> None:
         self._settings = settings
+        self._ready = ready
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self, kind: str, given: Mapping[str, str]) -> Trial:
@@ -56,6 +62,9 @@ class Trials:
             "speech": _speech,
             "storage": _storage,
         }
+        if kind == "model":
+            with contextlib.suppress(Exception):  # a model that cannot be built is no reason not to try another
+                await self._ready()
         async with self._turn:
             return await tries[kind](self._settings(), {name: text.strip() for name, text in given.items()})
 
