@@ -27,8 +27,11 @@ class CurrentBrain:
         return self._brain.turn(request)
 
     async def replace(self, settings: Settings) -> None:
-        """Answer by these settings from the next turn on. The new brain is loaded first, so nobody waits for it
-        (in a process that runs no turns it is not loaded at all). Raises `ConfigError`, and the old one goes on, when it cannot be built."""
+        """Answer by these settings from the next turn on. The new brain is loaded first, so nobody waits for it; in a
+        process that runs no turns it is not loaded at all.
+
+        Raises `ConfigError`, and the old one goes on, when it cannot be built.
+        """
         brain = self._build(settings)
         if self._is_used:
             await brain.warm_up()
