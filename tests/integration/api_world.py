@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -217,8 +216,8 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         configuration=configuration,
         change_settings=LiveSettings(configuration, bus, nothing_to_apply).change,
         try_out=Trials(lambda: configuration.stored, nothing_to_wait_for).run,
-        backups=partial(asyncio.to_thread, list_backups, settings.data_dir),
-        make_backup=partial(asyncio.to_thread, make_backup, settings),
+        backups=lambda: asyncio.to_thread(list_backups, settings.data_dir),
+        make_backup=lambda: asyncio.to_thread(make_backup, settings),
     )
     api = build_asgi(services)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 
+from antiphon.brain.experts.health import ExpertHealth
 from antiphon.brain.turn import TurnBrain
 from antiphon.config import Settings
 from antiphon.domain.turns import TurnEvent, TurnRequest
@@ -16,6 +18,32 @@ class CurrentBrain:
         self._build = build
         self._brain = build(settings)
         self._is_used = False
+        self._earlier: list[TurnBrain] = []
+        self._replaced = asyncio.Event()
+
+    @property
+    def health(self) -> ExpertHealth:
+        """How the experts of the brain that answers now are."""
+        return self._brain.health
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Check the experts of whichever brain answers, until `stop` is set."""
+        while not stop.is_set():
+            self._replaced = ended = asyncio.Event()
+            watching = asyncio.create_task(self._brain.health.watch(ended))
+            ends = {asyncio.create_task(stop.wait()), asyncio.create_task(ended.wait())}
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ended.set()
+                for end in ends:
+                    end.cancel()
+                await asyncio.wait({watching, *ends})
+
+    async def close(self) -> None:
+        """Close every brain there was: turns of an earlier one may have gone on until now."""
+        for brain in (*self._earlier, self._brain):
+            await brain.close()
 
     async def warm_up(self) -> None:
         """Load what the first turn needs."""
@@ -35,4 +63,6 @@ class CurrentBrain:
         brain = self._build(settings)
         if self._is_used:
             await brain.warm_up()
+        self._earlier.append(self._brain)
         self._brain = brain
+        self._replaced.set()

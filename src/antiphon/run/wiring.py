@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -208,7 +207,7 @@ class Antiphon:
         async def watch_experts() -> None:
             # Not before: what a check needs is loaded with the brain, in a thread.
             await loaded.wait()
-            await self.brain.health.watch(stop)
+            await self.brain.watch(stop)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(run_turns(), name="runner")
@@ -264,8 +263,8 @@ class Antiphon:
                 configuration=self.live_settings.configuration,
                 change_settings=self.live_settings.change,
                 try_out=self.trials.run,
-                backups=partial(asyncio.to_thread, list_backups, self.settings.data_dir),
-                make_backup=partial(asyncio.to_thread, make_backup, self.settings),
+                backups=lambda: asyncio.to_thread(list_backups, self.settings.data_dir),
+                make_backup=lambda: asyncio.to_thread(make_backup, self.settings),
             )
         )
         self._closing.push_async_callback(api.aclose)
