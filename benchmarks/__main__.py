@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.figures import Figure, table, write
 
-MODULES = ("durable_path", "turns", "startup")
+MODULES = ("durable_path", "turns", "fanout", "startup")
 
 
 def main() -> int:

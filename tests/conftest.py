@@ -21,8 +21,16 @@ _PROGRAMS = {
     "postgresql": ("postgres",),
     "redis": ("redis-server", "valkey-server"),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "nginx": ("nginx",),
+    "caddy": ("caddy",),
 }
-_PACKAGES = {"postgresql": "postgresql", "redis": "redis-server", "chromium": "chromium"}
+_PACKAGES = {
+    "postgresql": "postgresql",
+    "redis": "redis-server",
+    "chromium": "chromium",
+    "nginx": "nginx-light",
+    "caddy": "caddy",
+}
 
 
 def _strict() -> bool:

@@ -48,7 +48,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 CORS_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 CORS_HEADERS = b"content-type, x-csrftoken, last-event-id, x-request-id"
 """What a console on another origin may send. A bearer key is not among it: its pages use the session."""
-CORS_EXPOSED = b"retry-after, x-request-id, content-disposition"
+CORS_EXPOSED = b"date, retry-after, x-request-id, content-disposition"
 _CORS_SECONDS = b"600"
 
 log = structlog.stdlib.get_logger(__name__)

@@ -1,6 +1,7 @@
 // The one way to /api: JSON both ways, the CSRF token, and every failure as one kind of error.
 
 import { apiUrl, credentials, isElsewhere } from "./server.js";
+import { learnTime } from "./times.js";
 
 const TIMEOUT_MS = 20_000;
 const UPLOAD_MS = 600_000;
@@ -69,6 +70,7 @@ export class Api {
         credentials,
         signal: AbortSignal.timeout(isFile ? UPLOAD_MS : TIMEOUT_MS),
       });
+      learnTime(response.headers.get("Date"));
       text = await response.text();
     } catch {
       throw new ApiError(0, "no_connection", isElsewhere ? UNREACHED : "The server does not answer.");

@@ -4,7 +4,7 @@ import { approvalCard, expiry, open as needsAnswer, resultChip } from "./approva
 import { byId, h } from "./dom.js";
 import { empty, List } from "./list.js";
 import { attempt, start } from "./shell.js";
-import { brief, exact } from "./times.js";
+import { brief, exact, left } from "./times.js";
 
 const EVERY_MS = 5000;
 const RANKS = { everyone: 0, member: 1, operator: 2, owner: 3 };
@@ -87,7 +87,7 @@ function tick() {
   let over = false;
   for (const element of document.querySelectorAll("[data-expires]")) {
     element.textContent = expiry(element.dataset.expires);
-    over ||= Date.parse(element.dataset.expires) <= Date.now();
+    over ||= left(element.dataset.expires) === null;
   }
   if (!over) return;
   waiting.redraw();

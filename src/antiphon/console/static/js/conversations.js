@@ -2,7 +2,7 @@
 
 import { ApiError, withQuery } from "./api.js";
 import { byId, h, reconcile } from "./dom.js";
-import { brief } from "./times.js";
+import { brief, now } from "./times.js";
 
 const EVERY_MS = 30_000;
 
@@ -69,7 +69,7 @@ export class Conversations {
 
   draw() {
     const wanted = byId("find").value.trim().toLowerCase();
-    const read = this.#keep.get("read", { since: new Date().toISOString() });
+    const read = this.#keep.get("read", { since: new Date(now()).toISOString() });
     const open = this.find(this.#current);
     if (open && document.visibilityState === "visible" && read[open.key] !== open.last_at) {
       read[open.key] = open.last_at;
@@ -89,7 +89,7 @@ export class Conversations {
 
   #link(channel, read) {
     const isCurrent = channel.key === this.#current;
-    const mark = JSON.stringify([channel, brief(channel.last_at ?? Date.now())]);
+    const mark = JSON.stringify([channel, brief(channel.last_at ?? now())]);
     let known = this.#links.get(channel.key);
     if (known?.mark !== mark) {
       const element = h(

@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { byId, errorCard, h, icon } from "./dom.js";
+import { microphoneNotice } from "./microphone.js";
 import { showPresence } from "./presence.js";
 import { start } from "./shell.js";
 import { clockWithSeconds, left } from "./times.js";
@@ -15,6 +16,8 @@ const STATES = {
 const visit = await start({ onBack: () => read() });
 
 if (visit) {
+  const noMicrophone = microphoneNotice();
+  if (noMicrophone) byId("parts").before(noMicrophone);
   await read();
   setInterval(() => document.hidden || read(), EVERY_MS);
 }

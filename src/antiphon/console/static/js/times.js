@@ -7,8 +7,21 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" 
 const LONG_DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
+const TOLERATED_MS = 30_000; // the header counts whole seconds, and an answer takes its time
+
+let behind = 0; // how far this device's clock is behind the server's, where it is far off
+
+/** Take note of the server's time, from the Date header of an answer. */
+export function learnTime(header) {
+  const difference = Date.parse(header ?? "") - Date.now();
+  if (!Number.isNaN(difference)) behind = Math.abs(difference) > TOLERATED_MS ? difference : 0;
+}
+
+/** The time now, in milliseconds, right also on a device whose clock is wrong. */
+export const now = () => Date.now() + behind;
+
 const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
-const daysFrom = (date) => Math.round((midnight(date) - midnight(new Date())) / 86_400_000);
+const daysFrom = (date) => Math.round((midnight(date) - midnight(new Date(now()))) / 86_400_000);
 
 export const clock = (at) => CLOCK.format(new Date(at));
 export const clockWithSeconds = (at) => CLOCK_SECONDS.format(new Date(at));
@@ -27,7 +40,7 @@ export function day(at) {
 /** The time beside a conversation: now, 18:42, Thu, 9 Nov. */
 export function brief(at) {
   const date = new Date(at);
-  if (Date.now() - date.getTime() < 60_000) return "now";
+  if (now() - date.getTime() < 60_000) return "now";
   const days = daysFrom(date);
   if (days === 0) return CLOCK.format(date);
   return days > -7 ? WEEKDAY.format(date) : DAY.format(date);
@@ -42,9 +55,10 @@ export function due(at) {
   return `${WEEKDAY.format(date)} ${DAY.format(date)}, ${CLOCK.format(date)}`;
 }
 
-/** Time left as "9:12", or null when none is left. */
+/** Time left as "9:12", or null when none is left. `until`: a time of the server's, or a number by this device's clock. */
 export function left(until) {
-  const seconds = Math.ceil((new Date(until).getTime() - Date.now()) / 1000);
+  const here = typeof until === "number" ? Date.now() : now();
+  const seconds = Math.ceil((new Date(until).getTime() - here) / 1000);
   if (seconds <= 0) return null;
   const rest = String(seconds % 60).padStart(2, "0");
   return `${Math.floor(seconds / 60)}:${rest}`;
