@@ -32,7 +32,7 @@ check: $(STAMPS)/dev $(NODE) ## style, types, import rules, lock files, workflow
 	@scripts/check.sh
 
 bench: $(STAMPS)/dev $(FILES) ## measure the speed; ONLY=name for one figure
-	@scripts/system_packages.sh postgresql redis
+	@scripts/system_packages.sh postgresql redis chromium
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 lock: ## resolve the requirements again (needs uv and the package registries)

@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.figures import Figure, table, write
 
-MODULES = ("durable_path", "turns", "fanout", "startup")
+MODULES = ("durable_path", "turns", "fanout", "page", "startup")
 
 
 def main() -> int:

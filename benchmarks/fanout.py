@@ -1,8 +1,8 @@
 """CPU of one event for a thousand listeners, beside plain `group_send` of channels in the same run.
 
 Ours: the bus, the hub and a listener per client whose transport takes a frame at once, as a WebSocket of the server
-does while its client reads. Theirs: channels' in-memory layer, a group, and a receiver per member that encodes the event for
-its socket, which is the least that a consumer does. Sockets cost both the same and are left out.
+does while its client reads. Theirs: channels' in-memory layer, a group, and a receiver per member that encodes the
+event for its socket, which is the least that a consumer does. Sockets cost both the same and are left out.
 """
 
 from __future__ import annotations

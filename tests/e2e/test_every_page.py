@@ -67,7 +67,7 @@ def hostile_signed_in(browser: Browser, hostile: Server) -> StorageState:
 def test_hostile_words_are_inert_on_every_page(
     context: BrowserContext, hostile: Server, hostile_signed_in: StorageState, watch: Watch
 ) -> None:
-    """A page that is added to the menu is walked by itself. The content policy reports nothing either: nothing tried."""
+    """A page that is added to the menu is walked by itself; nothing runs, nothing is fetched from elsewhere."""
     context.add_cookies(hostile_signed_in["cookies"])  # type: ignore[typeddict-item, arg-type]
     context.add_init_script(TRAP)
     page = context.new_page()

@@ -95,7 +95,7 @@ export class Outbox {
   }
 
   #later(error) {
-    const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries);
+    const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries) * (0.75 + Math.random() / 2);
     const wait = error.retryAfter ? error.retryAfter * 1000 : backoff;
     this.#tries += 1;
     this.#trouble = { error, until: Date.now() + wait };

@@ -20,7 +20,7 @@ export const signInAgain = () =>
 export function notice(card, kind = "") {
   const place = byId("notice");
   if (!card && kind && place.dataset.kind !== kind) return;
-  place.dataset.kind = kind;
+  place.dataset.kind = card ? kind : "";
   place.replaceChildren(...(card ? [card] : []));
 }
 
@@ -77,7 +77,8 @@ class Visit {
       if (error.passing) this.#gone(error);
     }
     if (this.#isSignedOut) return;
-    const wait = this.#away ? Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries) : EVERY_MS;
+    const backoff = this.#away ? Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries) : EVERY_MS;
+    const wait = backoff * (0.75 + Math.random() / 2); // so that many pages do not ask in the same moment
     this.#timer = setTimeout(() => (document.hidden && !this.#away ? null : this.beat()), wait);
   }
 
