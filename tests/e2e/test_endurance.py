@@ -153,9 +153,9 @@ def test_words_typed_and_sent_before_the_page_is_ready_go_out(
         page.wait_for_timeout(20)
     chat.field.fill("what is 5 plus 6")
     chat.field.press("Enter")
-    page.unroute("**/api/channels")
     for route in held:
         route.continue_()
+    page.unroute("**/api/channels")
     expect(chat.replies).to_have_count(1)
     assert "11" in chat.last_reply()
     expect(chat.field).to_have_value("")
