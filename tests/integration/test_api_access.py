@@ -54,7 +54,7 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
     receipt = await world.say(who, "web:theirs", "the secret word is heron")
     (work,) = await world.stores.tasks.claim("tester", 1, 30)
     request = PauseRequest(
-        "call-1", "memory.forget_all", {}, "hash", "Forget?", ApproverRule(), now + timedelta(hours=1)
+        "call-1", "memory.forget_all", {}, "0" * 64, "Forget?", ApproverRule(), now + timedelta(hours=1)
     )
     (approval,) = await world.stores.tasks.pause(work.lease, Pause(b"{}", (request,), "heron", ("heron",)))
     await world.say(who, "web:theirs", "and another")
