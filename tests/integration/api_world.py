@@ -246,6 +246,8 @@ def mover_of(settings: Settings, stores: Stores, clock: SystemClock) -> ThreadMo
         stores.proposals,
         MemoryBus(clock),
         stores.people,
+        stores.threads,
+        stores.polls,
         FakeStatus(),
         policy,
         lambda: catalog,
