@@ -23,8 +23,8 @@ EXAMPLE_HEAD = """\
 # another file in ANTIPHON_CONFIG. The same keys can be written as JSON.
 #
 # Each key is also an environment variable: http.port is ANTIPHON_HTTP__PORT. The stronger source wins: command line,
-# environment, .env, files in secrets_dir, this file, default. Check the outcome: antiphon config check, and
-# antiphon config show.
+# environment, .env, files in secrets_dir, what the console's Settings page wrote, this file, default. Check the
+# outcome: antiphon config check, and antiphon config show.
 """
 
 REFERENCE_HEAD = """\
@@ -40,10 +40,12 @@ The stronger source wins:
 1. the command line (`--port`, `--config`),
 2. the environment,
 3. the file `.env` in the working directory,
-4. files in `secrets_dir`, each named like the variable it stands for (`openai_api_key`, `DATABASE_URL`),
-5. the configuration file: `--config`, else `ANTIPHON_CONFIG`, else `antiphon.toml` in the working directory;
+4. files in `secrets_dir` (default `secrets` in `data_dir`), each named like the variable it stands for
+   (`openai_api_key`, `DATABASE_URL`),
+5. `settings.toml` in `data_dir`, which the console's Settings page writes,
+6. the configuration file: `--config`, else `ANTIPHON_CONFIG`, else `antiphon.toml` in the working directory;
    TOML, or JSON when its name ends in `.json`,
-6. the default.
+7. the default.
 
 A variable that is empty counts as not set. A list in a variable is written with commas or as JSON. Relative paths
 start at the working directory.

@@ -24,9 +24,8 @@ KEY_REVOKED = "key.revoked"
 """Caches must forget this key now."""
 SESSION_ENDED = "session.ended"
 """Streams opened with that sign-in must end now."""
-
 SETTINGS_CHANGED = "settings.changed"
-"""Payload `{}`: settings were written; every process reads its own again."""
+"""Every process must read its settings again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +121,12 @@ TOPICS: tuple[TopicShape, ...] = (
         SESSION_ENDED,
         "Between processes: a sign-in has ended.",
         (EventShape(SESSION_ENDED, "Streams of this session end. A digest, never its key.", {"session": TEXT}),),
+        {},
+    ),
+    TopicShape(
+        SETTINGS_CHANGED,
+        "Between processes: settings were written.",
+        (EventShape(SETTINGS_CHANGED, "Every process reads its settings again.", {}),),
         {},
     ),
 )
