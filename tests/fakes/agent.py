@@ -25,6 +25,7 @@ from tests.fakes.executions import FakeExecutions
 from tests.fakes.learning import FakeAttachments, FakeFeedback, FakePlaces, FakeSummaries
 from tests.fakes.memories import FakeMemories
 from tests.fakes.people import FakePeople
+from tests.fakes.personal_data import FakePersonalData
 from tests.fakes.polls import FakePolls
 from tests.fakes.proposals import FakeProposals
 from tests.fakes.schedule import FakeSchedule
@@ -67,6 +68,7 @@ class Workbench:
             self.schedule,
             self.memories,
             self.proposals,
+            FakePersonalData(self.clock, self.memories),
             MemoryBus(self.clock),
             self.people,
             self.threads,

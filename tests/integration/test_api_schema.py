@@ -11,6 +11,7 @@ import pyotp
 import pytest
 from jsonschema import Draft202012Validator
 
+from antiphon.domain.identity import Role
 from tests.integration.api_world import World, both_engines
 from tests.integration.test_api_access import api_routes, filled, something_of_everything
 from tests.integration.test_api_messages import error_of
@@ -127,6 +128,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/session"): {"token": "x"},
     ("PATCH", "/api/settings"): {"values": {"system_prompt": "Be kind."}},
     ("POST", "/api/setup/test"): {"kind": "storage"},
+    ("POST", "/api/me/erase"): {"confirm": "erase everything about me"},
     ("PATCH", "/api/channels/{key}/settings"): {"persona": "a pirate"},
     ("PATCH", "/api/servers/{id}"): {"persona": "a pirate"},
     ("POST", "/api/channels/{key}/attachments"): {"any": "bytes"},
@@ -194,6 +196,14 @@ async def again_with_fresh_ones(
     matches(document, answer, "PATCH", "/api/reminders/{id}")
     if answer.status_code == 200:
         good.add(("PATCH", "/api/reminders/{id}"))
+    leaving = await world.stores.users.create("leaving", Role.MEMBER)
+    _, secret = await world.stores.keys.create("leaving", ["chat"], leaving.person)
+    for verb, body in (("export", None), ("erase", {"confirm": "erase everything about me"})):
+        as_leaving = {"Authorization": f"Bearer {secret}"}
+        answer = await client.post(f"/api/me/{verb}", json=body, headers=as_leaving)
+        matches(document, answer, "POST", f"/api/me/{verb}")
+        if answer.status_code == 200:
+            good.add(("POST", f"/api/me/{verb}"))
     for verb in ("accept", "deny"):
         asked = await world.stores.proposals.propose(world.owner.person, verb, channel="api:again", origin=verb)
         answer = await client.post(f"/api/proposals/{asked.id}/{verb}")

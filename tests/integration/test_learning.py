@@ -37,9 +37,11 @@ async def program(sqlite_settings: Settings) -> AsyncIterator[tuple[Antiphon, ht
 async def ask(client: httpx.AsyncClient, text: str, **body: Any) -> dict[str, Any]:
     """Say something; the agent's message."""
     receipt = (await client.post("/api/channels/web:a/messages", json={"text": text, **body})).json()
-    async with asyncio.timeout(60):
-        while (task := (await client.get(f"/api/tasks/{receipt['task']}")).json())["state"] not in ("done", "dead"):
-            await asyncio.sleep(0.02)
+    for _ in range(3000):
+        task = (await client.get(f"/api/tasks/{receipt['task']}")).json()
+        if task["state"] in ("done", "dead"):
+            break
+        await asyncio.sleep(0.02)
     assert task["state"] == "done"
     messages = (await client.get("/api/channels/web:a/messages?limit=4")).json()["items"]
     return next(m for m in messages if m["author"] == "agent" and m["task"] == receipt["task"])

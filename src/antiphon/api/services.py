@@ -21,6 +21,7 @@ from antiphon.domain.ports import (
     KeyStore,
     MemoryStore,
     PeopleStore,
+    PersonalDataStore,
     PlaceStore,
     ProposalStore,
     ScheduleStore,
@@ -57,6 +58,7 @@ class ApiServices:
     feedback: FeedbackStore
     proposals: ProposalStore
     places: PlaceStore
+    personal_data: PersonalDataStore
     keys: KeyStore
     users: UserStore
     credentials: CredentialStore

@@ -16,6 +16,7 @@ from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.health import PartState
 from antiphon.domain.identity import SCOPES, Role
 from antiphon.domain.memories import ProposalState
+from antiphon.domain.personal_data import CONFIRMATION
 from antiphon.domain.schedule import EntryKind, EntryState
 from antiphon.domain.tools import ExecutionStatus
 from antiphon.domain.work import TaskState
@@ -191,6 +192,12 @@ class PersonaBody(Body):
     """What the agent is told about its role in a place."""
 
     persona = StrictText(max_length=8000, allow_blank=True, help_text="Empty: nothing of its own.")
+
+
+class EraseBody(Body):
+    """A person's word that everything about them shall go."""
+
+    confirm = StrictText(max_length=100, help_text=f"Exactly: {CONFIRMATION}")
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -486,6 +493,13 @@ class ProposalItem(serializers.Serializer):
     memory = _id("What it became, once accepted.", allow_null=True)
     created_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(allow_null=True)
+
+
+class ErasureItem(serializers.Serializer):
+    """The receipt of an erasure."""
+
+    at = serializers.DateTimeField()
+    erased = serializers.DictField(child=serializers.IntegerField(), help_text="Kind, and how many of it.")
 
 
 class ChannelSettingsItem(serializers.Serializer):

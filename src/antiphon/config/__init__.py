@@ -13,6 +13,7 @@ from antiphon.config.settings import (
     LimitSettings,
     LogSettings,
     OutboxSettings,
+    RetentionSettings,
     Settings,
     ThreadSettings,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "OutboxSettings",
+    "RetentionSettings",
     "Settings",
     "ThreadSettings",
     "load_settings",

@@ -239,6 +239,20 @@ class AttachmentSettings(Part):
     pdf_seconds: float = Field(default=15.0, gt=0, le=300, description="Seconds that reading one PDF may take.")
 
 
+class RetentionSettings(Part):
+    """How long things are kept. 0 keeps them."""
+
+    messages_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after which messages are deleted, with their answers and records."
+    )
+    transcripts_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after which spoken conversations are deleted."
+    )
+    events_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after which events that platforms reported are deleted."
+    )
+
+
 class LogSettings(Part):
     """What is logged, and how."""
 
@@ -350,6 +364,7 @@ class Settings(BaseSettings):
     discord: DiscordSettings = Field(default_factory=DiscordSettings)
     telegram: TelegramSettings = Field(default_factory=TelegramSettings)
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])

@@ -30,6 +30,7 @@ from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Ended, Key, Person, Principal, Requester, Role, SignedIn, User
 from antiphon.domain.memories import Lesson, Memory, MemoryScope, Proposal, Summary
+from antiphon.domain.personal_data import ErasureReceipt, PersonalData, Swept
 from antiphon.domain.polls import NewPoll, Poll
 from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
@@ -422,6 +423,37 @@ class PlaceStore(Protocol):
 
     async def server(self, server: int) -> ServerSettings:
         """One server with its settings. `NotFound` if there is none."""
+        ...
+
+
+class PersonalDataStore(Protocol):
+    """Everything about one person."""
+
+    async def export(self, person: int) -> PersonalData:
+        """Everything stored about a person, of one moment. `NotFound`."""
+        ...
+
+    async def write(self, data: PersonalData, target: IO[bytes]) -> None:
+        """Write an export as a zip: `person.json` and the files it names."""
+        ...
+
+    async def erase(self, person: int) -> ErasureReceipt:
+        """Erase everything about a person, for good.
+
+        `Conflict` for the only owner, `NotFound`.
+        """
+        ...
+
+    async def forget(self, person: int) -> ErasureReceipt:
+        """Forget what was remembered about a person and learnt from them; what was said stays."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Deleting what is old."""
+
+    async def sweep(self, older_than: Mapping[str, datetime], limit: int) -> Swept:
+        """Delete up to `limit` rows of each kind (`messages`, `transcripts`, `events`) from before its time."""
         ...
 
 

@@ -20,6 +20,7 @@ from antiphon.config import report as config_report
 from antiphon.domain.errors import AntiphonError, ConfigError, InvalidInput
 from antiphon.domain.identity import SCOPES, Key, Role, User
 from antiphon.domain.moving import ImportedThread
+from antiphon.domain.personal_data import CONFIRMATION
 from antiphon.run.banner import SIGN_IN_VALID
 
 if TYPE_CHECKING:
@@ -121,6 +122,15 @@ def _parser() -> argparse.ArgumentParser:
     tail.add_argument("--url", help="a running server (default: the configured one)")
     tail.add_argument("--key-file", type=Path, metavar="FILE", help="file with an API key, to go through the API")
     tail.set_defaults(run=_events_tail)
+
+    export = user.add_parser("export", help="write everything stored about a person into a zip")
+    export.add_argument("person", type=int, help="the person's id")
+    export.add_argument("file", type=Path)
+    export.set_defaults(run=_user_export)
+    erase = user.add_parser("erase", help="erase everything about a person, for good, and print the receipt")
+    erase.add_argument("person", type=int, help="the person's id")
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+    erase.set_defaults(run=_user_erase)
 
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
     database.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
@@ -415,6 +425,33 @@ def _thread_schema(options: argparse.Namespace) -> int:
     from antiphon.threads.thread_file import schema_text
 
     sys.stdout.write(schema_text())
+    return DONE
+
+
+def _user_export(options: argparse.Namespace) -> int:
+    async def export(stores: Stores, settings: Settings) -> None:
+        del settings
+        data = await stores.personal_data.export(options.person)
+        try:
+            descriptor = os.open(options.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                await stores.personal_data.write(data, file)
+        except OSError as error:
+            raise InvalidInput(f"{options.file} cannot be written: {error.strerror}.") from error
+
+    _with_stores(options, export)
+    print(f"Written: {options.file}")
+    return DONE
+
+
+def _user_erase(options: argparse.Namespace) -> int:
+    if not options.yes:
+        print(f"This deletes everything about person {options.person} for good. Write: {CONFIRMATION}", file=sys.stderr)
+        if sys.stdin.readline().strip() != CONFIRMATION:
+            print("Nothing was erased.", file=sys.stderr)
+            return FAILED
+    receipt = _with_stores(options, lambda stores, settings: stores.personal_data.erase(options.person))
+    print(json.dumps({"at": receipt.at.isoformat(), "erased": dict(receipt.erased)}, indent=2))
     return DONE
 
 

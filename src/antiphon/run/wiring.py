@@ -45,6 +45,7 @@ from antiphon.threads.inbox import Inbox
 from antiphon.threads.live import LiveTurns
 from antiphon.threads.moving import ThreadMover
 from antiphon.threads.outbox import Outbox, OutboxOptions
+from antiphon.threads.retention import Retention
 from antiphon.threads.runner import Runner, RunnerOptions
 from antiphon.threads.schedule import Scheduler
 from antiphon.threads.task_run import TurnParts
@@ -102,6 +103,7 @@ class Antiphon:
             stores.schedule,
             stores.memories,
             stores.proposals,
+            stores.personal_data,
             bus,
             stores.people,
             stores.threads,
@@ -172,6 +174,7 @@ class Antiphon:
                 doubtful=settings.outbox.doubtful,
             ),
         )
+        self.retention = Retention(stores.retention, stores.attachments, clock, settings.retention)
         self.scheduler = Scheduler(stores.schedule, signals, clock)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
         self.trials = Trials(lambda: self.live_settings.configuration.stored, self.brain.warm_up)
@@ -216,6 +219,7 @@ class Antiphon:
             watching = group.create_task(watch_experts(), name="expert health")
             await runner_ended.wait()
             watching.cancel()
+            group.create_task(self.retention.run(stop), name="retention")
         await self.executor.drain(1.0)
 
     async def _warm_up(self) -> None:
@@ -246,6 +250,7 @@ class Antiphon:
                 feedback=stores.feedback,
                 proposals=stores.proposals,
                 places=stores.places,
+                personal_data=stores.personal_data,
                 keys=stores.keys,
                 users=stores.users,
                 credentials=stores.credentials,

@@ -24,9 +24,11 @@ from antiphon.store.live import DjangoLiveStore
 from antiphon.store.memories import DjangoMemoryStore
 from antiphon.store.outbox import DjangoOutboxStore
 from antiphon.store.people import DjangoPeopleStore
+from antiphon.store.personal_data import DjangoPersonalDataStore
 from antiphon.store.places import DjangoPlaceStore
 from antiphon.store.polls import DjangoPollStore
 from antiphon.store.proposals import DjangoProposalStore
+from antiphon.store.retention import DjangoRetentionStore
 from antiphon.store.schedule import DjangoScheduleStore
 from antiphon.store.sessions import DjangoSessionStore
 from antiphon.store.standby import Standby
@@ -61,6 +63,8 @@ class Stores:
     places: DjangoPlaceStore
     summaries: DjangoSummaryStore
     polls: DjangoPollStore
+    personal_data: DjangoPersonalDataStore
+    retention: DjangoRetentionStore
     keys: DjangoKeyStore
     users: DjangoUserStore
     credentials: DjangoCredentialStore
@@ -85,6 +89,9 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
     idle_seconds = settings.threads.idle_minutes * 60
     standby = Standby()
     acceptance = Acceptance(idle_seconds, standby)
+    attachments = DjangoAttachmentStore(
+        database, clock, settings.data_dir / FOLDER, most=settings.attachments.max_bytes
+    )
     return Stores(
         database=database,
         inbox=DjangoInboxStore(database, clock, acceptance),
@@ -97,9 +104,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         threads=DjangoThreadStore(database, clock),
         thread_files=DjangoThreadFileStore(database, clock),
         usage=DjangoUsageStore(database),
-        attachments=DjangoAttachmentStore(
-            database, clock, settings.data_dir / FOLDER, most=settings.attachments.max_bytes
-        ),
+        attachments=attachments,
         feedback=DjangoFeedbackStore(database, clock),
         people=DjangoPeopleStore(database),
         memories=DjangoMemoryStore(database, clock),
@@ -107,6 +112,8 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         places=DjangoPlaceStore(database, clock),
         summaries=DjangoSummaryStore(database, clock),
         polls=DjangoPollStore(database, clock),
+        personal_data=DjangoPersonalDataStore(database, clock, attachments),
+        retention=DjangoRetentionStore(database, attachments),
         keys=DjangoKeyStore(database, clock),
         users=DjangoUserStore(database, clock),
         credentials=DjangoCredentialStore(database, clock),

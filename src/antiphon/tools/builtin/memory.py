@@ -10,7 +10,7 @@ from pydantic import Field
 from antiphon.domain.errors import ToolError
 from antiphon.domain.events import turn_topic
 from antiphon.domain.memories import Memory, MemoryScope
-from antiphon.domain.ports import Bus, MemoryStore, ProposalStore
+from antiphon.domain.ports import Bus, MemoryStore, PersonalDataStore, ProposalStore
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.overlap import best_matches, shared
 from antiphon.tools.tool import A, Arguments, Tool, ToolCall, ToolResult, declare
@@ -212,8 +212,9 @@ class MemoryForgetAll(Tool[ForgetAllArguments]):
     )
     arguments = ForgetAllArguments
 
-    def __init__(self, memories: MemoryStore) -> None:
+    def __init__(self, memories: MemoryStore, personal_data: PersonalDataStore) -> None:
         self._memories = memories
+        self._personal_data = personal_data
 
     def permission(self, arguments: ForgetAllArguments) -> str:
         """As for writing."""
@@ -225,7 +226,13 @@ class MemoryForgetAll(Tool[ForgetAllArguments]):
         return f"Forget everything I remember about {whom}, for good"
 
     async def run(self, call: ToolCall[ForgetAllArguments]) -> ToolResult:
-        """Forget it all."""
+        """Forget it all: of a person also their opinions, what was proposed, and summaries of what they said."""
+        if call.arguments.scope == "person":
+            receipt = await self._personal_data.forget(call.requester.person)
+            count = receipt.erased.get("memories", 0)
+            words = ", ".join(f"{number} {kind}" for kind, number in receipt.erased.items()) or "nothing was there"
+            data: dict[str, object] = {"scope": "person", "count": count, "erased": dict(receipt.erased)}
+            return ToolResult(f"Forgot: {words}", data)
         scope, subject = _subject(call.arguments.scope, call)
         gone: Sequence[Memory] = await self._memories.forget(scope, subject, None)
         return ToolResult(f"Forgot {len(gone)}", {"scope": call.arguments.scope, "count": len(gone)})
