@@ -245,6 +245,7 @@ def mover_of(settings: Settings, stores: Stores, clock: SystemClock) -> ThreadMo
         stores.schedule,
         stores.memories,
         stores.proposals,
+        stores.personal_data,
         MemoryBus(clock),
         stores.people,
         stores.threads,

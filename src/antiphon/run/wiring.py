@@ -216,10 +216,10 @@ class Antiphon:
             group.create_task(run_turns(), name="runner")
             group.create_task(self.outbox.run(runner_ended), name="outbox")
             group.create_task(self.scheduler.run(stop), name="scheduler")
+            group.create_task(self.retention.run(stop), name="retention")
             watching = group.create_task(watch_experts(), name="expert health")
             await runner_ended.wait()
             watching.cancel()
-            group.create_task(self.retention.run(stop), name="retention")
         await self.executor.drain(1.0)
 
     async def _warm_up(self) -> None:

@@ -103,6 +103,9 @@ def erase_person(tx: Tx, person: int, erased: Erased) -> None:
         erased.counts["conversations"] += 1
     _replace_words(person, erased)
     delete_files(models.Attachment.objects.filter(person_id=person), erased)
+    erased.drop("votes", models.PollVote.objects.filter(person_id=person))
+    erased.drop("polls", models.Poll.objects.filter(Q(person_id=person) | Q(channel__in=own)))
+    erased.drop("imports", models.ThreadImport.objects.filter(person_id=person))
     _erase_accounts(person, erased)
     keys = list(models.Key.objects.filter(person_id=person).values_list("pk", flat=True))
     erased.drop("keys", models.Key.objects.filter(person_id=person))
