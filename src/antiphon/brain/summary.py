@@ -8,18 +8,13 @@ after the turn, so that no answer waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-
-import structlog
+from collections.abc import Sequence
 
 from antiphon.brain.offline.extract import summarise
 from antiphon.config.providers import OFFLINE
 from antiphon.domain.conversation import Author, Message
-from antiphon.domain.errors import AntiphonError
 from antiphon.domain.memories import Summary
 from antiphon.domain.ports import SummaryStore
-
-log = structlog.stdlib.get_logger(__name__)
 
 SENTENCES = 12
 CHARACTERS = 2_500
@@ -28,16 +23,12 @@ STEP = 20
 BATCH = 200
 """Messages that are read for it at once; a longer gap is caught up over the following turns."""
 
-WriteSummary = Callable[[str, Sequence[Message], str], Awaitable[tuple[str, str]]]
-"""(summary so far, messages since, language) -> (new summary, name of the model that wrote it)."""
-
 
 class RollingSummary:
     """Gives the summary of a thread's older messages and keeps it up to date."""
 
     def __init__(self, store: SummaryStore) -> None:
         self._store = store
-        self._working: set[int] = set()
 
     async def before(self, thread: int, message: int, language: str) -> Summary | None:
         """What was said in `thread` before `message` (the first one that is in the context as it is).
@@ -54,21 +45,6 @@ class RollingSummary:
         if known is None or len(since) >= STEP:
             await self._store.keep(made)
         return made
-
-    async def rewrite(self, thread: int, language: str, write: WriteSummary, since: Sequence[Message]) -> None:
-        """Let a model put the stored summary into better words, one at a time per thread. A failure changes nothing."""
-        known = await self._store.summary(thread)
-        if known is None or known.author != OFFLINE or thread in self._working:
-            return
-        self._working.add(thread)
-        try:
-            text, author = await write(known.text, since, language)
-            if text.strip():
-                await self._store.keep(Summary(thread, known.upto, text.strip()[:CHARACTERS], author))
-        except AntiphonError as error:
-            log.info("summary.not_rewritten", code=error.code)
-        finally:
-            self._working.discard(thread)
 
 
 def extract(so_far: str, since: Sequence[Message], language: str) -> str:

@@ -118,8 +118,8 @@ class TurnsView(_OneTask):
     @describe(
         summary="How a task was worked on",
         description="Each turn with its model, usage, time and trace: what the model was given (kind, row and tokens "
-        "of each piece), how the expert was chosen, what failed; and the recorded tool calls. Arguments and results are "
-        "shown to the task's person, to operators only with log.personal_text.",
+        "of each piece), how the expert was chosen, what failed; and the recorded tool calls. Arguments and results "
+        "are shown to the task's person, to operators only with log.personal_text.",
         responses={200: shapes.TurnList},
     )
     async def get(self, request: Request, id: str) -> HttpResponse:
