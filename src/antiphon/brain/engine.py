@@ -27,8 +27,10 @@ from pydantic_ai import (
     UserContent,
     UserPromptPart,
 )
+from pydantic_ai.capabilities import Instrumentation
 from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior, UsageLimitExceeded
 from pydantic_ai.models import Model
+from pydantic_ai.models.instrumented import InstrumentationSettings
 
 from antiphon.brain.context import TurnContext
 from antiphon.brain.experts.embeddings import EmbeddingIndex
@@ -46,6 +48,7 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import ModelError
 from antiphon.domain.work import Usage
+from antiphon.telemetry.tracing import tracing_of_models
 from antiphon.tools.catalog import AnyTool
 from antiphon.tools.execute import ApprovalNeeded, CallSession
 
@@ -145,6 +148,7 @@ class Engine:
             toolsets=[CatalogToolset()],
             name="antiphon",
             retries=2,
+            capabilities=_instrumentation(),
         )
 
     async def run(self, job: Job, say: Callable[[str, bool], None]) -> Ran:
@@ -242,6 +246,21 @@ class Engine:
             return False  # loading a language takes half a second; the offline model does it in a thread
         intents = self._understanding.read(text)
         return all(intent.name != NONE.name and not intent.missing and intent.confidence >= _SURE for intent in intents)
+
+
+def _instrumentation() -> list[Instrumentation[Any]]:
+    """Spans of model requests, when traces are wanted; what was said is in them only if the settings say so."""
+    wanted = tracing_of_models()
+    if wanted is None:
+        return []
+    provider, content = wanted
+    settings = InstrumentationSettings(
+        tracer_provider=provider,
+        include_content=content,
+        include_binary_content=False,
+        include_model_request_parameters=content,
+    )
+    return [Instrumentation(settings=settings)]
 
 
 def _course(route: Route, course: Course) -> dict[str, object]:

@@ -25,6 +25,7 @@ from antiphon.domain.polls import PollState
 from antiphon.domain.ports import PollStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
 from antiphon.domain.work import Usage
+from antiphon.telemetry import tracing
 from antiphon.tools.catalog import AnyTool, model_name
 from antiphon.tools.execute import ToolExecutor
 
@@ -110,7 +111,8 @@ class TurnBrain:
         engine = await self._engine()
         from antiphon.brain import engine as engines  # late: imported already, in the thread of `_engine`
 
-        context = await self._context.read(request)
+        with tracing.span("context"):
+            context = await self._context.read(request)
         snapshot = engines.read_snapshot(request.resume.snapshot) if request.resume else None
         session = self._executor.open(
             request.requester,

@@ -32,6 +32,7 @@ ALIASES = {
     "LIVEKIT_URL": "livekit.url",
     "LIVEKIT_API_KEY": "livekit.api_key",
     "LIVEKIT_API_SECRET": "livekit.api_secret",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "telemetry.otlp_endpoint",
 }
 """Variables without our prefix that set a key, because people have them already."""
 

@@ -304,6 +304,17 @@ class _Origins(dict[str, str]):
     reading: object = None
 
 
+class TelemetrySettings(Part):
+    """Traces for OpenTelemetry."""
+
+    otlp_endpoint: WebUrl = Field(
+        default="", description="Address of an OTLP/HTTP receiver, for example http://127.0.0.1:4318. Empty: no traces."
+    )
+    content: bool = Field(
+        default=False, description="Whether traces hold what people, models and tools said. Leave it off."
+    )
+
+
 class Settings(BaseSettings):
     """The whole tree. Frozen; unknown names are refused."""
 
@@ -366,6 +377,7 @@ class Settings(BaseSettings):
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])
     _secrets: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])

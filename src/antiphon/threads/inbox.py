@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import structlog
 
 from antiphon.domain.conversation import InboundMessage, Receipt, check_channel_key
 from antiphon.domain.errors import InvalidInput, TooLarge
 from antiphon.domain.ports import InboxStore
-from antiphon.telemetry import metrics
+from antiphon.telemetry import metrics, tracing
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class Inbox:
         check_text(message.text, self._message_chars)
         if not message.text.strip() and not message.attachments:
             raise InvalidInput("The message is empty.", fields={"text": "empty"})
+        began = datetime.now(UTC)
         receipt = await self._store.receive(message)
         if receipt.created:
             metrics.MESSAGES.labels(platform=message.platform, direction="in").inc()

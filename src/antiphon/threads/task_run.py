@@ -21,7 +21,7 @@ from antiphon.domain.events import turn_topic
 from antiphon.domain.ports import Brain, Bus, Clock, OutboxStore, Platform, PlatformLimits, TaskStore
 from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted, TurnRequest
 from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage, Work
-from antiphon.telemetry import metrics
+from antiphon.telemetry import metrics, tracing
 from antiphon.threads.drafts import DraftWriter
 from antiphon.threads.splitting import split_text
 
@@ -89,7 +89,11 @@ class TaskRun:
 
     async def _run(self) -> None:
         lease = self.work.lease
-        with structlog.contextvars.bound_contextvars(task=lease.task, attempt=lease.attempt):
+        tracing.waited(lease.task, self.work.received_at)
+        with (
+            structlog.contextvars.bound_contextvars(task=lease.task, attempt=lease.attempt),
+            tracing.of_task("turn", lease.task, attempt=lease.attempt),
+        ):
             try:
                 await self._work_on()
             except LeaseLost:

@@ -27,7 +27,7 @@ from antiphon.domain.ports import Clock, ExecutionStore
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, Risk, ToolExecution
 from antiphon.domain.turns import ToolFinished, ToolStarted
 from antiphon.domain.work import Lease
-from antiphon.telemetry import metrics
+from antiphon.telemetry import metrics, tracing
 from antiphon.telemetry.redaction import Redactor
 from antiphon.tools.catalog import AnyTool, Catalog
 from antiphon.tools.policy import ToolPolicy
@@ -170,8 +170,9 @@ class ToolExecutor:
         spec = tool.spec
         deadline = asyncio.timeout(spec.timeout)
         try:
-            async with deadline:
-                result = await tool.run(call)
+            with tracing.span("tool", tool=spec.name, execution=record.id):
+                async with deadline:
+                    result = await tool.run(call)
             outcome = Outcome(ExecutionStatus.OK, result.summary, result.data, result.source)
         except AntiphonError as error:
             outcome = Outcome(ExecutionStatus.FAILED, error.message)
