@@ -135,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
     database.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
 
+    asking = commands.add_parser("ask", help="ask one thing here and see how the answer came about")
+    asking.add_argument("text", help="what to ask")
+    asking.add_argument("--trace", action="store_true", help="also print prompt, context, decisions, tools and times")
+    asking.add_argument("--json", action="store_true", help="print everything as JSON")
+    asking.add_argument("--person", type=int, metavar="P", help="who asks (default: the owner)")
+    asking.set_defaults(run=_ask)
+
     thread = commands.add_parser("thread", help="move a thread to another system").add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -380,6 +387,29 @@ def _with_program(options: argparse.Namespace, action: Callable[[Antiphon], Awai
             return await action(antiphon)
 
     return asyncio.run(run())
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from antiphon.run.ask import Asked, ask
+
+    async def turn(antiphon: Antiphon) -> Asked:
+        person = options.person
+        if person is None:
+            person = (await antiphon.stores.users.ensure_owner()).person
+        else:
+            await antiphon.stores.people.person(person)
+        return await ask(antiphon, options.text, person)
+
+    asked = _with_program(options, turn)
+    if options.json:
+        print(asked.as_json())
+        return DONE
+    print(asked.text)
+    if options.trace:
+        print("\n".join(asked.lines()))
+    elif asked.approvals:
+        print(f"This waits for an approval: {'; '.join(asked.approvals)}", file=sys.stderr)
+    return DONE
 
 
 def _thread_export(options: argparse.Namespace) -> int:

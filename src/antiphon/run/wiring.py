@@ -20,6 +20,7 @@ from antiphon.brain.turn import TurnBrain
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Configuration, Settings
+from antiphon.config.experts import RoutingSettings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal, Requester
@@ -38,6 +39,7 @@ from antiphon.store.settings import configure
 from antiphon.telemetry.logs import configure_logging, secrets_of
 from antiphon.telemetry.recent import Watched
 from antiphon.telemetry.redaction import Redactor
+from antiphon.telemetry.tracing import start_tracing, stop_tracing
 from antiphon.threads.allowance import MeteredBrain
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
@@ -127,7 +129,9 @@ class Antiphon:
         self.brain = CurrentBrain(
             lambda chosen: TurnBrain(chosen, self.executor, sources, polls=stores.polls), settings
         )
-        offline = TurnBrain(settings, self.executor, sources, choice=ModelChoice(), polls=stores.polls)
+        alone = settings.model_copy(update={"experts": (), "routing": RoutingSettings()})
+        # Loaded when a limit is reached.
+        offline = TurnBrain(alone, self.executor, sources, choice=ModelChoice(), polls=stores.polls)
         self.metered = MeteredBrain(self.brain, offline, stores.usage, clock, settings.limits, settings.prices)
         self.mover = ThreadMover(
             stores.thread_files,
@@ -140,6 +144,7 @@ class Antiphon:
             expire_minutes=settings.approvals.expire_minutes,
         )
         closing.push_async_callback(self.brain.close)
+        closing.push_async_callback(offline.close)
         self.inbox = Inbox(stores.inbox, message_chars=settings.limits.message_chars)
         self.control = TaskControl(stores.tasks, bus)
         self.approvals = Approvals(stores.approvals, stores.tasks, authority, bus)
@@ -313,6 +318,8 @@ async def open_antiphon(
     open_stores = _configured(settings)
     clock, signals = SystemClock(), LocalSignals()
     async with AsyncExitStack() as closing:
+        start_tracing(settings)
+        closing.push_async_callback(asyncio.to_thread, stop_tracing)
         bus: Bus
         if url := settings.redis_url.get_secret_value():
             from antiphon.bus.redis import RedisBus  # late: a tenth of the start-up time

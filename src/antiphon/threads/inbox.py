@@ -52,5 +52,6 @@ class Inbox:
         receipt = await self._store.receive(message)
         if receipt.created:
             metrics.MESSAGES.labels(platform=message.platform, direction="in").inc()
+            tracing.accepted(receipt.task, began, platform=message.platform)
             log.debug("message.received", task=receipt.task, thread=receipt.thread, platform=message.platform)
         return receipt

@@ -17,7 +17,7 @@ from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import DeliveryError, DeliveryRetry, LeaseLost, StoreUnavailable
 from antiphon.domain.ports import Clock, OutboxStore, Platform, Signals
 from antiphon.domain.work import Delivery
-from antiphon.telemetry import metrics
+from antiphon.telemetry import metrics, tracing
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -105,13 +105,14 @@ class Outbox:
     async def deliver(self, delivery: Delivery) -> None:
         """Deliver one claimed reply and record how it went."""
         platform = self._platforms[platform_of(delivery.channel)]
-        try:
-            await self._record(delivery, await self._try(platform, delivery))
-        except LeaseLost:
-            log.info("reply.lease_lost", reply=delivery.reply)
-        except StoreUnavailable as error:
-            # The row stays `sending`; when its lease ends it comes back as doubtful and is looked for.
-            log.warning("reply.left_to_lease", reply=delivery.reply, error=str(error.__cause__ or error))
+        with tracing.of_task("outbox", delivery.task, platform=platform.name):
+            try:
+                await self._record(delivery, await self._try(platform, delivery))
+            except LeaseLost:
+                log.info("reply.lease_lost", reply=delivery.reply)
+            except StoreUnavailable as error:
+                # The row stays `sending`; when its lease ends it comes back as doubtful and is looked for.
+                log.warning("reply.left_to_lease", reply=delivery.reply, error=str(error.__cause__ or error))
 
     async def _try(self, platform: Platform, delivery: Delivery) -> _Result:
         try:
