@@ -248,7 +248,7 @@ class Engine:
         return all(intent.name != NONE.name and not intent.missing and intent.confidence >= _SURE for intent in intents)
 
 
-def _instrumentation() -> list[Instrumentation[Any]]:
+def _instrumentation() -> list[Instrumentation]:
     """Spans of model requests, when traces are wanted; what was said is in them only if the settings say so."""
     wanted = tracing_of_models()
     if wanted is None:

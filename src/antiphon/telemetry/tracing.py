@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -116,7 +116,7 @@ def waited(task: int, since: datetime | None) -> None:
 
 
 @contextmanager
-def of_task(name: str, task: int, **attributes: str | int) -> Iterator[None]:
+def of_task(name: str, task: int, **attributes: str | int) -> Generator[None]:
     """A span of a task's trace, in whichever process; spans inside of it become its children."""
     if _tracing.tracer is None:
         yield
@@ -128,7 +128,7 @@ def of_task(name: str, task: int, **attributes: str | int) -> Iterator[None]:
 
 
 @contextmanager
-def span(name: str, **attributes: str | int) -> Iterator[None]:
+def span(name: str, **attributes: str | int) -> Generator[None]:
     """A step inside of what is under way."""
     if _tracing.tracer is None:
         yield
