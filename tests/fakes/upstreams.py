@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -23,6 +23,8 @@ _WORDS = (
     "Later that day, rain falls on the hills and the river rises slowly past the mill."
 )
 _ENDLESS = 60_000
+LONG = 1000
+"""Pieces of the answer of `long`."""
 
 
 def answer_to(question: str) -> str:
@@ -186,6 +188,10 @@ class Upstreams:
             yield from _calling(behaviour)
             return
         if behaviour == "empty":
+            yield "end", "stop"
+            return
+        if behaviour == "long":
+            yield from (("text", f"word{number} ") for number in range(LONG))
             yield "end", "stop"
             return
         if behaviour == "endless":
@@ -429,8 +435,12 @@ async def _whole(
     return True
 
 
-@contextlib.asynccontextmanager
-async def upstreams(*, slow: float = 0.3) -> AsyncIterator[Upstreams]:
-    """One for the length of a test."""
-    async with Upstreams(slow=slow) as server:
-        yield server
+async def serve_alone() -> None:
+    """Serve until killed, for benchmarks: `python -m tests.fakes.upstreams` prints its port."""
+    async with Upstreams() as server:
+        print(server.url("fine").split(":")[2].split("/")[0], flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve_alone())

@@ -54,6 +54,7 @@ class _Spoken(StreamedResponse):
                 yield event
         self._usage = RequestUsage(output_tokens=count)
         self.finish_reason = "stop"
+        self.provider_details = {"finish_reason": "stop"}  # it ended by itself, and was not cut
 
     async def close_stream(self) -> None:
         """The thread is stopped where the stream is opened."""

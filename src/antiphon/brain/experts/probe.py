@@ -1,6 +1,6 @@
 """Tries a model before it is configured: the same client, the same protocol, one short answer.
 
-Called by the set-up page and by `antiphon model test`. Nothing is kept, and nothing the server wrote is shown.
+Called by the set-up page. Nothing is kept, and nothing the server wrote is shown.
 """
 
 from __future__ import annotations
