@@ -24,7 +24,7 @@ run: setup ## set everything up and start Antiphon in the foreground
 
 setup: $(STAMPS)/run $(FILES) ## only set up what `make run` needs
 
-test: $(STAMPS)/dev $(FILES) ## set up what the tests need and run all of them
+test: $(STAMPS)/dev $(NODE) $(FILES) ## set up what the tests need and run all of them
 	@scripts/system_packages.sh postgresql redis chromium nginx caddy
 	@scripts/run_tests.sh $(ARGS)
 

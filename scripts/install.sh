@@ -132,7 +132,7 @@ case ${1:-} in
     ;;
   node-dev)
     mkdir -p "$STAMPS"
-    say "Fetching the type checker"
+    say "Fetching the type checker and the accessibility checker"
     npm_ci
     touch "$STAMPS/node-dev"
     ;;

@@ -19,6 +19,9 @@ COPIES = {
     "marked/LICENSE": "marked.LICENSE",
     "dompurify/dist/purify.es.mjs": "purify.js",
     "dompurify/LICENSE": "purify.LICENSE",
+    "uplot/dist/uPlot.esm.js": "uplot.js",
+    "uplot/dist/uPlot.min.css": "uplot.css",
+    "uplot/LICENSE": "uplot.LICENSE",
 }
 """npm package file -> name in `static/vendor`."""
 

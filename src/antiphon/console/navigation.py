@@ -49,6 +49,7 @@ PAGES = (
     Page("/threads", "threads.html", under="/tasks"),
     Page("/reminders", "reminders.html", "Reminders", "clock", KEEP),
     Page("/memories", "memories.html", "Memories", "book", KEEP),
+    Page("/usage", "usage.html", "Usage", "chart", KEEP),
     Page("/status", "status.html", "Status", "pulse", KEEP),
     Page("/account", "account.html", "My account", "key", KEEP),
     Page("/people", "people.html", "People", "people", OPERATE, Role.OPERATOR),

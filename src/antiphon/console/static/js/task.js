@@ -4,7 +4,7 @@ import { ApiError } from "./api.js";
 import { button, byId, errorCard, h } from "./dom.js";
 import { call, reply, toolRow } from "./messages.js";
 import { start } from "./shell.js";
-import { exact } from "./times.js";
+import { exact, took } from "./times.js";
 import { asked, canRetry, deeds, isOpen, placeOfTask, spent, stateChip } from "./work.js";
 
 const EVERY_MS = 2000;
@@ -21,6 +21,7 @@ async function read() {
   try {
     draw(await visit.api.get(`/api/tasks/${number}`));
     await words();
+    await turns();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status !== 401 && !task) trouble(error);
@@ -34,7 +35,7 @@ function draw(now) {
   byId("panels").hidden = false;
   byId("deeds").replaceChildren(...deeds(visit.api, task, draw, { words: true }));
   byId("state").replaceChildren(stateChip(task));
-  const { took, tokens } = spent(task);
+  const used = spent(task);
   const { model, requests, cost } = task.usage;
   facts(byId("facts"), [
     ["Asked by", task.requester],
@@ -45,9 +46,9 @@ function draw(now) {
     ["Attempts", String(task.attempt)],
     ["Model", model],
     ["Requests", requests ? String(requests) : ""],
-    ["Tokens", tokens],
+    ["Tokens", used.tokens],
     ["Cost", cost ? cost.toFixed(4) : ""],
-    ["Took", took],
+    ["Took", used.took],
     ["Thread", h("a", { href: `/tasks?thread=${task.thread}` }, `#${task.thread}`)],
   ]);
   byId("in-history").href = `/history/${encodeURIComponent(task.channel)}?at=${task.message}`;
@@ -68,6 +69,44 @@ async function words() {
   const nodes = mine.map((item) => (item.author === "agent" ? reply(item, {}) : call(item)));
   if (isOpen(task)) nodes.push(h("p", { class: "muted small" }, "The answer is being worked on."));
   byId("words").replaceChildren(...nodes);
+}
+
+/** Each run for the task: who answered, what it was given, what it used. */
+async function turns() {
+  const { items } = await visit.api.get(`/api/tasks/${number}/turns`);
+  byId("turns").hidden = items.length === 0;
+  const mark = JSON.stringify(items);
+  if (byId("turns").dataset.mark === mark) return; // an open detail stays open
+  byId("turns").dataset.mark = mark;
+  byId("turn-list").replaceChildren(...items.map(turn));
+}
+
+function turn(item) {
+  const list = h("dl", { class: "facts" });
+  facts(list, [
+    ["Ended", exact(item.ended_at)],
+    ["Model", item.model],
+    ["Requests", String(item.requests)],
+    ["Tokens read", item.input_tokens.toLocaleString()],
+    ["Tokens written", item.output_tokens.toLocaleString()],
+    ["Tool calls", String(item.tool_calls)],
+    ["Cost", item.cost ? item.cost.toFixed(4) : ""],
+    ["Error", item.error],
+  ]);
+  const trace = Object.keys(item.trace).length ? h("pre", { tabindex: "0" }, JSON.stringify(item.trace, null, 2)) : null;
+  return h(
+    "details",
+    { class: "turn" },
+    h(
+      "summary",
+      {},
+      h("b", {}, `Attempt ${item.attempt}`),
+      ` ${item.model || "no model"}, ${took(item.seconds)}, ${item.result}`,
+    ),
+    list,
+    trace && h("h3", { class: "eyebrow" }, "What it was given, and why it went this way"),
+    trace,
+  );
 }
 
 function facts(list, pairs) {
