@@ -38,7 +38,7 @@ def paths(key: str) -> Iterator[str]:
 
 def ready(page: Page) -> None:
     """Wait until the page has read what it shows."""
-    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("main")).to_be_visible()
     expect(page.locator("[data-my-name]").first).not_to_be_empty()
     expect(page.locator(".loading, #loading:not([hidden])")).to_have_count(0)
     if not page.url.endswith(("/logs", "/events")):  # their streams never end

@@ -11,7 +11,8 @@ export class Filters {
   constructor(form, onChange) {
     this.#form = form;
     this.#onChange = onChange;
-    this.#fill();
+    this.#fill({ keepTyped: true });
+    this.#address();
     form.addEventListener("input", (event) => this.#later(event.target.matches("[type=search], [type=text]")));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -51,16 +52,29 @@ export class Filters {
 
   #apply() {
     clearTimeout(this.#timer);
-    const query = new URLSearchParams(this.values).toString();
-    const address = location.pathname + (query ? `?${query}` : "");
-    if (address === location.pathname + location.search) return;
-    history.replaceState(history.state, "", address);
-    this.#onChange(this.values);
+    if (this.#address()) this.#onChange(this.values);
   }
 
-  #fill() {
+  /** Put what is set into the address. Whether that changed it. */
+  #address() {
+    const others = [...new URLSearchParams(location.search)].filter(([name]) => !this.#form.elements.namedItem(name));
+    const query = new URLSearchParams([...Object.entries(this.values), ...others]).toString();
+    const address = location.pathname + (query ? `?${query}` : "");
+    if (address === location.pathname + location.search) return false;
+    history.replaceState(history.state, "", address);
+    return true;
+  }
+
+  /** Set the controls as the address says. `keepTyped`: what somebody typed while the page started stays. */
+  #fill({ keepTyped = false } = {}) {
     const query = new URLSearchParams(location.search);
-    for (const control of this.#form.elements) if (control.name) this.#put(control, query.get(control.name) ?? "");
+    for (const control of this.#form.elements) {
+      if (!control.name) continue;
+      const asked = query.get(control.name);
+      const isSet = control.type === "radio" ? this.#form.elements[control.name].value !== "" : control.value !== "";
+      if (asked === null && keepTyped && control.type !== "checkbox" && isSet) continue;
+      this.#put(control, asked ?? "");
+    }
   }
 
   #put(control, value) {
