@@ -57,6 +57,8 @@ def _calls(raw: bytes) -> Mapping[str, tuple[str, Mapping[str, object]]]:
                 raise InvalidInput(f"it holds a part of the kind {part.part_kind}")
             if part.part_kind == "user-prompt" and not _plain(part.content):
                 raise InvalidInput("it holds something else than text and files")
+            if part.part_kind in ("tool-return", "retry-prompt") and not _without_addresses(part.content):
+                raise InvalidInput("the result of a tool holds an address to fetch")
     requests = snapshot.conversation.deferred_tool_requests
     if requests is None or not requests.approvals or requests.calls:
         raise InvalidInput("it waits for no approval")
@@ -69,3 +71,15 @@ def _plain(content: object) -> bool:
         return True
     items = cast("Sequence[object]", content) if isinstance(content, list | tuple) else (content,)
     return all(isinstance(item, str) or getattr(item, "kind", "") == "binary" for item in items)
+
+
+def _without_addresses(content: object) -> bool:
+    """No object in it, however deep, is one that a provider's client would fetch from its address."""
+    if isinstance(content, Mapping):
+        found = cast("Mapping[object, object]", content)
+        if "url" in found and str(found.get("kind", "")).endswith("-url"):
+            return False  # still plain data here; reading it once more would make an address of it
+        return all(map(_without_addresses, found.values()))
+    if isinstance(content, list | tuple):
+        return all(map(_without_addresses, cast("Sequence[object]", content)))
+    return not str(getattr(content, "kind", "")).endswith("-url")

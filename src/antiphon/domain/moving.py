@@ -12,7 +12,8 @@ from antiphon.domain.approvals import ApproverRule
 class ImportOrder:
     """What an import may write: for whom, from which export, and what this system, not the file, decides.
 
-    `rules` are the approvers of each waiting call, by (task reference, call id); `expires_at` is when those questions
+    `rules` are the approvers of each waiting call and `titles` what they are asked, in the words of the tool here, both
+    by (task reference, call id); `expires_at` is when those questions
     end here; `snapshots` are the paused turns by task reference; `due` the next time of each schedule entry.
     """
 
@@ -20,6 +21,7 @@ class ImportOrder:
     person: int
     channel: str
     rules: dict[tuple[str, str], ApproverRule]
+    titles: dict[tuple[str, str], str]
     snapshots: dict[str, bytes]
     due: tuple[datetime, ...]
     expires_at: datetime

@@ -295,7 +295,7 @@ def _write_task(
             tool=approval.tool,
             arguments=approval.arguments,
             arguments_hash=approval.arguments_hash,
-            summary=approval.summary,
+            summary=order.titles[part.ref, approval.call_id],
             rule_kind=rule.kind.value,
             rule_permission=rule.permission,
             state=ApprovalState.PENDING.value,

@@ -120,16 +120,18 @@ class ThreadMover:
         """
         file = await asyncio.to_thread(read_file, raw, limit=self._file_bytes)
         rules: dict[tuple[str, str], ApproverRule] = {}
+        titles: dict[tuple[str, str], str] = {}
         snapshots: dict[str, bytes] = {}
         for number, task in enumerate(file.tasks):
             if task.pause is not None:
                 snapshots[task.ref] = json.dumps(task.pause.snapshot).encode()
-                await self._check_pause(f"tasks[{number}].pause", task, snapshots[task.ref], rules)
+                await self._check_pause(f"tasks[{number}].pause", task, snapshots[task.ref], rules, titles)
         order = ImportOrder(
             export=file.id,
             person=person,
             channel=f"web:moved-{uuid.uuid4().hex[:20]}",
             rules=rules,
+            titles=titles,
             snapshots=snapshots,
             due=tuple(self._due(file)),
             expires_at=self._clock.now() + self._expire,
@@ -146,9 +148,17 @@ class ThreadMover:
         return imported
 
     async def _check_pause(
-        self, place: str, task: TaskPart, snapshot: bytes, rules: dict[tuple[str, str], ApproverRule]
+        self,
+        place: str,
+        task: TaskPart,
+        snapshot: bytes,
+        rules: dict[tuple[str, str], ApproverRule],
+        titles: dict[tuple[str, str], str],
     ) -> None:
-        """Every waiting call is a tool of this system, with arguments that fit it, exactly as the snapshot has it."""
+        """Every waiting call is a tool of this system, with arguments that fit it, exactly as the snapshot has it.
+
+        What an approver reads comes from the tool: the words in the file could describe something harmless.
+        """
         pause = task.pause
         if pause is None:
             return
@@ -165,7 +175,8 @@ class ThreadMover:
             if call is None or call[0] != model_name(approval.tool):
                 raise _wrong(f"{at}.call_id", "the snapshot waits for no such call")
             try:
-                arguments = tool.arguments.model_validate(dict(approval.arguments)).model_dump(mode="json")
+                parsed = tool.arguments.model_validate(dict(approval.arguments))
+                arguments = parsed.model_dump(mode="json")
                 called = tool.arguments.model_validate(dict(call[1])).model_dump(mode="json")
             except ValidationError:
                 raise _wrong(f"{at}.arguments", "these are not arguments of this tool") from None
@@ -173,6 +184,7 @@ class ThreadMover:
                 raise _wrong(f"{at}.arguments", "the snapshot has other arguments")
             if arguments_hash(arguments) != approval.arguments_hash:
                 raise _wrong(f"{at}.arguments_hash", "does not fit the arguments")
+            titles[task.ref, approval.call_id] = tool.title(parsed)
             rules[task.ref, approval.call_id] = self._policy.approver(tool.spec) or ApproverRule()
         if waiting:
             raise _wrong(f"{place}.approvals", "the snapshot waits for more calls than are asked about")
