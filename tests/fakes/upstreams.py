@@ -217,6 +217,17 @@ class Upstreams:
 
 
 def _calling(behaviour: str) -> Iterator[Event]:
+    if behaviour == "deep_call":
+        yield "call", "poke_do"
+        yield "arguments", "[" * 100_000
+        yield "end", "tool"
+        return
+    if behaviour == "same_ids":
+        for whom in ("Bob", "Eve"):
+            yield "call", "poke_do"
+            yield "arguments", f'{{"whom": "{whom}"}}'
+        yield "end", "tool"
+        return
     if behaviour == "says_then_calls":
         yield "text", "Let me see. "
     yield "call", "no_such_tool" if behaviour == "unknown_tool" else "poke_do"
@@ -266,10 +277,10 @@ class _Encoder:
             yield self._frame({**delta, "content": value})
         elif kind == "call":
             self.calls += 1
-            call = {"index": 0, "id": f"call_{id(self.asked)}", "type": "function"}
+            call = {"index": self.calls - 1, "id": f"call_{id(self.asked)}", "type": "function"}
             yield self._frame({**delta, "tool_calls": [{**call, "function": {"name": value, "arguments": ""}}]})
         elif kind == "arguments":
-            yield self._frame({"tool_calls": [{"index": 0, "function": {"arguments": value}}]})
+            yield self._frame({"tool_calls": [{"index": self.calls - 1, "function": {"arguments": value}}]})
         elif kind == "end":
             yield self._frame({}, "tool_calls" if value == "tool" else "stop")
             usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}

@@ -196,6 +196,18 @@ async def test_what_models_do_wrong_is_bounded(up: Upstreams) -> None:
     await bench.brain.close()
 
 
+async def test_calls_under_one_id_all_run_and_endless_brackets_are_a_broken_answer(up: Upstreams) -> None:
+    bench = Bench(expert(up, "same_ids"), expert(up, "deep_call", fallback=("fine",)), expert(up, "fine"))
+    question = "@same-ids please poke both"
+    assert (await bench.answer(question)).text == answer_to(question)
+    assert sorted(call.arguments.whom for call in bench.poke.runs) == ["Bob", "Eve"]
+    question = "@deep-call please poke Bob"
+    end = await bench.answer(question)
+    assert end.text == answer_to(question)
+    assert results(end) == ["deep-call broken", "fine ok", "fine ok"]
+    await bench.brain.close()
+
+
 async def test_a_stall_and_a_late_beginning_are_given_up(up: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antiphon.brain.experts.failover.STALL_SECONDS", 0.3)
     bench = Bench(

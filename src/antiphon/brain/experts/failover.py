@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -293,7 +293,7 @@ class _RoutedStream(StreamedResponse):
         told: list[ModelResponseStreamEvent] = []
         if rest := seam.end():
             told += self._parts_manager.handle_text_delta(vendor_part_id="text", content=rest)
-        calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+        calls = _told_apart([part for part in response.parts if isinstance(part, ToolCallPart)])
         if not calls and not seam.shown.strip():
             raise Failed(Failure(Kind.EMPTY))
         if any(not _readable(call) for call in calls):
@@ -479,13 +479,25 @@ def _text(event: ModelResponseStreamEvent) -> str:
     return ""
 
 
+def _told_apart(calls: Sequence[ToolCallPart]) -> list[ToolCallPart]:
+    """The calls, each under an id of its own: some servers give all calls of an answer the same one."""
+    seen: set[str] = set()
+    found: list[ToolCallPart] = []
+    for number, call in enumerate(calls):
+        if call.tool_call_id in seen:
+            call = replace(call, tool_call_id=f"{call.tool_call_id}-{number}")
+        seen.add(call.tool_call_id)
+        found.append(call)
+    return found
+
+
 def _readable(call: ToolCallPart) -> bool:
     """Whether the arguments are whole; wrong ones are for the tool to refuse."""
     if not isinstance(call.args, str) or not call.args:
         return True
     try:
         json.loads(call.args)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
