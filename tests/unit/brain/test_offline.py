@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from antiphon.brain.offline.understand import Understanding
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Person
 from antiphon.domain.tools import ExecutionStatus
+from antiphon.tools.builtin import when
 from tests.fakes.agent import ADA, Workbench
 
 UNDERSTANDING = Understanding()
@@ -246,3 +249,20 @@ async def test_what_cannot_repeat_is_asked_back_or_refused() -> None:
     (edited,) = await bench.schedule.pending(ADA.id)
     assert edited.recurrence is not None
     assert (edited.text, edited.recurrence.rule) == ("run far", "FREQ=WEEKLY;BYDAY=SU")
+
+
+def test_word_soup_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many readings of a senseless text must not each try all of its words again."""
+    asked = 0
+    parse = when.parse_duration
+
+    def counted(text: str) -> timedelta:
+        nonlocal asked
+        asked += 1
+        return parse(text)
+
+    monkeypatch.setattr(when, "parse_duration", counted)
+    soup = Understanding()
+    for words in (": or : timer or it 5 or oder : día timer it", "? 10 timer ? 10 10 timer ?"):
+        assert soup.read((words + " ") * 8) is not None
+    assert asked < 1_000

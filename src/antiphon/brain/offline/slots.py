@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from antiphon.brain.offline.requests import language_named, open_for, options_of, since_of
 from antiphon.tools.builtin import when
@@ -400,6 +401,8 @@ def _edit(slots: Slots, variant: str) -> Intent | None:
 def _length(text: str) -> tuple[str, str] | None:
     """The length of time in a text and what is left of it."""
     words = re.sub(r"(?<=\w)-(?=\w)", " ", text).strip(" ,.").split()
+    if len(words) > _TIMER_WORDS:
+        return None
     for length in range(min(len(words), 9), 0, -1):
         for start in range(len(words) - length + 1):
             phrase = " ".join(words[start : start + length])
@@ -408,6 +411,11 @@ def _length(text: str) -> tuple[str, str] | None:
     return None
 
 
+_TIMER_WORDS = 24
+"""Words that a timer's length, its name and the small words between them have at most."""
+
+
+@lru_cache(maxsize=1024)  # several templates ask about the same words of a sentence, one after the other
 def _is_length(phrase: str) -> bool:
     try:
         when.parse_duration(phrase)
