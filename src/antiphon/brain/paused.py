@@ -57,7 +57,7 @@ def _calls(raw: bytes) -> Mapping[str, tuple[str, Mapping[str, object]]]:
                 raise InvalidInput(f"it holds a part of the kind {part.part_kind}")
             if part.part_kind == "user-prompt" and not _plain(part.content):
                 raise InvalidInput("it holds something else than text and files")
-            if part.part_kind in ("tool-return", "retry-prompt") and not _without_addresses(part.content):
+            if part.part_kind != "user-prompt" and not _without_addresses(getattr(part, "content", None)):
                 raise InvalidInput("the result of a tool holds an address to fetch")
     requests = snapshot.conversation.deferred_tool_requests
     if requests is None or not requests.approvals or requests.calls:
