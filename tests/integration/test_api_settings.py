@@ -15,7 +15,7 @@ from antiphon.config import Settings
 from antiphon.config.settings import DiscordSettings, LiveKitSettings, TelegramSettings
 from antiphon.domain.identity import Role
 from antiphon.run.probes.discord import INTENTS, PERMISSION_INTEGER
-from antiphon.run.probes.outside import ask
+from antiphon.run.probes.outside import REFUSED, ask
 from tests.integration.api_world import World, a_world
 from tests.integration.test_api_accounts import a_user
 from tests.integration.test_api_messages import error_of
@@ -212,6 +212,10 @@ async def test_a_stored_secret_goes_to_the_stored_address_only(world_settings: S
         "http://169.254.169.254/latest/meta-data",
         "http://[fe80::1]/",
         "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://[2002:a9fe:a9fe::1]/",
+        "http://[fd00:ec2::254]/latest/meta-data",
+        "http://100.100.100.200/latest/meta-data",
         "http://0.0.0.0:80/",
         "http://224.0.0.1/",
         "ftp://127.0.0.1/",
@@ -225,6 +229,31 @@ async def test_addresses_of_clouds_and_nonsense_are_not_asked(url: str) -> None:
     asked = await ask("GET", url)
     assert (asked.status, asked.document) == (0, {})
     assert asked.why
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("model", {"model": "openai:x", "url": "http://169.254.169.254/v1"}),
+        ("model", {"model": "openai:", "url": "http://0.0.0.0:9/v1"}),
+        ("livekit", {"url": "ws://[fe80::1]", "key": "key", "secret": "s" * 32}),
+        ("redis", {"url": "redis://[::ffff:169.254.169.254]:80/0"}),
+    ],
+)
+async def test_no_kind_of_trial_asks_such_addresses(world: World, kind: str, given: dict[str, str]) -> None:
+    found = await tried(world, kind, **given)
+    assert (found["state"], found["detail"]) == ("degraded", REFUSED)
+
+
+async def test_this_machine_is_asked_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "localhost" is ::1 and 127.0.0.1 on most machines, and many servers listen on one of them."""
+
+    async def two(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", ("::1", port, 0, 0)), (0, 0, 0, "", ("127.0.0.1", port))]
+
+    async with a_server(lambda path, headers: (200, {"rooms": []})) as url:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two)
+        assert (await ask("GET", url.replace("127.0.0.1", "localhost"))).status == 200
 
 
 async def test_redirects_long_answers_and_silence_are_survived() -> None:

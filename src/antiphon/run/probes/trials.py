@@ -16,7 +16,7 @@ from antiphon.domain.errors import InvalidInput
 from antiphon.domain.health import PartState, Trial
 from antiphon.run.probes.discord import try_discord
 from antiphon.run.probes.livekit import try_livekit
-from antiphon.run.probes.outside import host_of
+from antiphon.run.probes.outside import host_of, refusal
 from antiphon.run.probes.redis import try_redis
 from antiphon.run.probes.storage import try_storage
 from antiphon.run.probes.telegram import try_telegram
@@ -32,6 +32,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """What may be entered for each kind. What is left out is what is stored."""
 _LATER = "saved for the {name} service; that service is not part of this installation yet"
+_OTHER_ADDRESS = "name a server by its own address"
 _AT_ONCE = 2
 
 
@@ -77,6 +78,8 @@ async def _model(settings: Settings, given: Mapping[str, str]) -> Trial:
     url = given.get("url", stored_url)
     if url and not host_of(url):
         return Trial(PartState.DEGRADED, "That is no address.", "write it as http://… or https://…")
+    if url and (why := await refusal(url)):
+        return Trial(PartState.DEGRADED, why, _OTHER_ADDRESS)
     key = given.get("key") or (settings.usual_key(model) if url in (stored_url, "") else "")
     found = await probe_model(model, base_url=url, api_key=key, folder=settings.models_path)
     facts = (("Answered in", f"{found.seconds:.1f} s"),) if found.ok and found.seconds else ()
@@ -111,7 +114,10 @@ async def _livekit(settings: Settings, given: Mapping[str, str]) -> Trial:
 
 
 async def _redis(settings: Settings, given: Mapping[str, str]) -> Trial:
-    return await try_redis(given.get("url") or settings.redis_url.get_secret_value())
+    url = given.get("url") or settings.redis_url.get_secret_value()
+    if host_of(url) and (why := await refusal(url)):
+        return Trial(PartState.DEGRADED, why, _OTHER_ADDRESS)
+    return await try_redis(url)
 
 
 async def _speech(settings: Settings, given: Mapping[str, str]) -> Trial:
