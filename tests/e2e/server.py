@@ -114,6 +114,16 @@ class Server:
 
         return self._beside(make)
 
+    def propose(self, channel: str, *texts: str) -> None:
+        """Let the agent ask the owner whether it may remember these; only a language model would."""
+
+        async def ask(stores: Stores) -> None:
+            owner = await stores.users.ensure_owner()
+            for text in texts:
+                await stores.proposals.propose(owner.person, text, channel=channel, origin=f"{channel}:{text}")
+
+        self._beside(ask)
+
     def client(self, key: str = "") -> httpx.Client:
         """A client of the API, with a key of the owner unless one is given."""
         bearer = key or self.key("chat")

@@ -118,6 +118,14 @@ def test_files_are_picked_sent_shown_and_kept_with_the_draft(chat: Chat) -> None
     expect(page.locator("#files li")).to_have_count(0)
 
 
+def test_many_questions_leave_room_for_words(chat: Chat) -> None:
+    chat.server.propose(chat.key, *(f"You like the number {number}." for number in range(8)))
+    chat.page.reload()
+    expect(chat.page.locator("#proposals .card")).to_have_count(8)
+    expect(chat.field).to_be_in_viewport(ratio=1)
+    chat.ask("what is 5 plus 5")
+
+
 def test_the_log_is_live_can_be_paused_searched_and_cleared(chat: Chat) -> None:
     page = chat.page.context.new_page()
     page.goto(f"{chat.server.url}/logs")

@@ -15,10 +15,13 @@ await watch({
   none: ["No event yet", "What the parts of the program tell each other comes here as it happens."],
 });
 
+function shown(value) {
+  if (typeof value === "number") return Number(value.toPrecision(6));
+  return typeof value === "object" ? JSON.stringify(value) : value;
+}
+
 function row(event, words) {
-  const fields = Object.entries(event.payload).map(
-    ([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
+  const fields = Object.entries(event.payload).map(([key, value]) => `${key}=${shown(value)}`);
   const tone = event.name.endsWith("failed") ? "error" : event.name === "approval.needed" ? "warning" : "info";
   return h(
     "li",

@@ -185,7 +185,7 @@ export class List {
   #element(item) {
     const { columns, row } = this.#options;
     if (!columns) return row(item);
-    return h("tr", {}, ...columns.map(({ cell, kind = "" }) => h("td", { class: kind }, cell(item))));
+    return h("tr", {}, ...columns.map(({ label, cell, kind = "" }) => h("td", { class: kind, "data-label": label }, cell(item))));
   }
 }
 

@@ -7,6 +7,7 @@ export class Proposals {
   #api;
   #place;
   #onDecided;
+  #turn = 0; // what was asked for another conversation and comes late is dropped
 
   /** Shown in `place`, which stays empty while nothing is asked. */
   constructor(api, place, onDecided = () => {}) {
@@ -17,8 +18,10 @@ export class Proposals {
 
   /** Read what is asked; with `channel` only what came up there. */
   async refresh(channel = null) {
+    const turn = ++this.#turn;
     try {
       const { items } = await this.#api.get("/api/proposals?state=pending");
+      if (turn !== this.#turn) return;
       const here = items.filter((item) => channel === null || item.channel === channel);
       this.#place.replaceChildren(...here.map((item) => this.#card(item)));
     } catch (error) {

@@ -66,5 +66,6 @@ export function left(until) {
 
 /** How long something took: "14 ms", "1.2 s". */
 export function took(seconds) {
+  if (seconds === 0) return "0 s";
   return seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
 }

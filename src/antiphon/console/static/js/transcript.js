@@ -1,7 +1,7 @@
 // One conversation as it was: opened at a message (`?at=`) or at its end, read on in both directions.
 
 import { ApiError, withQuery } from "./api.js";
-import { button, byId, errorCard, h } from "./dom.js";
+import { button, byId, errorCard, h, icon } from "./dom.js";
 import { empty } from "./list.js";
 import { call, reply } from "./messages.js";
 import { placeOf } from "./said.js";
@@ -108,6 +108,10 @@ function element(item) {
   const link = h("a", { href: `${location.pathname}?at=${item.id}`, class: "here-link", title: exact(item.at) });
   time.replaceWith(link);
   link.append(time);
+  if (item.files) {
+    const words = `${item.files} ${item.files === 1 ? "file" : "files"}`;
+    said.append(h("p", { class: "muted small row files-note" }, icon("clip"), words));
+  }
   if (item.task) said.querySelector("header").append(h("a", { href: `/tasks/${item.task}` }, `task ${item.task}`));
   return said;
 }

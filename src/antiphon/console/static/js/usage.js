@@ -87,15 +87,18 @@ function draw() {
     height: HEIGHT,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { cost: { range: (_plot, _low, high) => [0, high || 1] }, y: { range: (_plot, _low, high) => [0, high || 1] } },
-    axes: [axis, { ...axis, label: "turns" }, { ...axis, side: 1, scale: "cost", label: "cost", grid: { show: false } }],
+    axes: [{ ...axis, values: (_plot, days) => days.map(dayOf), space: 60 }, { ...axis, label: "turns" }, { ...axis, side: 1, scale: "cost", label: "cost", grid: { show: false } }],
     series: [
       { label: "Day", value: (_plot, at) => (at ? new Date(at * 1000).toISOString().slice(0, 10) : "") },
-      { label: "Turns", stroke: colour("--call-line"), width: 2, fill: colour("--call-wash") },
-      { label: "Cost", stroke: colour("--reply"), width: 2, scale: "cost", value: (_plot, cost) => (cost === null ? "" : money(cost)) },
+      { label: "Turns", stroke: colour("--call-line"), width: 2, fill: colour("--call-wash"), value: (_plot, turns) => turns ?? "" },
+      { label: "Cost", stroke: colour("--reply"), width: 2, scale: "cost", value: (_plot, cost) => (typeof cost === "number" ? money(cost) : "") },
     ],
   };
   plot = new uPlot(options, points, byId("plot"));
 }
+
+const dayOf = (seconds) =>
+  new Date(seconds * 1000).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
 function rows({ items }, by) {
   if (items.length === 0) {
@@ -111,7 +114,7 @@ function rows({ items }, by) {
     ["Time", "n hide-phone", (item) => took(item.seconds)],
   ];
   const head = columns.map(([label, kind]) => h("th", { scope: "col", class: kind }, label));
-  const body = items.map((item) => h("tr", {}, ...columns.map(([, kind, cell]) => h("td", { class: kind }, cell(item)))));
+  const body = items.map((item) => h("tr", {}, ...columns.map(([label, kind, cell]) => h("td", { class: kind, "data-label": label }, cell(item)))));
   const caption = h("caption", { class: "sr" }, "What was consumed");
   byId("table").replaceChildren(
     h("div", { class: "tablebox" }, h("table", {}, caption, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...body))),
