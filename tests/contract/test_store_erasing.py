@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from antiphon.domain.conversation import Attachment, ServerRef
 from antiphon.domain.errors import Conflict, NotFound
 from antiphon.domain.identity import Role, Sender
 from antiphon.domain.memories import MemoryScope, Summary
+from antiphon.domain.polls import NewPoll
 from antiphon.domain.schedule import EntryKind, NewEntry
 from antiphon.domain.work import Usage
 from tests.contract.store_work import AT, OWNER, asking, discord, done, web
@@ -71,7 +73,35 @@ async def everywhere(stores: Stores, user: int, person: int, other: int) -> None
             models.Person.objects.filter(pk=old).delete()
 
         await stores.database.run(link)
+    await others_wait(stores, other)
+    for word, who in ((SECRET, person), (OTHERS, other)):
+        asked = (f"{word} or not", f"no {word}")
+        poll = await stores.polls.create(NewPoll(f"web:{word}", who, word, f"a {word}?", asked))
+        await stores.polls.vote(poll.id, person, 0)
+        await stores.polls.vote(poll.id, other, 0)
     await stores.users.sign_in_token(user, timedelta(minutes=5))
+
+
+async def others_wait(stores: Stores, other: int) -> None:
+    """Where both talked, turns of the other one pause, one for good, with the conversation in them."""
+    said = await stores.threads.recent("discord:c1", before=None, limit=10)
+    parts: list[dict[str, Any]] = [
+        {"content": f'<message id="{one.id}" from="{one.author_name}" at="x">{one.text}</message>'}
+        if one.author_name
+        else {"content": one.text}
+        for one in said
+    ]
+    parts.append({"instructions": f"Be kind.<summary>{SECRET} said so</summary>"})
+    for number, state in enumerate(("waiting", "done")):
+        await stores.inbox.receive(discord(f"w{number}", "do it", sender=Sender(f"{OTHERS}-account", OTHERS)))
+        (work,) = await stores.tasks.claim(OWNER, 10, 30)
+        pause = replace(asking("hash-w"), snapshot=json.dumps({"messages": parts}).encode())
+        await stores.tasks.pause(work.lease, pause)
+        if state == "done":
+            (approval,) = [a for a in await stores.approvals.pending("discord:c1") if a.task == work.lease.task]
+            await stores.approvals.decide(approval.id, ApprovalState.DENIED, other)
+            (work,) = await stores.tasks.claim(OWNER, 10, 30)
+            await stores.tasks.finish(work.lease, done("as you like"))
 
 
 def whole_database(_: object) -> dict[str, str]:
@@ -97,7 +127,8 @@ async def test_an_erased_person_is_nowhere_and_others_lose_nothing(stores: Store
     await everywhere(stores, user.id, user.person, other)
     before = await stores.database.read(whole_database)
     assert sum(SECRET in text for text in before.values()) >= 12, "the test must have something to find"
-    kept = {table: text.count(OTHERS) for table, text in before.items() if not table.endswith(("_data", "_idx"))}
+    copies = ("_data", "_idx", "antiphon_pause")  # a paused turn of the past keeps no conversation
+    kept = {table: text.count(OTHERS) for table, text in before.items() if not table.endswith(copies)}
     receipt = await stores.personal_data.erase(user.person)
     after = await stores.database.read(whole_database)
     assert {table: text for table, text in after.items() if SECRET in text} == {}
@@ -106,7 +137,17 @@ async def test_an_erased_person_is_nowhere_and_others_lose_nothing(stores: Store
     assert receipt.erased["memories"] == receipt.erased["opinions"] == receipt.erased["keys"] == 1
     assert receipt.erased["messages"] >= 2
     assert len(receipt.keys) == 1
-    said = await stores.threads.recent("discord:c1", before=None, limit=10)
+    (waits,) = [one for one in await stores.approvals.pending("discord:c1") if one.requester != user.person]
+    await stores.approvals.decide(waits.id, ApprovalState.APPROVED, other)
+    (work,) = await stores.tasks.claim(OWNER, 10, 30)
+    snapshot = json.loads((await stores.tasks.resume_of(work.lease)).snapshot)
+    texts = [str(part.get("content")).partition(">")[2][:11] for part in snapshot["messages"]]
+    assert texts == ["", "", f"a {OTHERS}!<", "", ""]
+    await stores.tasks.finish(work.lease, done(""))
+    poll = await stores.polls.latest(f"web:{OTHERS}")
+    assert poll is not None
+    assert (poll.question, poll.total) == (f"a {OTHERS}?", 1), "a poll of others loses the one vote"
+    said = (await stores.threads.recent("discord:c1", before=None, limit=10))[:4]
     assert [(m.author_name, m.text) for m in said] == [
         ("deleted person", "[deleted]"), ("", "[deleted]"), (OTHERS, f"a {OTHERS}!"), ("", f"nice {OTHERS}"),
     ]  # fmt: skip

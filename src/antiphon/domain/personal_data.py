@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, cast
 
 CONFIRMATION = "erase everything about me"
 """What a person writes to have it done."""
@@ -46,3 +49,36 @@ class Swept:
 
     deleted: Mapping[str, int]
     more: bool
+
+
+def without_words(snapshot: bytes, said: Collection[int], answers: Collection[str]) -> bytes:
+    """The paused turn of somebody else without the messages `said` (by id) and the `answers` to them.
+
+    Summaries go whole: what was picked out of whose words cannot be told. What is no snapshot stays as it is.
+    """
+    try:
+        document: object = json.loads(snapshot)
+    except ValueError:
+        return snapshot
+    gone = frozenset(answers)
+
+    def message(match: re.Match[str]) -> str:
+        return DELETED_TEXT if int(match["id"]) in said else match[0]
+
+    def cleaned(value: Any) -> Any:
+        if isinstance(value, str):
+            if value in gone:
+                return DELETED_TEXT
+            return _SUMMARY.sub("", _MESSAGE.sub(message, value)) if "<" in value else value
+        if isinstance(value, dict):
+            return {name: cleaned(inner) for name, inner in cast("dict[str, Any]", value).items()}
+        if isinstance(value, list):
+            return [cleaned(inner) for inner in cast("list[Any]", value)]
+        return value
+
+    return json.dumps(cleaned(document)).encode()
+
+
+_MESSAGE = re.compile(r'<message id="(?P<id>\d+)"[^>]*>.*?</message>', re.DOTALL)
+_SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
+"""As `brain.prompt` writes them; nothing inside of one can look like its end."""

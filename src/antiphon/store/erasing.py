@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from antiphon.domain.errors import Conflict
 from antiphon.domain.identity import Role
-from antiphon.domain.personal_data import DELETED_PERSON, DELETED_TEXT
+from antiphon.domain.personal_data import DELETED_PERSON, DELETED_TEXT, without_words
 from antiphon.store import models
 from antiphon.store.db import Tx
 
@@ -130,6 +130,7 @@ def _replace_words(person: int, erased: Erased) -> None:
     """In conversations with others: the person's messages, the answers to them, and all records of their tasks."""
     tasks = list(models.Task.objects.filter(person_id=person).values_list("pk", flat=True))
     said = list(models.Message.objects.filter(person_id=person).values_list("pk", flat=True))
+    _replace_in_paused_turns(tasks, said)
     for start in range(0, len(tasks), _BATCH):
         batch = tasks[start : start + _BATCH]
         erased.drop("tool calls", models.ToolExecution.objects.filter(task__in=batch))
@@ -156,6 +157,29 @@ def _replace_words(person: int, erased: Erased) -> None:
         erased.counts["messages"] += models.Message.objects.filter(pk__in=batch).update(
             text=DELETED_TEXT, author_name=DELETED_PERSON, person=None, account=None
         )
+
+
+def _replace_in_paused_turns(tasks: list[int], said: list[int]) -> None:
+    """Turns of others that pause, or did, hold the conversation they were asked in."""
+    threads: set[int] = set()
+    answers: set[str] = set()
+    for start in range(0, len(said), _BATCH):
+        in_batch = models.Message.objects.filter(pk__in=said[start : start + _BATCH])
+        channels = in_batch.values("channel")
+        threads |= set(models.Thread.objects.filter(channel__in=channels).values_list("pk", flat=True))
+    for start in range(0, len(tasks), _BATCH):
+        of_batch = models.Message.objects.filter(answers__in=tasks[start : start + _BATCH])
+        answers |= set(of_batch.exclude(text="").values_list("text", flat=True))
+    own, gone = frozenset(tasks), frozenset(said)
+    for thread in sorted(threads):
+        for pause in models.Pause.objects.filter(task__thread=thread).select_related("task"):
+            if pause.task_id in own:
+                continue
+            ended = pause.task.state in ("done", "dead", "cancelled")  # what is retried begins anew
+            left = b"" if ended else without_words(bytes(pause.snapshot), gone, answers)
+            if left != bytes(pause.snapshot):
+                pause.snapshot = left
+                pause.save(update_fields=["snapshot"])
 
 
 def _erase_accounts(person: int, erased: Erased) -> None:
