@@ -186,3 +186,46 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(world
             trust_env=False, base_url=f"http://{address}", headers=world.owner.bearer
         ) as client:
             assert (await client.get("/api/channels")).json()["items"] == []
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 30000000", b"Transfer-Encoding: chunked"])
+async def test_a_body_over_the_limit_is_taken_in_so_that_the_refusal_arrives(world: World, framing: bytes) -> None:
+    """A connection that is reset under a sender makes a proxy say 502, and a plain client see no answer at all."""
+    async with world.served() as address:
+        reader, writer = await _begin_a_post(world, address, framing)
+        writer.write(b"1c9c380\r\n" if b"chunked" in framing else b"")
+        for _ in range(30):
+            writer.write(b"x" * 1_000_000)
+            await writer.drain()
+        writer.write(b"\r\n0\r\n\r\n" if b"chunked" in framing else b"")
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"too_large"' in answer
+
+
+async def test_a_refused_client_is_not_listened_to_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.api.edge.LINGER_SECONDS", 0.3)
+    async with world.served() as address, asyncio.timeout(5):
+        reader, writer = await _begin_a_post(world, address, b"Content-Length: 30000000")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")  # while its body is still awaited
+        await reader.read()  # to the end: closed by the server
+        writer.close()
+        reader, writer = await _begin_a_post(world, address, b"Content-Length: 30000000\r\nExpect: 100-continue")
+        assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+        writer.close()
+
+
+async def _begin_a_post(
+    world: World, address: str, framing: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /api/channels/web:x/messages HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nAuthorization: Bearer " + world.owner.key.encode() + b"\r\n" + framing
+    )
+    writer.write(b"\r\n\r\n")
+    await writer.drain()
+    return reader, writer

@@ -182,3 +182,14 @@ def test_nobody_forges_an_address_or_a_scheme(behind: Behind) -> None:
     forged = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Real-IP": "127.0.0.1"}
     with behind.client(**forged) as client:
         assert client.get("/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "in pieces"])
+def test_a_body_over_the_limit_is_refused_in_our_words(behind: Behind, announced: bool) -> None:
+    body = b'"' + b"x" * 4_000_000 + b'"'
+    pieces = (body[at : at + 65_536] for at in range(0, len(body), 65_536))
+    with behind.client(**behind.bearer, **{"Content-Type": "application/json"}) as client:
+        refused = client.post("/api/channels/web:proxied/messages", content=body if announced else pieces)
+        assert refused.status_code == 413
+        assert refused.json()["error"]["code"] == "too_large"
+        assert client.get("/api/me").status_code == 200

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import uuid
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,10 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
 BODY_SECONDS = 30.0
 """Longest pause within a request's body."""
+LINGER_SECONDS = 10.0
+LINGER_BYTES = 64 * 1024 * 1024
+"""How long, and for how much, what is still sent after a refusal is read and thrown away. A connection closed while
+something unread lies in it is reset, and a proxy that is still sending then answers 502 instead of passing ours on."""
 HOST_FREE = frozenset({"/health"})
 """Answered under any host name: orchestrators probe by address, and the answer is the same for everybody."""
 
@@ -101,7 +106,7 @@ class Edge:
 
     async def _http(self, scope: Scope, receive: Receive, answer: _Answer, refusal: Problem | None) -> None:
         if refusal is not None:
-            await send_problem(answer.send, refusal)
+            await _refuse(scope, receive, answer, refusal)
             return
         if answer.cors and scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
             await send_response(answer.send, 204, {}, b"")
@@ -111,7 +116,7 @@ class Edge:
             await self._app(scope, _limited(receive, most), answer.send)
         except _BodyTooLarge:
             if not answer.started:
-                await send_problem(answer.send, _too_large(most))
+                await _refuse(scope, receive, answer, _too_large(most))
         except TimeoutError:
             if not answer.started:
                 await send_problem(answer.send, _refused(408, "too_slow", "The body of the request stopped coming."))
@@ -141,6 +146,33 @@ class Edge:
                 (b"access-control-max-age", _CORS_SECONDS),
             ]
         return tuple(allow)
+
+
+async def _refuse(scope: Scope, receive: Receive, answer: _Answer, problem: Problem) -> None:
+    """Answer at once, but end the answer, after which the connection is closed, only when the body has come to its end.
+
+    A client that asked before it sends its body (`Expect`) has not sent it, and one without a body has nothing to send.
+    """
+    lingers = header(scope, b"expect") is None and (
+        header(scope, b"transfer-encoding") is not None or header(scope, b"content-length") not in (None, "0")
+    )
+    if not lingers:
+        await send_problem(answer.send, problem)
+        return
+
+    async def last_withheld(message: dict[str, Any]) -> None:
+        await answer.send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+    await send_problem(last_withheld, problem)
+    taken = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while taken < LINGER_BYTES:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    break
+                taken += len(message.get("body") or b"")
+    await answer.send({"type": "http.response.body", "body": b""})
 
 
 def _limited(receive: Receive, most: int) -> Receive:
