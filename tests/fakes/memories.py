@@ -53,3 +53,7 @@ class FakeMemories:
         for memory in gone:
             del self.rows[memory.id]
         return gone
+
+    async def restore(self, memory: Memory) -> Memory:
+        """Put a forgotten one back."""
+        return self.rows.setdefault(memory.id, memory)

@@ -224,8 +224,46 @@ async def test_a_memory_is_shown_and_forgotten(world: World) -> None:
     async with world.client(world.owner) as client:
         (item,) = (await client.get("/api/memories")).json()["items"]
         assert (item["id"], item["text"], item["channel"]) == (str(memory.id), "the desk is by the window", "web:x")
-        assert (await client.delete(f"/api/memories/{memory.id}")).status_code == 204
+        assert (await client.delete(f"/api/memories/{memory.id}")).status_code == 200
         error_of(await client.delete(f"/api/memories/{memory.id}"), 404)
+
+
+@both_engines
+async def test_a_forgotten_memory_comes_back_as_it_was_and_only_to_its_person(world: World) -> None:
+    me = world.owner.person
+    memory = await world.stores.memories.remember(
+        MemoryScope.PERSON, me, "the desk is by the window", author=me, channel="web:x", origin="o1"
+    )
+    async with world.client(world.owner) as client, world.client(world.other) as other:
+        before = (await client.get("/api/memories")).json()
+        undo = {"undo": (await client.delete(f"/api/memories/{memory.id}")).json()["undo"]}
+        assert (await client.get("/api/memories")).json()["items"] == []
+        error_of(await other.post("/api/memories/restore", json=undo), 404)
+        for forged in ("", "x", undo["undo"][:-1], undo["undo"].replace(":", "", 1), "\u2603:a:b"):
+            assert "undo" in error_of(await client.post("/api/memories/restore", json={"undo": forged}), 422)["fields"]
+        for _ in range(2):
+            restored = await client.post("/api/memories/restore", json=undo)
+            assert (restored.status_code, restored.json()) == (200, before["items"][0])
+        assert (await client.get("/api/memories")).json() == before
+        assert (await other.get("/api/memories")).json()["items"] == []
+        (found,) = await world.stores.memories.recall(MemoryScope.PERSON, me, "where is the desk", 5)
+        assert found == memory
+        later = await world.stores.memories.remember(
+            MemoryScope.PERSON, me, "the cat is called Minou", author=me, channel="web:x", origin="o2"
+        )
+        assert later.id > memory.id
+
+
+async def test_what_was_forgotten_long_ago_stays_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = world.owner.person
+    memory = await world.stores.memories.remember(
+        MemoryScope.PERSON, me, "the desk is by the window", author=me, channel="web:x", origin="o1"
+    )
+    monkeypatch.setattr("antiphon.api.views.personal.UNDO", timedelta(seconds=-1))
+    async with world.client(world.owner) as client:
+        undo = {"undo": (await client.delete(f"/api/memories/{memory.id}")).json()["undo"]}
+        error_of(await client.post("/api/memories/restore", json=undo), 422)
+        assert (await client.get("/api/memories")).json()["items"] == []
 
 
 async def test_an_answer_is_rated_and_rated_again(world: World) -> None:

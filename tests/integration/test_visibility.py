@@ -109,6 +109,7 @@ ROUTES: dict[tuple[str, str], tuple[str, str, str]] = {
     ("POST", "/api/reminders"): UNREAD,
     ("PATCH", "/api/reminders/<str:id>"): HIDDEN,
     ("DELETE", "/api/reminders/<str:id>"): HIDDEN,
+    ("POST", "/api/memories/restore"): UNREAD,
     ("DELETE", "/api/memories/<str:id>"): HIDDEN,
     ("DELETE", "/api/feedback/<str:id>"): HIDDEN,
     ("POST", "/api/proposals/<str:id>/accept"): HIDDEN,

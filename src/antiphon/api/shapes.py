@@ -200,6 +200,12 @@ class EraseBody(Body):
     confirm = StrictText(max_length=100, help_text=f"Exactly: {CONFIRMATION}")
 
 
+class UndoBody(Body):
+    """The word by which something forgotten is taken back."""
+
+    undo = StrictText(max_length=64_000, help_text="As it was given when the memory was forgotten.")
+
+
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -469,6 +475,13 @@ class MemoryItem(serializers.Serializer):
     text = serializers.CharField()
     channel = serializers.CharField(help_text="Where it was said.")
     created_at = serializers.DateTimeField()
+
+
+class ForgottenMemory(serializers.Serializer):
+    """A memory that was forgotten; nothing of it is kept here."""
+
+    undo = serializers.CharField(help_text="Give it to `POST /api/memories/restore` to have the memory back.")
+    until = serializers.DateTimeField(help_text="How long that works.")
 
 
 class OpinionItem(serializers.Serializer):

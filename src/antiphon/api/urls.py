@@ -89,6 +89,7 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/reminders", reminders.RemindersView.as_view(**with_state)),
         path("api/reminders/<str:id>", reminders.ReminderView.as_view(**with_state)),
         path("api/memories", personal.MemoriesView.as_view(**with_state)),
+        path("api/memories/restore", personal.RestoreMemoryView.as_view(**with_state)),
         path("api/memories/<str:id>", personal.MemoryView.as_view(**with_state)),
         path("api/me/export", personal_data.ExportView.as_view(**with_state)),
         path("api/me/erase", personal_data.EraseView.as_view(**with_state)),

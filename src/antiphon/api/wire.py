@@ -12,7 +12,7 @@ from antiphon.api.turn_rows import TurnRows
 from antiphon.domain.conversation import Attachment, Author, PlaceSettings, Receipt, ServerSettings
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
-from antiphon.domain.memories import Proposal
+from antiphon.domain.memories import Memory, Proposal
 from antiphon.domain.moving import ImportedThread
 from antiphon.domain.schedule import Entry, Recurrence
 from antiphon.domain.usage import UsageRow
@@ -243,9 +243,9 @@ def _repeats(recurrence: Recurrence | None) -> Document | None:
     return {"rule": recurrence.rule, "timezone": recurrence.zone, "words": words}
 
 
-def memory(row: models.Memory) -> Document:
+def memory(row: models.Memory | Memory) -> Document:
     """Something remembered."""
-    return {"id": str(row.pk), "text": row.text, "channel": row.channel, "created_at": row.created_at}
+    return {"id": str(row.id), "text": row.text, "channel": row.channel, "created_at": row.created_at}
 
 
 def opinion(row: models.Feedback) -> Document:

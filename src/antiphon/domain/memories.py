@@ -25,6 +25,8 @@ class Memory:
     author: int
     channel: str
     created_at: datetime
+    origin: str = ""
+    """What it came from: the same origin is remembered once."""
 
 
 class ProposalState(StrEnum):

@@ -508,6 +508,10 @@ class MemoryStore(Protocol):
         """Forget the given memories of that subject, or all with None; returns what was forgotten."""
         ...
 
+    async def restore(self, memory: Memory) -> Memory:
+        """Take back that a memory was forgotten: the same text, scope, time and id. Twice is once."""
+        ...
+
 
 class KeyStore(Protocol):
     """API credentials. Only a hash of the secret is kept."""

@@ -71,6 +71,29 @@ class DjangoMemoryStore:
 
         return await self._database.run(forget)
 
+    async def restore(self, memory: Memory) -> Memory:
+        """Take back that a memory was forgotten: the same text, scope, time and id. Twice is once.
+
+        Numbers are never given twice, so its own is still free. Remembered again meanwhile, that row stays.
+        """
+
+        def restore(_: Tx) -> Memory:
+            row, _created = models.Memory.objects.get_or_create(
+                scope=memory.scope.value,
+                subject=memory.subject,
+                origin=memory.origin,
+                defaults={
+                    "id": memory.id,
+                    "text": memory.text,
+                    "author_id": memory.author,
+                    "channel": memory.channel,
+                    "created_at": memory.created_at,
+                },
+            )
+            return _memory(row)
+
+        return await self._database.run(restore)
+
 
 def _about(scope: MemoryScope, subject: int):
     return models.Memory.objects.filter(scope=scope.value, subject=subject)
@@ -85,4 +108,5 @@ def _memory(row: models.Memory) -> Memory:
         author=row.author_id,
         channel=row.channel,
         created_at=row.created_at,
+        origin=row.origin,
     )

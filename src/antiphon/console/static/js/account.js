@@ -1,8 +1,10 @@
-// The own login: who you are, password, authenticator app, and the browsers that are signed in.
+// The own login: who you are, password, authenticator app, the browsers that are signed in, and one's data: taken along
+// or erased.
 
 import { ApiError } from "./api.js";
 import { askForm, confirmDeed } from "./dialog.js";
-import { button, byId, copy, h, toast } from "./dom.js";
+import { button, byId, copy, facts, h, icon, toast } from "./dom.js";
+import { save } from "./export.js";
 import { List } from "./list.js";
 import { attempt, start } from "./shell.js";
 import { brief, exact, zone } from "./times.js";
@@ -34,6 +36,8 @@ function begin() {
   });
   sessions.reload();
   byId("others").addEventListener("click", endOthers);
+  byId("take").addEventListener("click", take);
+  byId("erase").addEventListener("click", erase);
 }
 
 function about() {
@@ -194,4 +198,53 @@ async function endOthers() {
   const text = "Every other browser of yours has to sign in again.";
   if (!(await confirmDeed({ title: "Sign out everywhere else?", text, yes: "Sign them out", no: "Leave them" }))) return;
   if (await attempt(() => visit.api.delete("/api/sessions"), "Signed out everywhere else")) sessions.reload();
+}
+
+async function take() {
+  const taking = byId("take");
+  taking.disabled = true;
+  taking.lastChild.textContent = "Collecting";
+  const file = await attempt(() => visit.api.file("POST", "/api/me/export"), "Your data is in your downloads");
+  if (file) save(file);
+  taking.lastChild.textContent = "Export my data";
+  taking.disabled = false;
+}
+
+async function erase() {
+  const { words } = byId("erase").dataset;
+  const sure = await askForm({
+    title: "Erase everything about you?",
+    text: "Your own conversations go whole; among others your words go. Nobody can bring any of it back.",
+    yes: "Erase it all",
+    no: "Keep everything",
+    danger: true,
+    fields: [{ name: "confirm", label: "To do it, write", hint: words, required: true }],
+    check: ({ confirm }) => (confirm === words ? "" : `Write exactly: ${words}`),
+  });
+  if (!sure) return;
+  byId("erase").disabled = true;
+  const receipt = await attempt(() => visit.api.post("/api/me/erase", { confirm: sure.confirm }));
+  byId("erase").disabled = false;
+  if (receipt) gone(receipt);
+}
+
+/** The receipt is the last thing this login sees. */
+function gone({ at, erased }) {
+  visit.ended();
+  const word = (kind) => kind.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
+  byId("account").replaceChildren(
+    h(
+      "section",
+      { class: "card", role: "status", id: "receipt" },
+      h("h2", { class: "row" }, icon("check"), "Everything about you is erased"),
+      h("p", { class: "small muted" }, `${exact(at)}. This receipt is not kept: copy it if you want to have it.`),
+      facts(Object.entries(erased).map(([kind, count]) => [word(kind), String(count)])),
+      h(
+        "div",
+        { class: "row wrap" },
+        button("copy", "Copy", () => copy(JSON.stringify({ at, erased }, null, 2))),
+        h("a", { class: "btn", href: "/sign-in" }, "To the sign-in page"),
+      ),
+    ),
+  );
 }

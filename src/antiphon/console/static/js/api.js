@@ -45,8 +45,12 @@ export class Api {
     return this.#call("DELETE", path);
   }
   /** Send a file as it is. */
-  upload(path, file) {
-    return this.#call("POST", path, file);
+  upload(path, file, type = "application/octet-stream") {
+    return this.#call("POST", path, file, { type });
+  }
+  /** What is answered as a file: {name, blob}. */
+  file(method, path) {
+    return this.#call(method, path, method === "GET" ? undefined : {}, { asFile: true });
   }
 
   /** Who is signed in: {user, person, role, csrf}. */
@@ -56,11 +60,11 @@ export class Api {
     return session;
   }
 
-  async #call(method, path, body, again = true) {
-    const headers = { Accept: "application/json" };
+  async #call(method, path, body, { again = true, type = "application/json", asFile = false } = {}) {
+    const headers = { Accept: asFile ? "*/*" : "application/json" };
     if (method !== "GET") headers["X-CSRFToken"] = this.#csrf;
     const isFile = body instanceof Blob;
-    if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
+    if (body !== undefined) headers["Content-Type"] = type;
     let response, text;
     try {
       response = await fetch(apiUrl(path), {
@@ -68,9 +72,10 @@ export class Api {
         headers,
         body: body === undefined || isFile ? body : JSON.stringify(body),
         credentials,
-        signal: AbortSignal.timeout(isFile ? UPLOAD_MS : TIMEOUT_MS),
+        signal: AbortSignal.timeout(isFile || asFile ? UPLOAD_MS : TIMEOUT_MS),
       });
       learnTime(response.headers.get("Date"));
+      if (asFile && response.ok) return { name: nameOf(response), blob: await response.blob() };
       text = await response.text();
     } catch {
       throw new ApiError(0, "no_connection", isElsewhere ? UNREACHED : "The server does not answer.");
@@ -78,12 +83,14 @@ export class Api {
     if (response.ok) return text ? JSON.parse(text) : null;
     if (response.status === 403 && method !== "GET" && again) {
       await this.session(); // the token may have been renewed in another tab
-      return this.#call(method, path, body, false);
+      return this.#call(method, path, body, { again: false, type, asFile });
     }
     if (response.status === 401) this.#onSignedOut();
     throw failure(response, text);
   }
 }
+
+const nameOf = (response) => /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "file";
 
 function failure(response, text) {
   let error = {};

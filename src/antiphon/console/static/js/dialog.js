@@ -66,6 +66,6 @@ export async function askName({ title, value, yes }) {
 }
 
 /** Ask for several things. `check(values)` gives a problem to show, or "". Resolves to {name: text}, or null. */
-export function askForm({ title, text, yes, no = "Cancel", fields, check }) {
-  return ask({ title, text, yes, no, fields, check });
+export function askForm({ title, text, yes, no = "Cancel", fields, check, danger }) {
+  return ask({ title, text, yes, no, fields, check, danger });
 }

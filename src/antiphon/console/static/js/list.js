@@ -75,6 +75,13 @@ export class List {
     this.#draw();
   }
 
+  /** Put an item that was not there, or no longer, among the others; `order` says where. */
+  add(item) {
+    this.#items.set(this.#options.id(item), item);
+    this.#draw();
+    this.#say();
+  }
+
   remove(id) {
     this.#items.delete(id);
     this.#draw();

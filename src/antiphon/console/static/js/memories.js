@@ -1,8 +1,7 @@
 // What is remembered about the person: to find, to look at and to forget; what it asks to remember, and
 // what it learned from opinions.
 
-import { confirmDeed } from "./dialog.js";
-import { button, byId, h, icon } from "./dom.js";
+import { button, byId, h, icon, toast } from "./dom.js";
 import { Filters } from "./filters.js";
 import { empty, List } from "./list.js";
 import { Proposals } from "./proposals.js";
@@ -20,6 +19,7 @@ if (visit) {
     api: visit.api,
     path: () => "/api/memories?limit=100",
     kind: "keeping",
+    order: (a, b) => Number(b.id) - Number(a.id),
     pick: (item) => item.text.toLowerCase().includes(wanted()),
     row,
     empty: nothing,
@@ -81,10 +81,18 @@ async function takeBack(item) {
 }
 
 async function forget(item) {
-  if (!(await confirmDeed({ title: "Forget this?", text: `“${item.text}”`, yes: "Forget it" }))) return;
-  const done = await attempt(() => visit.api.delete(`/api/memories/${item.id}`), "Forgotten");
-  if (done) list.remove(item.id);
-  else list.refresh();
+  const forgotten = await attempt(() => visit.api.delete(`/api/memories/${item.id}`));
+  if (!forgotten) {
+    list.refresh();
+    return;
+  }
+  list.remove(item.id);
+  const undo = async () => {
+    const body = { undo: forgotten.undo };
+    const restored = await attempt(() => visit.api.post("/api/memories/restore", body), "Remembered again");
+    if (restored) list.add(restored);
+  };
+  toast("Forgotten", "check", { label: "Undo", run: undo });
 }
 
 function nothing() {

@@ -106,6 +106,13 @@ class Visit {
     return this.#isSignedOut;
   }
 
+  /** The login is gone, and the page says so itself: nothing is asked any more, nothing is kept in this browser. */
+  ended() {
+    this.#isSignedOut = true;
+    clearTimeout(this.#timer);
+    this.keep.clear();
+  }
+
   #gone(error) {
     this.#tries = this.#away ? this.#tries + 1 : 0;
     this.#away = true;

@@ -1,11 +1,13 @@
-// The list of task threads, with the way to what was said in them, and closing by hand.
+// The list of task threads, with the way to what was said in them, closing by hand, and moving them as files.
 
 import { withQuery } from "./api.js";
 import { button, byId, h } from "./dom.js";
+import { downloadThread } from "./export.js";
 import { Filters } from "./filters.js";
 import { empty, List } from "./list.js";
 import { platformName } from "./said.js";
 import { attempt, start } from "./shell.js";
+import { listenForImports } from "./thread-import.js";
 import { brief, exact } from "./times.js";
 
 const title = (thread) => thread.title || `Thread ${thread.id}`;
@@ -32,15 +34,18 @@ if (visit) {
     ],
   });
   list.reload();
+  listenForImports(visit.api, () => list.reload());
 }
 
 function deeds(thread) {
-  if (thread.state !== "active") return h("span");
+  const out = button("download", "", () => downloadThread(visit.api, thread.id), { kind: "quiet", label: `Export the thread: ${title(thread)}` });
+  if (thread.state !== "active") return out;
   const close = async () => {
     const closed = await attempt(() => visit.api.post(`/api/threads/${thread.id}/close`), "Thread closed");
     if (closed) list.update(closed);
   };
-  return button("check", "", close, { kind: "quiet", label: `Close the thread: ${title(thread)}` });
+  const end = button("check", "", close, { kind: "quiet", label: `Close the thread: ${title(thread)}` });
+  return h("span", { class: "row tight push" }, out, end);
 }
 
 function nothing() {

@@ -2,6 +2,7 @@
 
 import { ApiError, withQuery } from "./api.js";
 import { button, byId, errorCard, h, icon } from "./dom.js";
+import { downloadThread } from "./export.js";
 import { empty } from "./list.js";
 import { call, reply } from "./messages.js";
 import { placeOf } from "./said.js";
@@ -41,6 +42,7 @@ async function open() {
   }
   head(first);
   draw();
+  offerExport((at && items.get(Number(at))) || [...items.values()].at(-1));
   const element = at && document.getElementById(`m${at}`);
   if (element) {
     element.classList.add("here");
@@ -83,6 +85,18 @@ function head(item) {
     () => (byId("open").hidden = false),
     () => {}, // somebody else's: it can be read, not talked in
   );
+}
+
+/** The thread of one message as a file: only one's own, so it is looked for first. */
+async function offerExport(item) {
+  try {
+    await visit.api.get(`/api/threads/${item.thread}`);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return; // somebody else's: it can be read, not taken along
+  }
+  byId("export").hidden = false;
+  byId("export").addEventListener("click", () => downloadThread(visit.api, item.thread));
 }
 
 function draw() {
