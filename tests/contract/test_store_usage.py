@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from antiphon.domain.conversation import ServerRef
@@ -26,6 +26,24 @@ async def _turn(stores: Stores, native_id: str, user: str, tokens: int, model: s
     usage = Usage(1, tokens, 5, 0, tokens / 100, 1.5, model)
     await stores.tasks.finish(work.lease, done(usage=usage, trace={"warned": True} if warned else {}))
     return work.requester.person
+
+
+async def test_days_begin_by_the_clock_of_the_zone_also_when_it_changes(stores: Stores, store_clock: FakeClock) -> None:
+    """Berlin turns its clocks on 29 March 2026, Tokyo never: a turn belongs to the day on the wall there."""
+    since = AT.replace(hour=0)
+    instants = ["2026-03-28T22:59", "2026-03-28T23:01", "2026-03-29T21:59", "2026-03-29T22:01"]
+    for number, instant in enumerate(instants):
+        store_clock.move(seconds=(datetime.fromisoformat(instant + "Z") - store_clock.now()).total_seconds())
+        await _turn(stores, f"z{number}", "ada", 10, "small")
+
+    async def days(zone: str) -> list[tuple[str, int]]:
+        query = UsageQuery(since, UsageKey.DAY, None, zone)
+        return [(row.key[8:], row.turns) for row in await stores.usage.table(query, 10)]
+
+    assert await days("UTC") == [("29", 2), ("28", 2)]
+    assert await days("Europe/Berlin") == [("30", 1), ("29", 2), ("28", 1)]
+    assert await days("Asia/Tokyo") == [("30", 2), ("29", 2)]
+    assert await days("America/New_York") == [("29", 2), ("28", 2)]
 
 
 async def test_accounts_are_right_by_every_key(stores: Stores, store_clock: FakeClock) -> None:

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from antiphon.domain.identity import Role
+from antiphon.domain.memories import MemoryScope
 from tests.integration.api_world import World, both_engines
 from tests.integration.test_api_access import api_routes, filled, something_of_everything
 from tests.integration.test_api_messages import error_of
@@ -196,6 +197,14 @@ async def again_with_fresh_ones(
     matches(document, answer, "PATCH", "/api/reminders/{id}")
     if answer.status_code == 200:
         good.add(("PATCH", "/api/reminders/{id}"))
+    memory = await world.stores.memories.remember(
+        MemoryScope.PERSON, world.owner.person, "a desk", author=world.owner.person, channel="api:again", origin="again"
+    )
+    forgotten = await client.delete(f"/api/memories/{memory.id}")
+    answer = await client.post("/api/memories/restore", json={"undo": forgotten.json()["undo"]})
+    matches(document, answer, "POST", "/api/memories/restore")
+    if answer.status_code == 200:
+        good.add(("POST", "/api/memories/restore"))
     leaving = await world.stores.users.create("leaving", Role.MEMBER)
     _, secret = await world.stores.keys.create("leaving", ["chat"], leaving.person)
     for verb, body in (("export", None), ("erase", {"confirm": "erase everything about me"})):

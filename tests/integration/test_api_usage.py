@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from antiphon.domain.work import Outcome, TaskState, Usage
@@ -40,6 +43,17 @@ async def test_members_see_their_own_and_operators_everybodys(world: World) -> N
             str(world.other.person)
         ]
         assert own["unpriced"] == ["strange"]
+
+
+async def test_days_are_those_of_the_persons_zone(world: World) -> None:
+    await _turn(world, world.owner, "web:a", "small", 0.5)
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # 25 hours apart: never the same day
+        await world.stores.people.set_preferences(world.owner.person, timezone=zone)
+        async with world.client(world.owner) as client:
+            table = (await client.get("/api/usage?days=1&by=day")).json()
+        today = datetime.now(ZoneInfo(zone)).date().isoformat()
+        assert (table["timezone"], table["today"]) == (zone, today)
+        assert [(item["key"], item["turns"]) for item in table["items"]] == [(today, 1)]
 
 
 @pytest.mark.parametrize("query", ["days=0", "days=-1", "days=367", "days=x", "days=\u00b2", "by=colour", "person=1"])

@@ -444,6 +444,8 @@ class UsageTable(serializers.Serializer):
     unpriced = serializers.ListField(
         child=serializers.CharField(), help_text="Models in these accounts that have no price and so cost nothing."
     )
+    today = serializers.DateField(help_text="The last of the days.")
+    timezone = serializers.CharField(help_text="By whose clock days begin: the person's.")
 
 
 class RepeatsItem(serializers.Serializer):

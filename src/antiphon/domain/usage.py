@@ -53,8 +53,12 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class UsageQuery:
-    """Which turns count: those that ended since `since`, of one person or of all."""
+    """Which turns count: those that ended since `since`, of one person or of all.
+
+    `zone` is the IANA name of the clock by which days begin where they are grouped by day.
+    """
 
     since: datetime
     by: UsageKey
     person: int | None = None
+    zone: str = "UTC"

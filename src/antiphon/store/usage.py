@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from antiphon.domain.usage import Consumed, Today, UsageKey, UsageQuery, UsageRow
 from antiphon.store.db import Database, Tx
@@ -57,11 +58,8 @@ class DjangoUsageStore:
 
         def read(tx: Tx) -> list[UsageRow]:
             # SQLite cuts a number off, PostgreSQL rounds it; instants are positive.
-            day = (
-                f"CAST(floor(n.ended_at / {_DAY}) AS bigint)"
-                if tx.postgres
-                else f"CAST(n.ended_at / {_DAY} AS INTEGER)"
-            )
+            local = f"(n.ended_at + {_offset(query.since, ZoneInfo(query.zone))})"
+            day = f"CAST(floor({local} / {_DAY}) AS bigint)" if tx.postgres else f"CAST({local} / {_DAY} AS INTEGER)"
             key, name = _NAMED.get(query.by, (day, "''"))
             sql = _TABLE.format(
                 key=key,
@@ -73,6 +71,35 @@ class DjangoUsageStore:
             return [_row(query.by, row) for row in tx.rows(sql, query.since.timestamp(), *only, limit)]
 
         return await self._database.read(read)
+
+
+def _offset(since: datetime, zone: ZoneInfo) -> str:
+    """SQL for the seconds that the clock of a zone is before UTC when a turn ended; numbers only.
+
+    SQLite knows no zones, so the changes of the clock since then are written out: two a year, or none.
+    """
+    spans = list(_offsets(since, datetime.now(UTC) + timedelta(days=1), zone))
+    cases = "".join(f"WHEN n.ended_at < {until} THEN {offset} " for until, offset in spans[:-1])
+    return f"CASE {cases}ELSE {spans[-1][1]} END" if cases else str(spans[-1][1])
+
+
+def _offsets(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[tuple[int, int]]:
+    """Each offset in seconds with the instant (epoch seconds) at which it ends, oldest first."""
+
+    def offset(instant: int) -> int:
+        return int((datetime.fromtimestamp(instant, zone).utcoffset() or timedelta()).total_seconds())
+
+    at, end = int(since.timestamp()), int(until.timestamp())
+    while at < end:
+        following = min(at + _DAY, end)
+        if offset(at) != offset(following):
+            low, high = at, following  # the clock changes between them: found by halving
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if offset(middle) == offset(at) else (low, middle)
+            yield high, offset(at)
+        at = following
+    yield end, offset(end)
 
 
 def _row(by: UsageKey, row: tuple[Any, ...]) -> UsageRow:

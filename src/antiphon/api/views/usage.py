@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
@@ -26,8 +27,9 @@ class UsageView(ApiView):
 
     @describe(
         summary="What was consumed",
-        description="Turns, tokens, cost and time of the last days (UTC, today included). A member sees their own, an "
-        "operator or a key with the scope admin everybody's; `person=me` asks for one's own.",
+        description="Turns, tokens, cost and time of the last days, today included; days begin at midnight in the "
+        "person's own time zone (limits count days of UTC). A member sees their own, an operator or a key with the "
+        "scope admin everybody's; `person=me` asks for one's own.",
         parameters=[
             OpenApiParameter("days", int, description=f"1 to {MOST_DAYS}; 30 without."),
             OpenApiParameter("by", str, enum=_KEYS, description="How it is grouped; by day without."),
@@ -47,15 +49,23 @@ class UsageView(ApiView):
             raise InvalidInput("person is me or left out.", fields={"person": "unknown"})
         principal = self.identity.principal
         everybody = only is None and principal.has("admin")
-        now = self.services.clock.now()
-        since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=int(days) - 1)
-        query = UsageQuery(since, UsageKey(by), None if everybody else self.person)
+        zone = (await self.services.people.person(self.person)).timezone
+        today = self.services.clock.now().astimezone(ZoneInfo(zone)).date()
+        first = today - timedelta(days=int(days) - 1)
+        since = datetime.combine(first, time(), ZoneInfo(zone)).astimezone(UTC)
+        query = UsageQuery(since, UsageKey(by), None if everybody else self.person, zone)
         rows = await self.services.usage.table(query, MOST_GROUPS)
         models = await self.services.usage.table(UsageQuery(since, UsageKey.MODEL, query.person), MOST_GROUPS)
         prices = self.services.settings.prices
         unpriced = [row.key for row in models if row.key not in _UNPAID and price_of(prices, row.key) is None]
         return json_answer(
-            {"items": [wire.usage(row) for row in rows], "total": wire.usage(_total(models)), "unpriced": unpriced}
+            {
+                "items": [wire.usage(row) for row in rows],
+                "total": wire.usage(_total(models)),
+                "unpriced": unpriced,
+                "today": today.isoformat(),
+                "timezone": zone,
+            }
         )
 
 

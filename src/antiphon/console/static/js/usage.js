@@ -26,7 +26,7 @@ async function read() {
   try {
     const table = await visit.api.get(withQuery("/api/usage", { by, days, person }));
     byId("trouble").replaceChildren();
-    points = by === "day" && table.items.length ? daily(table.items, Number(days)) : null;
+    points = by === "day" && table.items.length ? daily(table, Number(days)) : null;
     figures(table.total);
     draw();
     rows(table, by);
@@ -57,10 +57,10 @@ function money(cost) {
   return cost.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: cost && cost < 1 ? 4 : 2 });
 }
 
-/** One point for each day, also for days without a turn. */
-function daily(items, days) {
+/** One point for each day, also for days without a turn. A day of the calendar is drawn at its midnight UTC: evenly. */
+function daily({ items, today: last }, days) {
   const known = new Map(items.map((item) => [item.key, item]));
-  const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
+  const today = Date.parse(last);
   const at = Array.from({ length: days }, (_, index) => today - (days - 1 - index) * DAY_MS);
   const of = (name) => at.map((day) => known.get(new Date(day).toISOString().slice(0, 10))?.[name] ?? 0);
   return [at.map((day) => day / 1000), of("turns"), of("cost")];
@@ -100,13 +100,13 @@ function draw() {
 const dayOf = (seconds) =>
   new Date(seconds * 1000).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
-function rows({ items }, by) {
+function rows({ items, timezone }, by) {
   if (items.length === 0) {
     byId("table").replaceChildren(empty("Nothing was consumed", "In these days nobody asked anything."));
     return;
   }
   const columns = [
-    [{ day: "Day (UTC)", model: "Model", server: "Server", person: "Person" }[by], "text", (item) => item.name || item.key || "none"],
+    [{ day: `Day (${timezone.replaceAll("_", " ")})`, model: "Model", server: "Server", person: "Person" }[by], "text", (item) => item.name || item.key || "none"],
     ["Turns", "n", (item) => item.turns.toLocaleString()],
     ["Tokens read", "n hide-phone", (item) => item.input_tokens.toLocaleString()],
     ["Tokens written", "n hide-phone", (item) => item.output_tokens.toLocaleString()],
