@@ -205,6 +205,28 @@ async def test_a_repeating_reminder_fires_again_and_again_once_each(stores: Stor
         store_clock.move(seconds=86_400)
 
 
+@pytest.mark.parametrize(
+    ("own", "asked_in", "words"),
+    [
+        ("de", "", "Erinnerung: stretch (fällig um 15:01 Uhr am 04.03.)"),
+        ("en", "es", "Recordatorio: stretch (era para las 15:01 del 04/03)"),
+        ("de-AT", "klingon", "Erinnerung: stretch (fällig um 15:01 Uhr am 04.03.)"),
+        ("fr", "", "Reminder: stretch (it was due at 15:01 on 04 March)"),
+    ],
+)
+async def test_a_reminder_speaks_the_language_it_was_asked_in_or_the_persons_own(
+    stores: Stores, store_clock: FakeClock, own: str, asked_in: str, words: str
+) -> None:
+    person = await _person(stores)
+    await stores.people.set_preferences(person, language=own)
+    due = AT + timedelta(seconds=60)
+    data: dict[str, object] = {"language": asked_in} if asked_in else {}
+    await stores.schedule.add(NewEntry(EntryKind.REMINDER, due, "discord:c1", person, "o", "stretch", data=data))
+    store_clock.move(hours=1)
+    await stores.schedule.fire_due(10)
+    assert await delivered(stores) == [words]
+
+
 async def test_missed_firings_come_once_and_are_said_to_be_late(stores: Stores, store_clock: FakeClock) -> None:
     person = await _person(stores)
     await _daily(stores, person)

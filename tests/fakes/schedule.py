@@ -18,11 +18,13 @@ class FakeSchedule:
         self._clock = clock
         self.rows: dict[int, Entry] = {}
         self.origins: dict[str, int] = {}
+        self.asked: list[NewEntry] = []
 
     async def add(self, entry: NewEntry) -> Entry:
         """Create, once per origin."""
         if entry.origin in self.origins:
             return self.rows[self.origins[entry.origin]]
+        self.asked.append(entry)
         row = Entry(
             id=len(self.rows) + 1,
             kind=entry.kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -74,3 +75,41 @@ class Entry:
     created_at: datetime
     fired_at: datetime | None = None
     recurrence: Recurrence | None = None
+
+
+_SAID = {
+    "en": {
+        "reminder": ("Here is your reminder.", "Reminder: {what}"),
+        "timer": ("Your timer is up.", "Timer: {what}"),
+        "late": ("it was due at {at:%H:%M on %d %B}", "; {missed} more came due since"),
+    },
+    "de": {
+        "reminder": ("Hier ist deine Erinnerung.", "Erinnerung: {what}"),
+        "timer": ("Dein Timer ist abgelaufen.", "Timer: {what}"),
+        "late": ("fällig um {at:%H:%M} Uhr am {at:%d.%m.}", "; seitdem noch {missed}-mal fällig"),
+    },
+    "es": {
+        "reminder": ("Aquí tienes tu recordatorio.", "Recordatorio: {what}"),
+        "timer": ("Tu temporizador ha terminado.", "Temporizador: {what}"),
+        "late": ("era para las {at:%H:%M} del {at:%d/%m}", "; desde entonces, {missed} más"),
+    },
+}
+
+
+def fired_words(
+    kind: str, text: str, languages: Sequence[str], late_since: datetime | None = None, missed: int = 0
+) -> str:
+    """What a person reads when an entry fires, in the first of `languages` that is known here, else in English.
+
+    `late_since` is when it was due, on the person's clock, if that is long ago; `missed` firings since are not made up
+    for one by one.
+    """
+    known = (language.partition("-")[0].casefold() for language in languages)
+    words = _SAID[next((language for language in known if language in _SAID), "en")]
+    what = text.strip()
+    bare, named = words["timer" if kind == EntryKind.TIMER else "reminder"]
+    said = named.format(what=what) if what else bare
+    if late_since is None:
+        return said
+    due, more = words["late"]
+    return f"{said} ({due.format(at=late_since)}{more.format(missed=missed) if missed else ''})"

@@ -10,7 +10,7 @@ import structlog
 from antiphon.domain.errors import NotFound
 from antiphon.domain.polls import closing_words
 from antiphon.domain.ports import Clock
-from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing
+from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing, fired_words
 from antiphon.domain.work import ReplyKind
 from antiphon.store import models, polls
 from antiphon.store.approval_rows import resume_if_decided
@@ -241,17 +241,13 @@ def _finished_task(
 
 
 def _words(entry: models.ScheduleEntry, now: datetime, missed: int) -> str:
-    """What the person reads. `missed` firings since it was due are not made up for one by one."""
-    what = entry.text.strip()
-    if entry.kind == EntryKind.TIMER:
-        text = f"Timer: {what}" if what else "Your timer is up."
-    else:
-        text = f"Reminder: {what}" if what else "Here is your reminder."
+    """What the person reads: in the language it was asked for in, else in their own."""
+    own = entry.person.language if entry.person else ""
+    languages = (str(entry.data.get("language", "")), own)
     if now - entry.due_at < LATE:
-        return text
+        return fired_words(entry.kind, entry.text, languages)
     zone = zone_of(entry.rule_zone or (entry.person.timezone if entry.person else "UTC"))
-    since = f"; {missed} more came due since" if missed else ""
-    return f"{text} (it was due at {entry.due_at.astimezone(zone):%H:%M on %d %B}{since})"
+    return fired_words(entry.kind, entry.text, languages, entry.due_at.astimezone(zone), missed)
 
 
 def _entries():

@@ -300,7 +300,7 @@ def _pause(tx: Tx, lease: Lease, pause: Pause, now: float) -> list[Approval]:
     stored = _store_pause(tx, place, pause, now)
     if pause.parts:
         say(tx, place, ReplyKind.ANSWER, pause.text, pause.parts, now)
-    notice = _notice(pause)
+    notice = _notice(pause, stored.task.person.language if stored.task.person else "")
     say(tx, place, ReplyKind.NOTICE, notice, (notice,), now)
     record_turn(tx, lease, TaskState.WAITING, pause.usage, now)
     tx.notify_here("tasks")
@@ -335,12 +335,25 @@ def _store_pause(tx: Tx, place: TaskPlace, pause: Pause, now: float) -> models.P
     return stored
 
 
-def _notice(pause: Pause) -> str:
-    """What the person reads while the task waits."""
+_NOTICES = {
+    "en": ("This needs an approval before I go on: {what}", "These need an approval before I go on:\n{what}"),
+    "de": (
+        "Bevor ich weitermache, braucht das eine Genehmigung: {what}",
+        "Bevor ich weitermache, braucht das Genehmigungen:\n{what}",
+    ),
+    "es": (
+        "Antes de seguir, esto necesita una aprobación: {what}",
+        "Antes de seguir, esto necesita aprobaciones:\n{what}",
+    ),
+}
+
+
+def _notice(pause: Pause, language: str) -> str:
+    """What the person reads while the task waits, in their own language."""
+    one, several = _NOTICES.get(language.partition("-")[0].casefold(), _NOTICES["en"])
     if len(pause.requests) == 1:
-        return f"This needs an approval before I go on: {pause.requests[0].summary}"
-    lines = "\n".join(f"- {request.summary}" for request in pause.requests)
-    return f"These need an approval before I go on:\n{lines}"
+        return one.format(what=pause.requests[0].summary)
+    return several.format(what="\n".join(f"- {request.summary}" for request in pause.requests))
 
 
 def _approvals(pause: models.Pause) -> tuple[Approval, ...]:

@@ -251,7 +251,7 @@ class CallSession:
         task = await self._task()
         plain = parsed.model_dump(mode="json")
         digest = arguments_hash(plain)
-        title = tool.title(parsed)
+        title = tool.title_in(parsed, self.person.language)
         refusal = await self._refusal(tool, parsed)
         consumed: int | None = None
         if refusal is None:

@@ -82,6 +82,11 @@ class Tool(ABC, Generic[A]):
         del arguments
         return self.spec.description.partition(".")[0]
 
+    def title_in(self, arguments: A, language: str) -> str:
+        """The same in the person's language (a BCP 47 tag), where the tool knows it."""
+        del language
+        return self.title(arguments)
+
 
 def declare(
     name: str,

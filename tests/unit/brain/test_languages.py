@@ -12,6 +12,8 @@ from antiphon.brain.offline import languages
 from antiphon.brain.offline.detect import languages as languages_of
 from antiphon.brain.offline.grammar import load
 from antiphon.brain.offline.understand import Understanding
+from antiphon.domain.tools import ExecutionStatus
+from antiphon.domain.turns import Paused
 from tests.fakes.agent import ADA, Workbench
 
 UNDERSTANDING = Understanding()
@@ -286,3 +288,27 @@ async def test_a_name_is_kept_and_used(bench: Workbench) -> None:
     assert "Grace" in await bench.ask("my name is Grace")
     grace = await bench.people.person(ADA.id)
     assert "Hallo, Grace" in await bench.ask("Hallo", person=replace(grace))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("erinnere mich in 10 Minuten an den Tee", "de"),
+        ("pon un temporizador de 5 minutos", "es"),
+        ("remind me in 10 minutes to drink tea", None),
+    ],
+)
+async def test_what_comes_later_comes_in_the_language_it_was_asked_in(
+    bench: Workbench, text: str, language: str | None
+) -> None:
+    await bench.ask(text)
+    (call,) = bench.executions.all()
+    assert call.status is ExecutionStatus.OK
+    assert [asked.data.get("language") for asked in bench.schedule.asked] == [language]
+
+
+async def test_an_approval_is_asked_for_in_the_persons_language(bench: Workbench) -> None:
+    german = await bench.people.set_preferences(ADA.id, language="de")
+    events = await bench.events(bench.request("vergiss alles über mich", person=german))
+    assert isinstance(events[-1], Paused)
+    assert [one.summary for one in events[-1].requests] == ["Alles endgültig vergessen, was ich über dich weiß"]

@@ -56,6 +56,9 @@ _IN_SIGHT = 12
 
 _Part = TextPart | ToolCallPart
 
+_SAID_LATER = frozenset({"reminders.create", "timers.create", "polls.create"})
+"""Tools whose words come later, when nobody asks: they learn the language of the message."""
+
 
 @dataclass
 class _WordByWord(StreamedResponse):
@@ -182,7 +185,10 @@ class OfflineModel(Model):
             if answer is not None:
                 return [TextPart(answer)]
             name = model_name(intent.name)
-            calls.append(ToolCallPart(name, dict(intent.arguments), tool_call_id=f"offline_{uuid.uuid4().hex}"))
+            arguments = dict(intent.arguments)
+            if intent.name in _SAID_LATER and intent.language != self._context.person.language.partition("-")[0]:
+                arguments["language"] = intent.language
+            calls.append(ToolCallPart(name, arguments, tool_call_id=f"offline_{uuid.uuid4().hex}"))
         return calls
 
     async def _read(self) -> Sequence[Intent]:

@@ -80,7 +80,9 @@ async def _ask(method: str, url: str, host: str, headers: dict[str, str], body: 
     async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client:
         for address in addresses:
             pinned = target.copy_with(host=address)
-            request = client.build_request(method, pinned, headers=headers, json=body, extensions={"sni_hostname": host})
+            request = client.build_request(
+                method, pinned, headers=headers, json=body, extensions={"sni_hostname": host}
+            )
             try:
                 answer = await client.send(request, stream=True)
             except httpx2.ConnectError:

@@ -200,6 +200,18 @@ class MemoryForget(Tool[ForgetArguments]):
         return ToolResult(f"Forgot {len(gone)}", data)
 
 
+_FORGET_ALL = {
+    "de": (
+        "Alles endgültig vergessen, was ich über dich weiß",
+        "Alles endgültig vergessen, was ich über diesen Server weiß",
+    ),
+    "es": (
+        "Olvidar para siempre todo lo que sé de ti",
+        "Olvidar para siempre todo lo que sé de este servidor",
+    ),
+}
+
+
 class MemoryForgetAll(Tool[ForgetAllArguments]):
     """`memory.forget_all`."""
 
@@ -224,6 +236,11 @@ class MemoryForgetAll(Tool[ForgetAllArguments]):
         """What the approval asks."""
         whom = "you" if arguments.scope == "person" else "this server"
         return f"Forget everything I remember about {whom}, for good"
+
+    def title_in(self, arguments: ForgetAllArguments, language: str) -> str:
+        """What the approval asks, in the person's language."""
+        words = _FORGET_ALL.get(language.partition("-")[0].casefold())
+        return words[arguments.scope != "person"] if words else self.title(arguments)
 
     async def run(self, call: ToolCall[ForgetAllArguments]) -> ToolResult:
         """Forget it all: of a person also their opinions, what was proposed, and summaries of what they said."""

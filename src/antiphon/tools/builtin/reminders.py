@@ -50,6 +50,9 @@ _REPEAT = (
 )
 
 
+_LANGUAGE = 'Language in which it will be said, such as "de"; empty for the person\'s own.'
+
+
 class ReminderArguments(Arguments):
     """What to be reminded of, and when."""
 
@@ -61,6 +64,7 @@ class ReminderArguments(Arguments):
     )
     text: str = Field("", max_length=1000, description="What to remind of; empty for a plain nudge.")
     repeat: str = Field("", max_length=LONGEST_RULE, description=_REPEAT)
+    language: str = Field("", max_length=12, description=_LANGUAGE)
 
 
 class TimerArguments(Arguments):
@@ -68,6 +72,7 @@ class TimerArguments(Arguments):
 
     duration: str = Field(min_length=1, max_length=120, description='Such as "10 minutes" or "1h30m".')
     label: str = Field("", max_length=200, description="What it is for, if said.")
+    language: str = Field("", max_length=12, description=_LANGUAGE)
 
 
 class ListArguments(Arguments):
@@ -287,6 +292,7 @@ async def _add(
             origin=call.origin,
             text=text,
             recurrence=timing.recurrence,
+            data={"language": call.arguments.language} if call.arguments.language else {},
         )
     )
 
