@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from antiphon.domain.errors import Conflict, Forbidden, InvalidInput, ModelError
 from antiphon.domain.events import BusEvent, problems_of, turn_topic
 from antiphon.domain.identity import Requester, Role, Sender
 from antiphon.domain.turns import Final, Paused, TextDelta, ToolStarted, TurnEvent, TurnRequest
-from antiphon.domain.work import Task, TaskState
+from antiphon.domain.work import Task, TaskState, Usage
 from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.clock import SystemClock
@@ -490,3 +491,43 @@ async def test_too_long_and_half_characters_are_refused(sqlite_settings: Setting
         with pytest.raises(InvalidInput):
             await bench.say("\ud800", native_id="n")
         assert sum((await bench.stores.tasks.counts()).values()) == 0
+
+
+TRACES = "SELECT trace FROM antiphon_turn WHERE task_id = %s ORDER BY attempt"
+SPENT = Usage(requests=2, input_tokens=700, output_tokens=70, cost=1.5, model="dear")
+
+
+async def spend(request: TurnRequest) -> TurnEvent | None:
+    """As a brain does whose request was broken off; a pause names what it consumed itself."""
+    request.meter.usage = SPENT
+    request.meter.requests.append({"model": "dear", "cost": 1.5, "estimated": True})
+    if request.text != "ask":
+        return None
+    [paused] = asking(ApproverRule())(request)
+    assert isinstance(paused, Paused)
+    return replace(paused, usage=SPENT, trace=request.meter.as_trace())
+
+
+@pytest.mark.parametrize("way", ["stopped", "failed", "paused"])
+async def test_what_a_turn_consumed_is_in_the_accounts_however_it_ended(store_settings: Settings, way: str) -> None:
+    gate = asyncio.Event()
+
+    def script(request: TurnRequest) -> list[Step]:
+        if way == "stopped":
+            return [spend, TextDelta("One. "), gate]
+        return [spend, ModelError("away")]
+
+    async with bench_of(store_settings, script, max_attempts=2) as bench:
+        task = await bench.say("ask" if way == "paused" else "hello")
+        if way == "stopped":
+            await bench.heard("text.delta")
+            await bench.control.cancel(task)
+            await bench.until(task, TaskState.CANCELLED)
+        else:
+            await bench.until(task, TaskState.DEAD if way == "failed" else TaskState.WAITING)
+        today = await bench.stores.usage.today(SystemClock().now() - timedelta(days=1), bench.person, None)
+        turns = 2 if way == "failed" else 1  # the one tried again, and the one given up
+        assert (today.person.tokens, today.person.cost) == (770 * turns, 1.5 * turns)
+        rows = await bench.stores.database.read(lambda tx: tx.rows(TRACES, task))
+        traces = [json.loads(trace) if isinstance(trace, str) else trace for (trace,) in rows]
+        assert [trace["requests"][0]["estimated"] for trace in traces] == [True] * turns

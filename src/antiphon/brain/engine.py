@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ from antiphon.brain.experts.embeddings import EmbeddingIndex
 from antiphon.brain.experts.failover import Course, RoutedModel
 from antiphon.brain.experts.registry import Experts
 from antiphon.brain.experts.router import Route, Router, examples_of
+from antiphon.brain.ledger import Ledger
 from antiphon.brain.models import ModelChoice
 from antiphon.brain.offline.model import OfflineModel
 from antiphon.brain.offline.slots import NONE
@@ -47,7 +49,7 @@ from antiphon.config.settings import Settings
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import ModelError
-from antiphon.domain.work import Usage
+from antiphon.domain.turns import Meter
 from antiphon.telemetry.tracing import tracing_of_models
 from antiphon.tools.catalog import AnyTool
 from antiphon.tools.execute import ApprovalNeeded, CallSession
@@ -99,6 +101,7 @@ class Job:
     """Somebody listens: an expert that is slow to begin is given up sooner."""
     options: Sequence[str] = ()
     """What can be voted for in the open poll of the channel."""
+    ledger: Ledger = field(default_factory=lambda: Ledger(Meter()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,6 @@ class Ran:
     """How the run ended: with text, or (`pause`) with questions keyed by call id and the snapshot to go on from."""
 
     text: str
-    usage: Usage
     trace: dict[str, object]
     pause: bytes = b""
     asked: Mapping[str, ApprovalNeeded] = field(default_factory=dict[str, ApprovalNeeded])
@@ -154,11 +156,11 @@ class Engine:
     async def run(self, job: Job, say: Callable[[str, bool], None]) -> Ran:
         """Run to the end or to a pause. `say(text, new_part)` hears the text as it comes.
 
-        Raises `ModelError`, `LimitReached` or `NothingUsable`; store errors of tool calls pass through.
+        Raises `ModelError`, `LimitReached`, `CostReached` or `NothingUsable`; store errors of tool calls pass through.
         """
         tools = TurnTools(visible=job.visible, session=job.session, approvals=job.approvals)
-        route = await self._router.route(job.text, job.channel)
-        course = Course(route.chain, language=job.context.person.language, spoken=job.spoken)
+        route = await self._router.route(job.text, job.channel, job.ledger)
+        course = Course(route.chain, job.ledger, language=job.context.person.language, spoken=job.spoken)
         model = self._model(job, course)
 
         async def listen(ctx: RunContext[TurnTools], events: AsyncIterable[AgentStreamEvent]) -> None:
@@ -169,10 +171,14 @@ class Engine:
                 elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
                     say(event.delta.content_delta, False)
 
+        conversation = _conversation(job)
+        run, before = copy(conversation.usage), copy(conversation.usage)
         try:
             result = await self._agent.run(
                 None if job.snapshot else _prompt(job),
-                conversation=_conversation(job),
+                message_history=conversation.messages,
+                conversation_id=conversation.conversation_id,
+                usage=run,
                 deferred_tool_results=_decisions(job.snapshot),
                 instructions=job.context.instructions(job.persona),
                 deps=tools,
@@ -193,15 +199,9 @@ class Engine:
             raise NothingUsable from error
         except ModelAPIError as error:
             raise ModelError("The language model failed.") from error
-        used = result.usage
+        finally:
+            job.ledger.run_ended(run, before)
         answered_by = result.response.model_name or ""
-        usage = Usage(
-            requests=used.requests,
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            tool_calls=used.tool_calls,
-            model=answered_by,
-        )
         trace: dict[str, object] = {
             "model": answered_by,
             "tools": [e.tool for e in job.session.executed],
@@ -210,8 +210,8 @@ class Engine:
         trace["context"] = [piece.as_trace() for piece in job.context.pieces]
         if isinstance(result.output, DeferredToolRequests):
             paused = _Snapshot(conversation=result.conversation, occurrences=job.session.occurrences)
-            return Ran("", usage, trace, pause=paused.model_dump_json().encode(), asked=dict(tools.asked))
-        return Ran(result.output, usage, trace)
+            return Ran("", trace, pause=paused.model_dump_json().encode(), asked=dict(tools.asked))
+        return Ran(result.output, trace)
 
     async def rehearse(self, job: Job) -> None:
         """Run a job with the offline model alone, for what is built on first use."""

@@ -24,7 +24,6 @@ from antiphon.domain.identity import Person, Requester
 from antiphon.domain.polls import PollState
 from antiphon.domain.ports import PollStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
-from antiphon.domain.work import Usage
 from antiphon.telemetry import tracing
 from antiphon.tools.catalog import AnyTool, model_name
 from antiphon.tools.execute import ToolExecutor
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 _LONGEST_VOTE = 100
 """Characters up to which a message may be nothing but the option of a poll."""
 TOO_LONG = "I stopped here: this took longer than the {seconds:g} seconds one answer may take."
+TOO_DEAR = "I stopped here: this answer reached {limit:g}, the most that one answer may cost. Ask for a smaller part."
 TOO_MUCH = "I stopped here: this needed more steps than one answer may take. Ask me to go on, or for a smaller part."
 NOTHING = "I could not form a useful answer to that. Please say it in other words, or try again."
 
@@ -104,16 +104,20 @@ class TurnBrain:
             if not deadline.expired():
                 raise
             ended = speech.close_with(TOO_LONG.format(seconds=seconds), {"stopped": "time"})
-        usage = replace(ended.usage, seconds=loop.time() - began)
-        return replace(ended, usage=usage)
+        meter = request.meter
+        meter.usage = replace(meter.usage, seconds=loop.time() - began)
+        return replace(ended, usage=meter.usage, trace={**ended.trace, **meter.as_trace()})
 
     async def _answer(self, request: TurnRequest, speech: _Speech, emit: Callable[[TurnEvent], None]) -> Final | Paused:
         engine = await self._engine()
         from antiphon.brain import engine as engines  # late: imported already, in the thread of `_engine`
+        from antiphon.brain import ledger as accounts
 
         with tracing.span("context"):
             context = await self._context.read(request)
         snapshot = engines.read_snapshot(request.resume.snapshot) if request.resume else None
+        limits = self._settings.limits
+        ledger = accounts.Ledger(request.meter, self._settings.prices, limit=limits.turn_cost)
         session = self._executor.open(
             request.requester,
             context.person,
@@ -134,18 +138,21 @@ class TurnBrain:
             channel=request.channel,
             spoken=request.spoken,
             options=await self._options(request),
+            ledger=ledger,
         )
         try:
             ran = await engine.run(job, speech.say)
         except engines.LimitReached:
             return speech.close_with(TOO_MUCH, {"stopped": "limit"})
+        except accounts.CostReached:
+            return speech.close_with(TOO_DEAR.format(limit=limits.turn_cost), {"stopped": "cost"})
         except engines.NothingUsable:
             return speech.close_with(NOTHING, {"stopped": "nothing usable"})
         if ran.pause:
             return self._paused(ran, speech)
         if not speech.text.strip():
-            return replace(speech.close_with(ran.text.strip() or NOTHING, ran.trace), usage=ran.usage)
-        return Final(text=speech.text, usage=ran.usage, trace=ran.trace)
+            return speech.close_with(ran.text.strip() or NOTHING, ran.trace)
+        return Final(text=speech.text, trace=ran.trace)
 
     async def _visible(self, requester: Requester, waiting: Sequence[str]) -> Sequence[AnyTool]:
         """The tools the requester may use now, and those a paused turn waits for: whether these may still run is for
@@ -176,7 +183,7 @@ class TurnBrain:
             for call_id, needed in ran.asked.items()
         )
         # The question itself is put by whoever stores the pause: a notice, a card, a spoken sentence.
-        return Paused(snapshot=ran.pause, requests=requests, text=speech.text, usage=ran.usage)
+        return Paused(snapshot=ran.pause, requests=requests, text=speech.text, trace=ran.trace)
 
     async def _engine(self) -> Engine:
         if self._loading is None:
@@ -225,7 +232,7 @@ class _Speech:
     def close_with(self, words: str, trace: dict[str, object]) -> Final:
         """End the turn with a sentence of our own after whatever was said."""
         self.say(words, True)
-        return Final(text=self.text, usage=Usage(), trace=trace)
+        return Final(text=self.text, trace=trace)
 
 
 def _task_of(request: TurnRequest) -> Callable[[], Awaitable[int]]:

@@ -195,6 +195,7 @@ class LimitSettings(Part):
     turn_requests: int = Field(default=8, ge=1, le=100, description="Requests to the model within one turn.")
     turn_tool_calls: int = Field(default=12, ge=0, le=1000, description="Tool calls within one turn.")
     turn_tokens: int = Field(default=200_000, ge=100, description="Tokens one turn may use, input and output together.")
+    turn_cost: float = Field(default=0.0, ge=0, description="What one turn may cost, by the price table. 0: no limit.")
     turn_seconds: float = Field(default=120.0, gt=0, le=86_400, description="Seconds one turn may take.")
     person_day_tokens: int = Field(
         default=0, ge=0, description="Tokens one person may use in a day (UTC), input and output together. 0: no limit."

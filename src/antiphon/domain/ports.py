@@ -36,7 +36,7 @@ from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.turns import TurnEvent, TurnRequest
 from antiphon.domain.usage import Today, UsageQuery, UsageRow
-from antiphon.domain.work import Delivery, Lease, Outcome, Pause, Task, TaskFailure, Work
+from antiphon.domain.work import Delivery, Lease, Outcome, Pause, Task, TaskFailure, Usage, Work
 
 
 class Clock(Protocol):
@@ -115,8 +115,16 @@ class TaskStore(Protocol):
         Returns no approvals when a person asked to stop meanwhile: then the task is cancelled instead."""
         ...
 
-    async def retry_later(self, lease: Lease, failure: TaskFailure, delay: float) -> None:
-        """Fenced: back to the queue, not before `delay` seconds, remembering why."""
+    async def retry_later(
+        self,
+        lease: Lease,
+        failure: TaskFailure,
+        delay: float,
+        *,
+        usage: Usage | None = None,
+        trace: dict[str, object] | None = None,
+    ) -> None:
+        """Fenced: back to the queue, not before `delay` seconds, remembering why and what the attempt consumed."""
         ...
 
     async def give_back(self, owner: str, tasks: Sequence[int]) -> None:

@@ -10,6 +10,23 @@ from antiphon.domain.identity import Requester
 from antiphon.domain.work import Lease, Usage
 
 
+@dataclass(slots=True)
+class Meter:
+    """What a turn has consumed so far.
+
+    The brain writes it with each request to a model. Whoever runs the turn reads it when the turn is stopped or fails:
+    then there is no last event that could tell.
+    """
+
+    usage: Usage = field(default_factory=Usage)
+    requests: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    """Model, tokens and cost of each request, for the trace; `estimated` where no server told them."""
+
+    def as_trace(self) -> dict[str, object]:
+        """What stands in the trace of the turn."""
+        return {"requests": list(self.requests)} if self.requests else {}
+
+
 @dataclass(frozen=True, slots=True)
 class TurnRequest:
     """Everything that identifies a turn. The brain reads the context (history, memories, persona) itself.
@@ -32,6 +49,7 @@ class TurnRequest:
     """Fences the records of tool calls: a worker that lost its task starts no tool."""
     spoken: bool = False
     """Somebody listens to the answer: the brain waits less long for a model that does not begin."""
+    meter: Meter = field(default_factory=Meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,7 @@ class Paused:
     requests: tuple[PauseRequest, ...]
     text: str
     usage: Usage = field(default_factory=Usage)
+    trace: dict[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,7 @@ class Pause:
     text: str
     parts: tuple[str, ...]
     usage: Usage = field(default_factory=Usage)
+    trace: dict[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ class Antiphon:
         alone = settings.model_copy(update={"experts": (), "routing": RoutingSettings()})
         # Loaded when a limit is reached.
         offline = TurnBrain(alone, self.executor, sources, choice=ModelChoice(), polls=stores.polls)
-        self.metered = MeteredBrain(self.brain, offline, stores.usage, clock, settings.limits, settings.prices)
+        self.metered = MeteredBrain(self.brain, offline, stores.usage, clock, settings.limits)
         self.mover = ThreadMover(
             stores.thread_files,
             SnapshotReader(),

@@ -167,8 +167,16 @@ class DjangoTaskStore:
             raise InvalidInput("A pause names at least one tool call to approve.")
         return await self._database.run(_pause, lease, pause, self._now())
 
-    async def retry_later(self, lease: Lease, failure: TaskFailure, delay: float) -> None:
-        """Fenced: back to the queue, not before `delay` seconds, remembering why."""
+    async def retry_later(
+        self,
+        lease: Lease,
+        failure: TaskFailure,
+        delay: float,
+        *,
+        usage: Usage | None = None,
+        trace: dict[str, object] | None = None,
+    ) -> None:
+        """Fenced: back to the queue, not before `delay` seconds, remembering why and what the attempt consumed."""
         now = self._now()
 
         def retry_later(tx: Tx) -> None:
@@ -176,7 +184,7 @@ class DjangoTaskStore:
             if tx.row(_RETRY_LATER, now + delay, failure.code[:60], failure.message, now, *fence) is None:
                 check_repeated(tx, lease, TaskState.QUEUED)
                 return
-            record_turn(tx, lease, TaskState.QUEUED, Usage(), now, error=failure.code)
+            record_turn(tx, lease, TaskState.QUEUED, usage or Usage(), now, error=failure.code, trace=trace)
             tx.notify_here("tasks")
 
         await self._database.run(retry_later)
@@ -287,7 +295,14 @@ def finish(tx: Tx, lease: Lease, outcome: Outcome, now: float) -> None:
 
 def _pause(tx: Tx, lease: Lease, pause: Pause, now: float) -> list[Approval]:
     if tx.row(_ASKED_TO_STOP, lease.task):
-        stopped = Outcome(TaskState.CANCELLED, pause.text, pause.parts, pause.usage, interrupted=bool(pause.parts))
+        stopped = Outcome(
+            TaskState.CANCELLED,
+            pause.text,
+            pause.parts,
+            pause.usage,
+            interrupted=bool(pause.parts),
+            trace=pause.trace,
+        )
         finish(tx, lease, stopped, now)
         return []
     row = tx.row(_PAUSE, now, lease.task, lease.owner, lease.attempt)
@@ -302,7 +317,7 @@ def _pause(tx: Tx, lease: Lease, pause: Pause, now: float) -> list[Approval]:
         say(tx, place, ReplyKind.ANSWER, pause.text, pause.parts, now)
     notice = _notice(pause, stored.task.person.language if stored.task.person else "")
     say(tx, place, ReplyKind.NOTICE, notice, (notice,), now)
-    record_turn(tx, lease, TaskState.WAITING, pause.usage, now)
+    record_turn(tx, lease, TaskState.WAITING, pause.usage, now, trace=pause.trace)
     tx.notify_here("tasks")
     tx.notify("schedule")
     return list(_approvals(stored))

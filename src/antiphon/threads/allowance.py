@@ -1,4 +1,4 @@
-"""Daily limits and what turns cost, around the brain: the runner and live turns call `MeteredBrain` as they would it.
+"""Daily limits, around the brain: the runner and live turns call `MeteredBrain` as they would it.
 
 Sums come from the rows of turns, so they hold across workers and restarts. A turn that began below a limit may end
 above it; the next one then finds the limit reached. Near a limit the person is told once a day; when it is reached no
@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from antiphon.config.prices import PriceSettings, cost_of, price_of
 from antiphon.config.settings import LimitSettings
 from antiphon.domain.errors import StoreUnavailable
 from antiphon.domain.ports import Brain, Clock, UsageStore
@@ -65,18 +64,16 @@ class MeteredBrain:
         usage: UsageStore,
         clock: Clock,
         limits: LimitSettings,
-        prices: Sequence[PriceSettings],
     ) -> None:
         self._brain = brain
         self._offline = offline
         self._usage = usage
         self._clock = clock
         self._limits = limits
-        self._prices = tuple(prices)
         self._limited = any(limit for _, _, limit in _configured(limits))
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
-        """The turn's events. Without a limit and a price this only adds up figures."""
+        """The turn's events."""
         today = await self._today(request) if self._limited else None
         reached = self._highest(today, request) if today is not None else None
         if reached is not None and reached.share >= 1:
@@ -88,10 +85,8 @@ class MeteredBrain:
             return
         async with aclosing(self._brain.turn(request)) as events:
             async for event in events:
-                if isinstance(event, Paused):
-                    yield replace(event, usage=self._counted(event.usage))
-                elif isinstance(event, Final):
-                    final = replace(event, usage=self._counted(event.usage))
+                if isinstance(event, Final):
+                    final = event
                     note = self._note(today, request, final.usage)
                     if note:
                         yield TextDelta(f"\n\n{note}")
@@ -173,17 +168,6 @@ class MeteredBrain:
             return
         yield TextDelta(words)
         yield Final(words, Usage(model=OFFLINE), trace)
-
-    def _counted(self, usage: Usage) -> Usage:
-        """The usage with its cost; a model without a price costs nothing."""
-        metrics.TOKENS.labels(direction="input").inc(usage.input_tokens)
-        metrics.TOKENS.labels(direction="output").inc(usage.output_tokens)
-        price = price_of(self._prices, usage.model) if usage.model and usage.model != OFFLINE else None
-        if price is None:
-            return usage
-        cost = cost_of(price, usage.input_tokens, usage.output_tokens)
-        metrics.COST.inc(cost)
-        return replace(usage, cost=cost)
 
 
 def day_began(now: datetime) -> datetime:

@@ -17,7 +17,7 @@ from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import LeaseLost, StoreUnavailable
 from antiphon.domain.identity import Requester
 from antiphon.domain.ports import Brain, LiveStore, TaskStore
-from antiphon.domain.turns import TurnEvent, TurnRequest
+from antiphon.domain.turns import Meter, TurnEvent, TurnRequest
 from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage, Work
 from antiphon.threads.inbox import check_text
 
@@ -66,6 +66,7 @@ class LiveTurn:
         self._lease_seconds = lease_seconds
         self._committed: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
         self._heartbeat: asyncio.Task[None] | None = None
+        self._meter = Meter()
 
     @property
     def work(self) -> Work | None:
@@ -100,6 +101,7 @@ class LiveTurn:
             commit=None if work else self._task_once_committed,
             lease=work.lease if work else None,
             spoken=True,
+            meter=self._meter,
         )
         async with contextlib.aclosing(self._brain.turn(request)) as events:
             async for event in events:
@@ -116,7 +118,10 @@ class LiveTurn:
         usage: Usage | None = None,
         failure: TaskFailure | None = None,
     ) -> None:
-        """Complete the turn with the words the person really heard. Fenced; raises `LeaseLost` when it was lost."""
+        """Complete the turn with the words the person really heard. Fenced; raises `LeaseLost` when it was lost.
+
+        Without `usage` (the person broke in before the end) what the turn has consumed so far is recorded.
+        """
         work = await self.commit()
         try:
             await self._store.finish(
@@ -125,7 +130,8 @@ class LiveTurn:
                     state=TaskState.DEAD if failure else TaskState.DONE,
                     text=heard_text,
                     parts=(heard_text,) if heard_text else (),
-                    usage=usage or Usage(),
+                    usage=usage or self._meter.usage,
+                    trace=self._meter.as_trace(),
                     interrupted=interrupted,
                     failure=failure,
                     spoken=True,

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import AntiphonError, LeaseLost, StoreUnavailable
 from antiphon.domain.events import turn_topic
 from antiphon.domain.ports import Brain, Bus, Clock, OutboxStore, Platform, PlatformLimits, TaskStore
-from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted, TurnRequest
+from antiphon.domain.turns import Final, Meter, Paused, TextDelta, ToolFinished, ToolStarted, TurnRequest
 from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage, Work
 from antiphon.telemetry import metrics, tracing
 from antiphon.threads.drafts import DraftWriter
@@ -67,6 +67,7 @@ class TaskRun:
         # A worker may think for a platform whose replies another process delivers; then there is no draft to show.
         self._limits = self._platform.limits if self._platform else PlatformLimits()
         self._text = ""
+        self._meter = Meter()
         self._ending: _Ending | None = None
         self._turn: asyncio.Task[Final | Paused] | None = None
         self._started = time.monotonic()
@@ -162,6 +163,7 @@ class TaskRun:
             requester=work.requester,
             resume=resume,
             lease=lease,
+            meter=self._meter,
         )
         # aclosing: a stopped turn ends its generator here and now, so that nothing of it runs on unseen.
         async with aclosing(self._parts.brain.turn(request)) as events:
@@ -200,7 +202,11 @@ class TaskRun:
             log.error("turn.failed", code=failure.code, exc_info=error)
         if retryable and tries < self._max_attempts:
             delay = min(2.0 ** (tries - 1), MAX_RETRY_SECONDS)
-            await self._stored(lambda: self._parts.tasks.retry_later(self.work.lease, failure, delay))
+            await self._stored(
+                lambda: self._parts.tasks.retry_later(
+                    self.work.lease, failure, delay, usage=self._consumed(), trace=self._meter.as_trace()
+                )
+            )
             await self._publish("turn.failed", code=failure.code, message=failure.message, retrying=True)
             return None
         text = FAILED.format(times="once" if tries == 1 else f"{tries} times in a row")
@@ -220,11 +226,15 @@ class TaskRun:
             state=state,
             text=text,
             parts=split_text(text, self._limits.text),
-            usage=usage or Usage(seconds=time.monotonic() - self._started),
+            usage=usage or self._consumed(),
             interrupted=interrupted,
             failure=failure,
-            trace=trace or {},
+            trace=trace or self._meter.as_trace(),
         )
+
+    def _consumed(self) -> Usage:
+        """What a turn that did not come to its own end has consumed."""
+        return replace(self._meter.usage, seconds=time.monotonic() - self._started)
 
     async def _finish(self, outcome: Outcome) -> None:
         await self._stored(lambda: self._parts.tasks.finish(self.work.lease, outcome))
@@ -245,6 +255,7 @@ class TaskRun:
             text=paused.text,
             parts=split_text(paused.text, self._limits.text),
             usage=paused.usage,
+            trace=paused.trace,
         )
         approvals = await self._stored(lambda: self._parts.tasks.pause(self.work.lease, pause))
         if not approvals:

@@ -35,6 +35,8 @@ from antiphon.brain.experts.failures import Failure, Kind, failure_of
 from antiphon.brain.experts.registry import Expert
 from antiphon.brain.experts.seam import Seam
 from antiphon.brain.experts.words import broke_off, cut_short
+from antiphon.brain.ledger import Ledger, StreamWatch, prompt_tokens, words_of
+from antiphon.brain.tokens import estimated_tokens
 from antiphon.telemetry import metrics
 
 log = structlog.stdlib.get_logger(__name__)
@@ -80,6 +82,7 @@ class Course:
     """How a turn goes through its chain: what has failed, who answered last, and why, for people and for the trace."""
 
     chain: Sequence[Expert]
+    ledger: Ledger
     language: str = "en"
     spoken: bool = False
     reasons: list[str] = field(default_factory=list[str])
@@ -186,6 +189,7 @@ class RoutedModel(Model):
     ) -> AsyncGenerator[StreamedResponse]:
         """The answer as it comes."""
         course = self._course
+        course.ledger.begin()
         if course.answered is not None and _wrong_rounds(messages) >= _WRONG_ROUNDS:
             failure = Failure(Kind.CALLS)
             course.answered.failed(failure)
@@ -259,7 +263,6 @@ class _RoutedStream(StreamedResponse):
                 while (event := await attempt.pull()) is not None:
                     if not (text := _text(event)):
                         continue
-                    attempt.heard(text)
                     if new := seam.add(text):
                         for told in self._parts_manager.handle_text_delta(vendor_part_id="text", content=new):
                             yield told
@@ -276,7 +279,7 @@ class _RoutedStream(StreamedResponse):
             except Failed as failed:
                 attempt.bad(failed.failure, shown=bool(seam.length))
             finally:
-                self._usage = self._usage + attempt.usage()
+                self._usage = self._usage + attempt.account()
                 await attempt.close()
         async for told in self._without_experts(seam):
             yield told
@@ -332,6 +335,7 @@ class _RoutedStream(StreamedResponse):
             if isinstance(part, ToolCallPart):
                 yield self._parts_manager.handle_part(vendor_part_id=None, part=part)
         self._usage = self._usage + response.usage
+        course.ledger.add(self.used, response.usage)
 
 
 class _Attempt:
@@ -342,7 +346,12 @@ class _Attempt:
         self._course = course
         self._settings = settings
         self._asked: Sequence[ModelMessage] = ()
-        self._chars = 0
+        self._parameters = ModelRequestParameters()
+        self._words: list[str] = []
+        self._watch: StreamWatch | None = None
+        self._sent = False
+        self._whole = False
+        self._open: StreamedResponse | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._first = self._began + expert.first_token_seconds(spoken=course.spoken, last=course.last(expert))
@@ -358,7 +367,8 @@ class _Attempt:
         self, messages: list[ModelMessage], parameters: ModelRequestParameters, context: RunContext[Any] | None
     ) -> None:
         """Send the request. Raises `Failed`."""
-        self._asked = messages
+        self._asked, self._parameters = messages, parameters
+        ledger = self._course.ledger
         settings = ModelSettings(**(self._settings or {}))
         settings["timeout"] = self._expert.profile.total_seconds
         if most := self._expert.profile.max_output_tokens:
@@ -367,15 +377,26 @@ class _Attempt:
             async with asyncio.timeout_at(min(self._first, self._end)):
                 await self._stack.enter_async_context(self._expert.place())
                 model = self._expert.model()
+                self._sent = True
                 prepared = model.prepare_messages(messages, parameters)
                 opening = model.request_stream(prepared, settings, parameters, context)
-                self.stream: StreamedResponse = await self._stack.enter_async_context(opening)
+                self._open = await self._stack.enter_async_context(opening)
         except Exception as error:
             raise Failed(self._failure(error)) from error
         self._events: AsyncIterator[ModelResponseStreamEvent] = aiter(self.stream)
+        if ledger.limited:
+            prompt = prompt_tokens(messages, parameters)
+            self._watch = ledger.watch(self.stream.model_name, self._expert.label, prompt)
+
+    @property
+    def stream(self) -> StreamedResponse:
+        """The answer, once `open` has returned."""
+        if self._open is None:
+            raise RuntimeError("The request was not sent.")
+        return self._open
 
     async def pull(self) -> ModelResponseStreamEvent | None:
-        """The next event, or None at the end. Raises `Failed`."""
+        """The next event, or None at the end. Raises `Failed` or `CostReached`."""
         now = self._loop.time()
         deadline = min(now + STALL_SECONDS if self.begun else self._first, self._end)
         try:
@@ -389,11 +410,11 @@ class _Attempt:
             self.begun = True
             self.record.first_token = self._loop.time() - self._began
             metrics.EXPERT_FIRST_TOKEN.labels(expert=self._expert.name).observe(self.record.first_token)
+        if said := words_of(event):
+            self._words.append(said)
+            if self._watch is not None:
+                self._watch.heard(said)
         return event
-
-    def heard(self, text: str) -> None:
-        """Count what it said."""
-        self._chars += len(text)
 
     def whole(self) -> ModelResponse:
         """The response, when it is whole. Raises `Failed`."""
@@ -404,16 +425,28 @@ class _Attempt:
         if over_the_wire and "finish_reason" not in (response.provider_details or {}):
             # A stream that ends without saying why was cut: servers and proxies that die close it like this.
             raise Failed(Failure(Kind.BROKEN if self.begun else Kind.GARBAGE))
+        self._whole = True
         return response
 
-    def usage(self) -> RequestUsage:
-        """What the attempt consumed as far as it came: the server's figures, or an estimate where it gives none."""
-        if not self.begun:
+    def account(self) -> RequestUsage:
+        """Enter what the attempt consumed in the ledger: the server's figures, an estimate where these are missing."""
+        refused = not self.begun and self._settled and self.record.kind not in _LATE
+        if not self._sent or refused:
             return RequestUsage()
-        usage = self.stream.usage
-        if usage.input_tokens or usage.output_tokens:
-            return usage
-        return RequestUsage(input_tokens=_estimate(self._asked), output_tokens=self._chars // _CHARS_PER_TOKEN + 1)
+        usage = self._open.usage if self._open is not None else RequestUsage()
+        model = self._open.model_name if self._open is not None else ""
+        estimated = False
+        if not usage.input_tokens:
+            usage = replace(usage, input_tokens=prompt_tokens(self._asked, self._parameters))
+            estimated = True
+        if not self._whole or not usage.output_tokens:
+            # A server tells with the last event how long its answer was, or counts up to there.
+            heard = estimated_tokens("".join(self._words)) if self._words else 0
+            if heard > usage.output_tokens:
+                usage = replace(usage, output_tokens=heard)
+                estimated = True
+        self._course.ledger.add(model, usage, label=self._expert.label, estimated=estimated)
+        return usage
 
     def good(self) -> None:
         """It answered."""
@@ -460,15 +493,8 @@ class _Attempt:
 
 
 _ENDS = ("ok", "stopped")
-
-
-def _estimate(messages: Sequence[ModelMessage]) -> int:
-    """About how many tokens a conversation has."""
-    chars = 0
-    for message in messages:
-        instructions = message.instructions if isinstance(message, ModelRequest) else None
-        chars += len(instructions or "") + sum(len(str(getattr(part, "content", ""))) for part in message.parts)
-    return chars // _CHARS_PER_TOKEN + 1
+_LATE = ("first_token", "stalled", "total")
+"""Failures of a server that has taken the request, and may be working on it."""
 
 
 def _text(event: ModelResponseStreamEvent) -> str:

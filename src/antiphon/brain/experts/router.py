@@ -20,11 +20,13 @@ import structlog
 
 from antiphon.brain.experts.ngrams import ExampleIndex, margin
 from antiphon.brain.experts.registry import Expert, Experts
+from antiphon.brain.tokens import estimated_tokens
 from antiphon.config.experts import RoutingSettings
 from antiphon.telemetry import metrics
 
 if TYPE_CHECKING:
     from antiphon.brain.experts.embeddings import EmbeddingIndex
+    from antiphon.brain.ledger import Ledger
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -89,15 +91,18 @@ class Router:
         self._index = ExampleIndex(examples_of(experts))
         self._before: OrderedDict[str, tuple[float, Expert]] = OrderedDict()
 
-    async def route(self, text: str, channel: str) -> Route:
-        """Decide. Never raises, and never takes longer than the judge's and the embedding model's deadlines."""
+    async def route(self, text: str, channel: str, ledger: Ledger | None = None) -> Route:
+        """Decide; what the judge consumes is entered in `ledger`.
+
+        Never raises, and never takes longer than the judge's and the embedding model's deadlines.
+        """
         began = time.perf_counter()
         signals: dict[str, object] = {}
         default = self._experts.default
         if default is None:
             chosen, by = None, "no experts"
         else:
-            chosen, by = await self._decide(text, channel, default, signals)
+            chosen, by = await self._decide(text, channel, default, signals, ledger)
         if chosen is not None and len(self._experts.all) > 1:
             self._remember(channel, chosen)
         chain = self._experts.chain(chosen) if chosen is not None else ()
@@ -106,7 +111,7 @@ class Router:
         return route
 
     async def _decide(
-        self, text: str, channel: str, default: Expert, signals: dict[str, object]
+        self, text: str, channel: str, default: Expert, signals: dict[str, object], ledger: Ledger | None
     ) -> tuple[Expert | None, str]:
         if self._routing.offline_first and text and self._understood(text):
             return None, "understood"
@@ -129,7 +134,7 @@ class Router:
         if (before := self._earlier(channel)) is not None:
             signals["before"] = before.name
             return before, "conversation"
-        if text.strip() and (judged := await self._judged(text, signals)) is not None:
+        if text.strip() and (judged := await self._judged(text, signals, ledger)) is not None:
             return judged, "judge"
         return default, "default"
 
@@ -160,7 +165,7 @@ class Router:
         if len(self._before) > _KEPT_CHANNELS:
             self._before.popitem(last=False)
 
-    async def _judged(self, text: str, signals: dict[str, object]) -> Expert | None:
+    async def _judged(self, text: str, signals: dict[str, object], ledger: Ledger | None) -> Expert | None:
         """What the judge says, when it says one of the names in time. Its silence is no fault of it."""
         judge = self._experts.all.get(self._routing.judge)
         if judge is None:
@@ -171,7 +176,7 @@ class Router:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._routing.judge_seconds):
-                said = await self._ask(judge, text)
+                said = await self._ask(judge, text, ledger)
         except TimeoutError:
             signals["judge"] = "too late"
             return None
@@ -190,15 +195,24 @@ class Router:
         signals["judge"] = name if chosen is not None else "none of the names"
         return chosen
 
-    async def _ask(self, judge: Expert, text: str) -> str:
+    async def _ask(self, judge: Expert, text: str, ledger: Ledger | None) -> str:
         from pydantic_ai.direct import model_request
         from pydantic_ai.messages import ModelRequest
+        from pydantic_ai.usage import RequestUsage
 
         described = [f"{one.name}: {one.profile.description or one.label}" for one in self._experts.all.values()]
         prompt = _JUDGE.format(
             choices="\n".join(described), text=text[:_JUDGED_CHARS], names=", ".join(self._experts.all)
         )
-        response = await model_request(judge.model(), [ModelRequest.user_text_prompt(prompt)])
+        try:
+            response = await model_request(judge.model(), [ModelRequest.user_text_prompt(prompt)])
+        except asyncio.CancelledError:  # too late, or stopped: the question was sent
+            if ledger is not None:
+                sent = RequestUsage(input_tokens=estimated_tokens(prompt))
+                ledger.add(judge.choice.name, sent, label=judge.label, estimated=True)
+            raise
+        if ledger is not None:
+            ledger.add(response.model_name or "", response.usage, label=judge.label)
         return response.text or ""
 
 
