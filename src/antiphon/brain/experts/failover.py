@@ -445,6 +445,8 @@ class _Attempt:
             if heard > usage.output_tokens:
                 usage = replace(usage, output_tokens=heard)
                 estimated = True
+        if estimated:  # so that the limits of a turn count it
+            usage = replace(usage, unmeasured_requests=0)
         self._course.ledger.add(model, usage, label=self._expert.label, estimated=estimated)
         return usage
 
