@@ -101,7 +101,7 @@ async def test_a_stopped_turn_is_counted_by_estimate(up: Upstreams, behaviour: s
 
 
 async def test_a_turn_out_of_time_is_counted(up: Upstreams) -> None:
-    work = bench(up, ("stall", "dear"), turn_seconds=1)
+    work = bench(up, ("stall", "dear"), turn_seconds=4)
     await work.brain.warm_up()
     request = work.request("rivers")
     end = (await work.events(request))[-1]
