@@ -36,7 +36,9 @@ FIXED = {
     "database_url": "Another database is another installation; set it where Antiphon is started.",
 }
 """Keys the page shows and does not change, and why."""
-_OWNERS = ("http.", "redis_url", "discord.api_url", "telegram.api_url", "log.personal_text")
+_OWNERS = ("http.", "redis_url", "discord.api_url", "telegram.api_url", "log.personal_text", "experts")
+_MODEL_ADDRESSES = ("model_url", "openai_base_url")
+"""Where the keys of models are sent. `experts` are the owner's: they name secrets and addresses of their own."""
 _LIVE = (
     *("model", "model_url", "openai_api_key", "openai_base_url", "experts", "routing.", "system_prompt"),
     *("approvals.", "log.", "discord.", "telegram.", "livekit."),
@@ -157,6 +159,11 @@ class Configuration:
             )
         if not owner and (owners := [name for name in values if name.startswith(_OWNERS)]):
             raise Forbidden(f"Only an owner changes {', '.join(owners)}.")
+        if not owner and (sent := self._keys_sent_elsewhere(values)):
+            raise Forbidden(
+                f"Only an owner lets a stored key ({', '.join(sent)}) be sent to another address. "
+                "Enter a key for it together with the address."
+            )
         plain = {name: value for name, value in values.items() if not keys[name].secret}
         hidden = {name: str(value or "") or None for name, value in values.items() if keys[name].secret}
         with self._lock:
@@ -164,6 +171,13 @@ class Configuration:
             self._read()
             self.running = _with_live(self.running, self.stored)
             return self.running
+
+    def _keys_sent_elsewhere(self, values: Mapping[str, object]) -> list[str]:
+        """Keys of models that are stored, not in `values`, and would go to an address that `values` changes: who may
+        change settings must not be able to have a secret sent to a server of their own."""
+        changed = [name for name in _MODEL_ADDRESSES if values.get(name) not in (None, "", getattr(self.stored, name))]
+        names = ["openai_api_key", *(key.name for key in provider_keys(self.stored))] if changed else []
+        return [name for name in names if self.stored.secret(name.upper()) and not values.get(name)]
 
     def _change(self, values: Mapping[str, object], secrets: Mapping[Key, str | None]) -> None:
         table = self._overlay_now()

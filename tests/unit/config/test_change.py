@@ -106,6 +106,18 @@ def test_who_may_change_what(configuration: Configuration) -> None:
     assert configuration.change({"http.port": 9000}, owner=True).http.port == 8000
 
 
+def test_only_an_owner_lets_a_stored_key_go_to_another_address(configuration: Configuration) -> None:
+    configuration.change({"openai_api_key": "sk-of-the-owner", "openai_base_url": "http://good.example/v1"}, owner=True)
+    for name in ("openai_base_url", "model_url"):
+        with pytest.raises(Forbidden, match="openai_api_key"):
+            configuration.change({name: "http://operators.example/v1"}, owner=False)
+    with pytest.raises(Forbidden, match="experts"):
+        configuration.change({"experts": [{"name": "a", "model": "openai:x", "secret": "DISCORD_TOKEN"}]}, owner=False)
+    configuration.change({"openai_base_url": "http://good.example/v1"}, owner=False)  # it is there already
+    own = {"openai_base_url": "http://operators.example/v1", "openai_api_key": "sk-of-the-operator"}
+    assert configuration.change(own, owner=False).openai_base_url == "http://operators.example/v1"
+
+
 def test_what_needs_a_restart_waits_for_it(
     configuration: Configuration, tmp_path: Path, environ: dict[str, str]
 ) -> None:

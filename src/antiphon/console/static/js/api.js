@@ -25,6 +25,7 @@ export class ApiError extends Error {
 
 export class Api {
   #csrf = "";
+  #user = null;
   #onSignedOut;
 
   /** `onSignedOut` is called when the server does not know this session (any more). */
@@ -56,6 +57,12 @@ export class Api {
   /** Who is signed in: {user, person, role, csrf}. */
   async session() {
     const session = await this.get("/api/session");
+    if (this.#user !== null && session.user !== this.#user) {
+      // Somebody else signed in with this browser: what this page holds is not theirs, and must not be sent as theirs.
+      this.#onSignedOut();
+      throw new ApiError(401, "unauthenticated", "Somebody else is signed in with this browser now.");
+    }
+    this.#user = session.user;
     this.#csrf = session.csrf ?? "";
     return session;
   }
