@@ -80,6 +80,23 @@ def test_an_ended_session_keeps_what_was_typed(
     expect(chat.calls).to_have_count(2)
 
 
+def test_a_page_does_not_speak_for_whoever_signs_in_beside_it(
+    browser: Browser, context: BrowserContext, server: Server, watch: Watch
+) -> None:
+    watch.allow("40[13]")
+    chat = open_chat(context, server, sign_in(browser, server))
+    chat.server.user("beatrice")
+    other = chat.page.context.new_page()
+    other.goto(chat.server.link("beatrice"))
+    other.wait_for_url(lambda url: "/welcome/" not in url)
+    chat.say("what is 6 plus 6")
+    expect(chat.page.locator("#notice")).to_contain_text("You are signed out")
+    chat.page.goto(chat.server.link())
+    chat.page.wait_for_url(lambda url: "/welcome/" not in url)
+    chat.page.goto(chat.address)
+    expect(chat.replies.last).to_contain_text("12")  # said by who wrote it, once they are back
+
+
 def test_pages_refuse_nobody_but_strangers(context: BrowserContext, server: Server, signed_in: StorageState) -> None:
     paths = ["/", "/c/web:a", "/nothing-here"]
     answers = [httpx.get(server.url + path) for path in paths]
