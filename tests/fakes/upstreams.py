@@ -71,10 +71,14 @@ Event = tuple[str, str]
 
 
 class Upstreams:
-    """The server. `asked` keeps every request, `counts` how many there were by behaviour."""
+    """The server. `asked` keeps every request, `counts` how many there were by behaviour.
 
-    def __init__(self, *, slow: float = 0.3) -> None:
+    Answers come in pieces of so many `words`.
+    """
+
+    def __init__(self, *, slow: float = 0.3, words: int = 1) -> None:
         self._slow = slow
+        self._words = words
         self.asked: list[Asked] = []
         self.counts: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
@@ -205,7 +209,8 @@ class Upstreams:
                 text = whole
             elif behaviour == "repeats_words":
                 text = " ".join(asked.so_far.split()[-3:]) + " " + text
-        pieces = [f"{word} " for word in text.split(" ")]
+        said = text.split(" ")
+        pieces = [" ".join(said[n : n + self._words]) + " " for n in range(0, len(said), self._words)]
         pieces[-1] = pieces[-1].rstrip()
         for number, piece in enumerate(pieces):
             if number == len(pieces) // 2:
