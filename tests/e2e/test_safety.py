@@ -42,6 +42,7 @@ AUDIT = """(root) => {
   const fine = new Set(("section span header b time div p br strong em del code pre ul ol li blockquote h3 h4 h5 h6 hr "
     + "details summary dl dt dd a table thead tbody tr th td button svg use").split(" "));
   for (const element of root.querySelectorAll("*")) {
+    if (/^\\/tasks\\/\\d+$/.test(element.getAttribute("href") ?? "")) continue; // ours: how an answer came about
     if (!fine.has(element.localName)) problems.push(`<${element.localName}>`);
     for (const { name, value } of element.attributes) {
       if (name.startsWith("on") || ["style", "src", "srcset"].includes(name)) problems.push(`${name}=${value}`);

@@ -26,6 +26,7 @@ export class ApiError extends Error {
 export class Api {
   #csrf = "";
   #user = null;
+  #leaving = new AbortController();
   #onSignedOut;
 
   /** `onSignedOut` is called when the server does not know this session (any more). */
@@ -55,8 +56,8 @@ export class Api {
   }
 
   /** Who is signed in: {user, person, role, csrf}. */
-  async session() {
-    const session = await this.get("/api/session");
+  async session(dropped = this.#leaving.signal) {
+    const session = await this.#call("GET", "/api/session", undefined, { dropped });
     if (this.#user !== null && session.user !== this.#user) {
       // Somebody else signed in with this browser: what this page holds is not theirs, and must not be sent as theirs.
       this.#onSignedOut();
@@ -67,7 +68,19 @@ export class Api {
     return session;
   }
 
-  async #call(method, path, body, { again = true, type = "application/json", asFile = false } = {}) {
+  /** Sign out. What is under way or still to come is dropped: it would only be refused. */
+  async signOut() {
+    this.#leaving.abort();
+    try {
+      await this.#call("DELETE", "/api/session", undefined, { dropped: AbortSignal.timeout(TIMEOUT_MS) });
+    } catch (error) {
+      this.#leaving = new AbortController(); // still signed in: go on
+      throw error;
+    }
+  }
+
+  async #call(method, path, body, how = {}) {
+    const { again = true, type = "application/json", asFile = false, dropped = this.#leaving.signal } = how;
     const headers = { Accept: asFile ? "*/*" : "application/json" };
     if (method !== "GET") headers["X-CSRFToken"] = this.#csrf;
     const isFile = body instanceof Blob;
@@ -79,7 +92,7 @@ export class Api {
         headers,
         body: body === undefined || isFile ? body : JSON.stringify(body),
         credentials,
-        signal: AbortSignal.timeout(isFile || asFile ? UPLOAD_MS : TIMEOUT_MS),
+        signal: AbortSignal.any([dropped, AbortSignal.timeout(isFile || asFile ? UPLOAD_MS : TIMEOUT_MS)]),
       });
       learnTime(response.headers.get("Date"));
       if (asFile && response.ok) return { name: nameOf(response), blob: await response.blob() };
@@ -89,8 +102,8 @@ export class Api {
     }
     if (response.ok) return text ? JSON.parse(text) : null;
     if (response.status === 403 && method !== "GET" && again) {
-      await this.session(); // the token may have been renewed in another tab
-      return this.#call(method, path, body, { again: false, type, asFile });
+      await this.session(dropped); // the token may have been renewed in another tab
+      return this.#call(method, path, body, { ...how, again: false });
     }
     if (response.status === 401) this.#onSignedOut();
     throw failure(response, text);

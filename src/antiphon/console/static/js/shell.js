@@ -170,7 +170,7 @@ class Visit {
     const text = `${unsent} unsent ${unsent === 1 ? "message" : "messages"} and all drafts in this browser are deleted.`;
     if (unsent && !(await confirmDeed({ title: "Sign out now?", text, yes: "Sign out", no: "Stay" }))) return;
     try {
-      await this.api.delete("/api/session");
+      await this.api.signOut();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status !== 401) {

@@ -50,7 +50,7 @@ function actions(user) {
     if (visit.isOwner) row.push(button("shield", "", () => role(user), { label: `Role of ${user.name}` }));
     row.push(button("again", "", () => reset(user), { label: `Take password and app of ${user.name} away` }));
     row.push(button("cross", "", () => lockOut(user), { label: `Lock ${user.name} out` }));
-  } else row.push(button("check", "Let in", () => letIn(user), { label: `Let ${user.name} in again` }));
+  } else row.push(button("check", "Let in", () => letIn(user), { label: `Let in ${user.name}` }));
   return h("span", { class: "row tight" }, ...row);
 }
 
