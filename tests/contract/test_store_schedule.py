@@ -19,6 +19,7 @@ from tests.contract.store_work import AT, asking, claimed, delivered, discord, d
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
+    from antiphon.store.db import Tx
     from antiphon.store.stores import Stores
 
 
@@ -292,3 +293,17 @@ async def test_a_repeating_reminder_fires_once_however_many_look(stores: Stores,
     fired = await asyncio.gather(*(stores.schedule.fire_due(10) for _ in range(8)))
     assert sum(fired) == 1
     assert await delivered(stores) == ["Reminder: stretch"]
+
+
+async def test_a_row_outside_of_the_calendar_stops_nobody(stores: Stores, store_clock: FakeClock) -> None:
+    person = await _person(stores)
+    first, last = await _reminder(stores, person, origin="first"), await _reminder(stores, person, origin="last")
+
+    def spoil(tx: Tx) -> None:
+        tx.execute("UPDATE antiphon_scheduleentry SET due_at = %s WHERE id = %s", -62135647200.0, first.id)
+        tx.execute("UPDATE antiphon_scheduleentry SET due_at = %s WHERE id = %s", 253402343999.0, last.id)
+
+    await stores.database.run(spoil)
+    assert await stores.schedule.next_due() is not None
+    assert await stores.schedule.fire_due(10) == 1
+    assert [entry.id for entry in await stores.schedule.pending(person)] == [last.id]

@@ -198,6 +198,19 @@ FORGERIES: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     ),
     ("another call", _changed("tasks.3.pause.approvals.0.call_id", "c"), "tasks[3].pause.approvals[0].call_id"),
     ("a rule that never ends", _changed("schedule.1.rule", "FREQ=SECONDLY"), "schedule[1].rule"),
+    *(
+        (f"a moment that no clock can show: {name}", _changed(name, at), f"{place}")
+        for at in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00")
+        for name, place in (
+            ("schedule.0.due_at", "schedule[0].due_at"),
+            ("schedule.1.due_at", "schedule[1].due_at"),
+            ("messages.0.at", "messages[0].at"),
+            ("thread.opened_at", "thread.opened_at"),
+        )
+    ),
+    ("a reminder that is a book", _changed("schedule.0.text", "x" * 10_001), "schedule[0].text"),
+    ("a start no clock can show", _changed("schedule.1.rule_start", "0001-01-01T00:00:00"), "schedule[1].rule_start"),
+    ("a start at the end of time", _changed("schedule.1.rule_start", "9999-12-31T23:59:59"), "schedule[1].rule_start"),
     ("an unreadable pause", _changed("tasks.3.pause.snapshot", {"version": 1}), "tasks[3].pause.snapshot"),
     (
         "instructions in the pause",

@@ -201,10 +201,12 @@ class ThreadMover:
                 continue
             try:
                 start = datetime.fromisoformat(entry.rule_start)
-                if start.tzinfo is not None:
-                    raise ValueError("not a local time")
+                if start.tzinfo is not None or not 1970 <= start.year <= 2199:
+                    raise ValueError("not a local time that can be counted with")
             except ValueError:
-                raise _wrong(f"{at}.rule_start", "must be a local time such as 2030-01-31T09:00:00") from None
+                raise _wrong(
+                    f"{at}.rule_start", "must be a local time such as 2030-01-31T09:00:00, from 1970 to 2199"
+                ) from None
             try:
                 rule = checked_rule(entry.rule)
                 following = next_firing(Recurrence(rule, start, entry.rule_zone), entry.due_at - timedelta(seconds=1))

@@ -35,10 +35,21 @@ def _storable(value: str) -> str:
     return value
 
 
+def _countable(value: datetime) -> datetime:
+    """A moment that can be counted with on any clock: the ends of the calendar run over in other zones."""
+    if not 1970 <= value.year <= 2199:
+        raise ValueError("must lie between 1970 and 2199")
+    return value
+
+
 Text = Annotated[str, Field(max_length=1_000_000), AfterValidator(_storable)]
 Line = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 Ref = Annotated[str, Field(pattern=_REF)]
-Instant = Annotated[AwareDatetime, Field(description="ISO 8601 with an offset or Z.")]
+Instant = Annotated[
+    AwareDatetime,
+    Field(description="ISO 8601 with an offset or Z, from 1970 to 2199."),
+    AfterValidator(_countable),
+]
 
 
 class _Part(BaseModel):
@@ -136,7 +147,7 @@ class SummaryPart(_Part):
 class MemoryPart(_Part):
     """A fact the person asked to remember, said in this channel or used in this thread."""
 
-    text: Text
+    text: Annotated[str, Field(max_length=10_000), AfterValidator(_storable)]
     created_at: Instant
 
 
@@ -144,7 +155,7 @@ class EntryPart(_Part):
     """A reminder or timer that is still to come."""
 
     kind: Literal["reminder", "timer"]
-    text: Text = ""
+    text: Annotated[str, Field(max_length=10_000), AfterValidator(_storable)] = ""
     due_at: Instant
     created_at: Instant
     rule: Annotated[str, Field(max_length=200)] = Field("", description="RFC 5545 rule of one that repeats.")

@@ -11,8 +11,17 @@ from django.utils.dateparse import parse_datetime
 
 
 def from_epoch(seconds: float) -> datetime:
-    """A stored instant as an aware UTC datetime."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """A stored instant as an aware UTC datetime; one outside of the calendar is the nearest that other zones can show.
+
+    A row that cannot be read would stop whoever reads all of them, at every start again.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _FIRST if seconds < 0 else _LAST
+
+
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
 
 class InstantField(models.Field):
