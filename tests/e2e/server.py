@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -105,6 +105,15 @@ class Server:
         """Make another user."""
         self._beside(lambda stores: stores.users.create(name, role))
 
+    def fill(self, name: str, channel: str, count: int) -> None:
+        """Give the user `name` a conversation of `count` tasks: asked, answered, done. Straight into the tables."""
+
+        async def fill(stores: Stores) -> None:
+            user = await stores.users.find(name)
+            await stores.database.run(lambda _: conversation(user.person, channel, count))
+
+        self._beside(fill)
+
     def key(self, *scopes: str, of: str = "") -> str:
         """A key of the owner, or of the user `of`."""
 
@@ -148,6 +157,47 @@ class Server:
         process.wait(timeout=15)
         if process.stdout:
             process.stdout.close()
+
+
+def conversation(person: int, key: str, count: int) -> None:
+    """The rows of a conversation of `count` questions and answers, within a transaction."""
+    from antiphon.store.models import Channel, Message, Task, Thread
+
+    now = time.time()
+    channel = Channel.objects.create(
+        key=key, platform="web", owner_id=person, created_at=stamp(now - count), last_at=stamp(now)
+    )
+    thread = Thread.objects.create(channel=channel, state="active", opened_at=stamp(now - count), last_at=stamp(now))
+
+    def said(number: int, **more: object) -> Message:
+        at = stamp(now - count + number)
+        return Message(channel=channel, thread=thread, at=at, created_at=at, **more)
+
+    asked = Message.objects.bulk_create(
+        said(n, author="person", person_id=person, author_name="Wren", text=f"question {n} about herons")
+        for n in range(count)
+    )
+    tasks = Task.objects.bulk_create(
+        Task(
+            kind="message",
+            channel=channel,
+            thread=thread,
+            message=message,
+            person_id=person,
+            state="done",
+            attempt=1,
+            created_at=message.at,
+            updated_at=message.at,
+        )
+        for message in asked
+    )
+    Message.objects.bulk_create(
+        said(n, author="agent", answers=task, text=f"answer {n}: they stand still") for n, task in enumerate(tasks)
+    )
+
+
+def stamp(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _drain(stream: object, lines: queue.Queue[str | None]) -> None:

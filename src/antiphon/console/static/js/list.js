@@ -7,6 +7,7 @@ import { button, errorCard, h, reconcile } from "./dom.js";
 const SLOW_AFTER_MS = 300;
 const PAGE = 50;
 const AHEAD_PX = 600;
+const MOST_ROWS = 500; // in the page at once: beyond them one leafs on, and the page stays quick
 
 export class List {
   #api;
@@ -18,6 +19,7 @@ export class List {
   #items = new Map();
   #elements = new Map();
   #next = null;
+  #from = ""; // where what is shown begins: the cursor one has leafed to
   #reading = null;
   #turn = 0; // answers to older questions are dropped
 
@@ -34,7 +36,7 @@ export class List {
     root.replaceChildren(frame, this.#state, this.#foot);
     root.dataset.list = "";
     new IntersectionObserver(
-      ([seen]) => seen.isIntersecting && this.#next && this.more(),
+      ([seen]) => seen.isIntersecting && this.#next && !this.#isFull && this.more(),
       { rootMargin: `${AHEAD_PX}px` },
     ).observe(this.#foot);
   }
@@ -44,14 +46,23 @@ export class List {
     return this.#options.order ? shown.sort(this.#options.order) : shown;
   }
 
+  get #isFull() {
+    return this.items.length >= MOST_ROWS;
+  }
+
   /** Forget what is shown and read the first page. */
-  async reload() {
+  reload() {
+    return this.#begin("");
+  }
+
+  async #begin(cursor) {
     this.#items.clear();
     this.#next = null;
+    this.#from = cursor;
     this.#draw();
     const slow = setTimeout(() => this.#state.replaceChildren(skeleton()), SLOW_AFTER_MS);
     this.#state.replaceChildren();
-    await this.#read("", { fresh: true });
+    await this.#read(cursor, { fresh: true });
     clearTimeout(slow);
   }
 
@@ -59,11 +70,11 @@ export class List {
   async refresh() {
     if (this.#reading) return;
     if (this.#items.size === 0) await this.reload();
-    else await this.#read("", { quiet: true });
+    else await this.#read(this.#from, { quiet: true });
   }
 
   async more() {
-    if (this.#reading || !this.#next) return;
+    if (this.#reading || !this.#next || this.#isFull) return;
     this.#foot.replaceChildren(skeleton());
     await this.#read(this.#next, {});
   }
@@ -153,13 +164,24 @@ export class List {
   #say() {
     const shown = this.items.length;
     this.#state.replaceChildren(...(shown ? [] : [this.#options.empty()]));
-    if (this.#next) this.#foot.replaceChildren(button("down", "More", () => this.more(), { kind: "quiet" }));
-    else if (shown > PAGE / 2) this.#foot.replaceChildren(h("p", { class: "muted small" }, "That is all."));
-    else this.#foot.replaceChildren();
+    const parts = [];
+    if (this.#from) parts.push(button("back", "To the start", () => this.#leaf(""), { kind: "quiet" }));
+    if (this.#next && this.#isFull) parts.push(button("more", `The next ${MOST_ROWS}`, () => this.#leaf(this.#next)));
+    else if (this.#next) parts.push(button("down", "More", () => this.more(), { kind: "quiet" }));
+    else if (shown > PAGE / 2) parts.push(h("p", { class: "muted small" }, "That is all."));
+    this.#foot.replaceChildren(...parts);
+  }
+
+  /** Show what begins at another place, from its first row. */
+  async #leaf(cursor) {
+    await this.#begin(cursor);
+    this.#root.scrollIntoView({ block: "start" });
+    const first = this.#body.querySelector("a, button");
+    first?.focus({ preventScroll: true });
   }
 
   #trouble(error) {
-    const again = button("again", "Try again", () => (this.#items.size ? this.more() : this.reload()));
+    const again = button("again", "Try again", () => (this.#items.size ? this.more() : this.#begin(this.#from)));
     const card = errorCard({
       title: error.status === 403 ? "This is not for you to see" : "The list could not be read",
       happened: error.message,
