@@ -88,15 +88,17 @@ function draw() {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { cost: { range: (_plot, _low, high) => [0, high || 1] }, y: { range: (_plot, _low, high) => [0, high || 1] } },
     axes: [{ ...axis, values: (_plot, days) => days.map(dayOf), space: 60 }, { ...axis, label: "turns" }, { ...axis, side: 1, scale: "cost", label: "cost", grid: { show: false } }],
+    // Without the mouse on a day, the legend tells of the last one.
     series: [
-      { label: "Day", value: (_plot, at) => (at ? new Date(at * 1000).toISOString().slice(0, 10) : "") },
-      { label: "Turns", stroke: colour("--call-line"), width: 2, fill: colour("--call-wash"), value: (_plot, turns) => turns ?? "" },
-      { label: "Cost", stroke: colour("--reply"), width: 2, scale: "cost", value: (_plot, cost) => (typeof cost === "number" ? money(cost) : "") },
+      { label: "Day", value: (_plot, at) => dayOf(at ?? points[0].at(-1)) },
+      { label: "Turns", stroke: colour("--call-line"), width: 2, fill: colour("--call-wash"), value: (_plot, turns) => latest(turns, 1).toLocaleString() },
+      { label: "Cost", stroke: colour("--reply"), width: 2, scale: "cost", value: (_plot, cost) => money(latest(cost, 2)) },
     ],
   };
   plot = new uPlot(options, points, byId("plot"));
 }
 
+const latest = (value, row) => (typeof value === "number" ? value : points[row].at(-1));
 const dayOf = (seconds) =>
   new Date(seconds * 1000).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
