@@ -5,6 +5,8 @@ import { byId, h, reconcile } from "./dom.js";
 import { brief, now } from "./times.js";
 
 const EVERY_MS = 30_000;
+const ENOUGH = 20;
+const MOST_AT_ONCE = 100;
 
 /** Markdown as it may stand in one line: without its marks. */
 const plain = (text) => (text ?? "").replace(/[*_`#>|]+/g, "").trim();
@@ -19,6 +21,8 @@ export class Conversations {
   #next = null;
   #current = "";
   #links = new Map();
+  #shown = 0;
+  #turn = 0;
 
   /** `onOpen(key)` is called when a person picks a conversation. */
   constructor({ api, keep, onOpen }) {
@@ -52,12 +56,14 @@ export class Conversations {
     this.draw();
   }
 
-  async more() {
+  async more(limit = "") {
     if (!this.#next) return;
-    const page = await this.#api.get(withQuery("/api/channels", { cursor: this.#next })).catch(() => null);
-    if (!page) return;
+    const cursor = this.#next;
+    const page = await this.#api.get(withQuery("/api/channels", { cursor, limit })).catch(() => null);
+    if (!page || cursor !== this.#next) return;
     this.#next = page.next;
-    this.#channels.push(...page.items.filter((channel) => !this.find(channel.key)));
+    const known = new Set(this.#channels.map((channel) => channel.key));
+    this.#channels.push(...page.items.filter((channel) => !known.has(channel.key)));
     this.draw();
   }
 
@@ -84,7 +90,10 @@ export class Conversations {
       shown.map((channel) => this.#link(channel, read)),
     );
     byId("list-more").hidden = !this.#next;
-    if (wanted) this.#note(shown.length ? `${shown.length} found` : "Nothing found by that word.");
+    this.#shown = shown.length;
+    const reading = this.#next && shown.length < ENOUGH;
+    const none = reading ? "Still looking…" : "Nothing found by that word.";
+    if (wanted) this.#note(shown.length ? `${shown.length}${this.#next ? " or more" : ""} found` : none);
   }
 
   #link(channel, read) {
@@ -115,10 +124,18 @@ export class Conversations {
     return element;
   }
 
+  /** Draw what fits, and read on, to the last conversation if need be, while little does. */
   async #search() {
+    const wanted = byId("find").value.trim();
+    const turn = ++this.#turn;
     this.draw();
-    for (let page = 0; page < 10 && this.#next && byId("find").value.trim(); page += 1) await this.more();
-    if (!byId("find").value.trim()) this.#note("");
+    while (wanted && this.#next && this.#shown < ENOUGH) {
+      const before = this.#next;
+      await this.more(MOST_AT_ONCE);
+      if (turn !== this.#turn) return; // somebody typed on
+      if (this.#next === before) break; // the server did not answer
+    }
+    if (!wanted) this.#note("");
   }
 
   #note(text) {
