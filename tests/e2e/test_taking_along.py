@@ -16,6 +16,7 @@ from tests.e2e.server import Server
 
 def pick(page: Page, name: str, document: object) -> None:
     """Choose a file to import."""
+    expect(page.get_by_role("button", name="Import a thread")).to_be_enabled()
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
     page.set_input_files("#pick", {"name": name, "mimeType": "application/json", "buffer": content})
 

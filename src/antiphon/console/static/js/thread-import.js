@@ -10,6 +10,7 @@ const MOST_PLACES = 8;
 export function listenForImports(api, onTaken) {
   const picker = byId("pick");
   byId("import").addEventListener("click", () => picker.click());
+  byId("import").disabled = false;
   picker.addEventListener("change", async () => {
     const [file] = picker.files;
     picker.value = ""; // so that the same file can be picked again
