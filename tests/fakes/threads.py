@@ -64,6 +64,10 @@ class FakeThreads:
             raise NotFound("No such channel.")
         return Channel(id=1, key=key, platform=platform_of(key))
 
+    async def rename(self, channel: str, title: str) -> Channel:
+        """Give it a title."""
+        return replace(await self.channel(channel), title=title)
+
     async def close(self, thread: int) -> None:
         """Close it."""
         row = await self.thread(thread)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
@@ -234,6 +234,28 @@ async def test_a_stopped_turn_closes_its_request_and_counts_against_nobody(up: U
     await turn.aclose()  # type: ignore[attr-defined]
     [part] = await bench.brain.health.parts()
     assert part.state.value == "ok"
+    await bench.brain.close()
+
+
+async def test_a_turn_stopped_from_before_does_not_let_a_second_one_try(up: Upstreams) -> None:
+    bench = Bench(expert(up, "stall"), breaker_seconds=0.01)
+    [one] = bench.brain._experts.all.values()
+
+    async def begun() -> AsyncGenerator[TurnEvent, None]:
+        turn = bench.brain.turn(bench.request("rivers"))
+        async for event in turn:
+            if isinstance(event, TextDelta):
+                break
+        return turn
+
+    before = await begun()
+    one.breaker.bad(lasting=False, retry_after=0.0)
+    trying = await begun()
+    assert not one.breaker.enter()
+    await before.aclose()
+    assert not one.breaker.enter(), "somebody is still trying"
+    await trying.aclose()
+    assert one.breaker.enter()
     await bench.brain.close()
 
 

@@ -208,6 +208,8 @@ FORGERIES: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
             ("thread.opened_at", "thread.opened_at"),
         )
     ),
+    ("a clock nobody has", _changed("schedule.1.rule_zone", "../../etc/passwd"), "schedule[1].rule_zone"),
+    ("a clock that is a folder", _changed("schedule.1.rule_zone", "Europe"), "schedule[1].rule_zone"),
     ("a reminder that is a book", _changed("schedule.0.text", "x" * 10_001), "schedule[0].text"),
     ("a start no clock can show", _changed("schedule.1.rule_start", "0001-01-01T00:00:00"), "schedule[1].rule_start"),
     ("a start at the end of time", _changed("schedule.1.rule_start", "9999-12-31T23:59:59"), "schedule[1].rule_start"),

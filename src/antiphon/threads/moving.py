@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from pydantic import ValidationError
@@ -207,6 +208,10 @@ class ThreadMover:
                 raise _wrong(
                     f"{at}.rule_start", "must be a local time such as 2030-01-31T09:00:00, from 1970 to 2199"
                 ) from None
+            try:
+                ZoneInfo(entry.rule_zone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise _wrong(f"{at}.rule_zone", "is no time zone that is known here") from None
             try:
                 rule = checked_rule(entry.rule)
                 following = next_firing(Recurrence(rule, start, entry.rule_zone), entry.due_at - timedelta(seconds=1))

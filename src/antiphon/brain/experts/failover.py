@@ -31,6 +31,7 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from antiphon.brain.experts.breaker import BreakerState
 from antiphon.brain.experts.failures import Failure, Kind, failure_of
 from antiphon.brain.experts.registry import Expert
 from antiphon.brain.experts.seam import Seam
@@ -358,6 +359,8 @@ class _Attempt:
         self._end = self._began + expert.profile.total_seconds
         self._stack = AsyncExitStack()
         self._settled = False
+        # Only the one that tries a breaker gives the try back: others began before it opened.
+        self._tries = expert.breaker.state is not BreakerState.CLOSED
         self.begun = False
         self.record = AttemptRecord(expert.name, expert.label, after_text=after_text)
         course.records.append(self.record)
@@ -475,7 +478,8 @@ class _Attempt:
         """Close the connection. Without a verdict the breaker is left as it was."""
         if not self._settled:
             self._settle("stopped")
-            self._expert.left()
+            if self._tries:
+                self._expert.left()
         try:
             await self._stack.aclose()
         except Exception as error:  # a connection that breaks while it is closed changes nothing

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from antiphon.brain.experts.breaker import BreakerState
 from antiphon.brain.experts.ngrams import ExampleIndex, margin
 from antiphon.brain.experts.registry import Expert, Experts
 from antiphon.brain.tokens import estimated_tokens
@@ -173,6 +174,7 @@ class Router:
         if not judge.breaker.enter():
             signals["judge"] = "left alone"
             return None
+        tries = judge.breaker.state is not BreakerState.CLOSED
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._routing.judge_seconds):
@@ -188,7 +190,8 @@ class Router:
             log.info("router.judge_failed", expert=judge.name, kind=failure.kind.value)
             return None
         finally:
-            judge.left()
+            if tries:
+                judge.left()
             signals["judge_seconds"] = round(time.perf_counter() - began, 3)
         name = said.strip().strip("*_`'\".:!").lower()
         chosen = self._experts.all.get(name)
