@@ -153,6 +153,10 @@ class Engine:
             capabilities=_instrumentation(),
         )
 
+    async def close(self) -> None:
+        """Close the connections of the router."""
+        await self._router.close()
+
     async def run(self, job: Job, say: Callable[[str, bool], None]) -> Ran:
         """Run to the end or to a pause. `say(text, new_part)` hears the text as it comes.
 

@@ -76,6 +76,9 @@ class TurnBrain:
 
     async def close(self) -> None:
         """Close the connections to the language models."""
+        loading = self._loading
+        if loading is not None and loading.done() and not loading.cancelled() and loading.exception() is None:
+            await loading.result().close()
         await self._experts.close()
 
     async def turn(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:

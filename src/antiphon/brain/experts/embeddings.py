@@ -71,6 +71,14 @@ class EmbeddingIndex:
         best = {owner: math.fsum(sorted(values)[-_BEST:]) / min(_BEST, len(values)) for owner, values in found.items()}
         return dict(sorted(best.items(), key=lambda item: -item[1]))
 
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._vectors is not None:
+            self._vectors.cancel()
+            await asyncio.wait((self._vectors,))
+        if self._client is not None:
+            await self._client.close()
+
     async def _embed_examples(self) -> list[list[float]]:
         async with asyncio.timeout(_EXAMPLES_SECONDS):
             return await self._embed([text for _, text in self._examples])

@@ -111,6 +111,11 @@ class Router:
         metrics.ROUTES.labels(expert=route.expert, by=by.replace(" ", "_")).inc()
         return route
 
+    async def close(self) -> None:
+        """Close the connections of the embedding model; the experts are closed by who made them."""
+        if self._embeddings is not None:
+            await self._embeddings.close()
+
     async def _decide(
         self, text: str, channel: str, default: Expert, signals: dict[str, object], ledger: Ledger | None
     ) -> tuple[Expert | None, str]:
