@@ -13,12 +13,12 @@ compile() {
   local output=$1
   shift
   UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-emit-find-links ${UPGRADE:+--upgrade} "$@" -o "$output"
+    --no-emit-index-url --no-emit-find-links --no-strip-extras ${UPGRADE:+--upgrade} "$@" -o "$output"
   echo "$output: $(grep -c '^[a-z].*==' "$output") packages"
 }
 
 compile requirements/run.lock --extra all --group build pyproject.toml
 # The versions of run.lock are binding for the other environment, so that tests test what runs.
-compile requirements/dev.lock --extra all --group build --group test --group check -c requirements/run.lock pyproject.toml
+compile requirements/dev.lock --extra all --extra piper --extra talk --group build --group test --group check -c requirements/run.lock pyproject.toml
 compile requirements/node.lock --group node
 compile requirements/places.lock --group places

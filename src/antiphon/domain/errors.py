@@ -151,6 +151,14 @@ class ModelError(AntiphonError):
     retryable = True
 
 
+class SpeechError(AntiphonError):
+    """An engine that listens or speaks failed or cannot be used. The message says what is missing, and the remedy."""
+
+    code = "speech_failed"
+    http_status = 502
+    retryable = True
+
+
 class DeliveryError(AntiphonError):
     """A platform refused a reply for good (deleted channel, lost permission)."""
 
