@@ -1,7 +1,8 @@
 """Checks that requirements/*.lock belong to pyproject.toml, by name and version, without asking anybody.
 
 Called by `make check`. It does not resolve: it says when a requirement has no locked version, when the locked version
-does not satisfy it, when a package has no hash, or when dev.lock would install another version than run.lock.
+does not satisfy it, when a package has no hash, when dev.lock would install another version than run.lock, or when an
+extra that an installed package asks for is not named (pip then looks for a newer version without a hash, and refuses).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ def locked(path: Path) -> tuple[dict[str, set[str]], list[str]]:
     versions: dict[str, set[str]] = {}
     problems: list[str] = []
     for block in re.split(r"\n(?=[A-Za-z0-9])", path.read_text(encoding="utf-8")):
-        entry = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", block)
+        entry = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", block)
         if entry is None:
             if not block.lstrip().startswith("#"):
                 problems.append(f"{path.name}: {block.splitlines()[0]!r} is not name==version")
@@ -47,6 +49,19 @@ def unsatisfied(wanted: Iterable[str], versions: dict[str, set[str]], where: str
                 yield f"{where}: {requirement.name} {version} does not satisfy {requirement.specifier}"
 
 
+def extras_not_named(path: Path) -> Iterator[str]:
+    """Each extra that an installed package asks for without a condition, and that the lock file does not name."""
+    named: dict[str, set[str]] = {}
+    for name, extras in re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[([^\]]*)\])?==", path.read_text("utf-8"), re.M):
+        named.setdefault(canonicalize_name(name), set()).update(part.strip() for part in extras.split(",") if part)
+    for package in distributions():
+        for text in package.requires or ():
+            wanted = Requirement(text)
+            if canonicalize_name(package.name) in named and wanted.marker is None:
+                for extra in wanted.extras - named.get(canonicalize_name(wanted.name), wanted.extras):
+                    yield f"{path.name}: {wanted.name}[{extra}] is not named, which {package.name} asks for"
+
+
 def problems(project: dict[str, Any]) -> list[str]:
     """Everything that is wrong with the lock files."""
     groups: dict[str, list[str]] = project["dependency-groups"]
@@ -64,6 +79,7 @@ def problems(project: dict[str, Any]) -> list[str]:
     found += unsatisfied([*direct, *groups["test"], *groups["check"]], dev, "dev.lock")
     found += unsatisfied(groups["node"], node, "node.lock")
     found += unsatisfied(groups["places"], places, "places.lock")
+    found += extras_not_named(ROOT / "requirements" / "dev.lock")
     found += [f"dev.lock: {name} is not the version of run.lock" for name in run if dev.get(name) != run[name]]
     return found
 
