@@ -23,6 +23,12 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+FAKE_MICROPHONE = [
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+"""A microphone that beeps every second; with `--use-file-for-fake-audio-capture` one that plays a file."""
 WAIT_MS = 15_000
 EXPECT_MS = 20_000
 
@@ -48,6 +54,14 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser_that_beeps(browser: Browser) -> Iterator[Browser]:
+    """Chromium with a microphone that beeps. Asks for `browser` to share its Playwright."""
+    beeping = browser.browser_type.launch(executable_path=chromium_path(), args=[*CHROMIUM_FLAGS, *FAKE_MICROPHONE])
+    yield beeping
+    beeping.close()
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +97,18 @@ def watch() -> Iterator[Watch]:
     watch = Watch()
     yield watch
     assert watch.problems == []
+
+
+@pytest.fixture
+def talking(browser_that_beeps: Browser, watch: Watch) -> Iterator[BrowserContext]:
+    """A browser with a microphone that beeps, and that may use it."""
+    context = browser_that_beeps.new_context(
+        viewport={"width": 1280, "height": 800}, locale="en-GB", permissions=["microphone"]
+    )
+    context.set_default_timeout(WAIT_MS)
+    context.on("page", watch.page)
+    yield context
+    context.close()
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ COPIES = {
     "uplot/dist/uPlot.esm.js": "uplot.js",
     "uplot/dist/uPlot.min.css": "uplot.css",
     "uplot/LICENSE": "uplot.LICENSE",
+    "livekit-client/dist/livekit-client.umd.js": "livekit-client.js",  # loaded by the voice page, when rooms are used
+    "livekit-client/LICENSE": "livekit-client.LICENSE",
 }
 """npm package file -> name in `static/vendor`."""
 
