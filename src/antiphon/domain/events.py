@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 RESET = "reset"
 
@@ -26,6 +27,22 @@ SESSION_ENDED = "session.ended"
 """Streams opened with that sign-in must end now."""
 SETTINGS_CHANGED = "settings.changed"
 """Every process must read its settings again."""
+DISCORD_GATEWAY = "discord.gateway"
+"""What the gateway of Discord told us."""
+DISCORD_STATE = "discord.state"
+"""The connection of one shard."""
+DISCORD_SERVER = "discord.server"
+"""The facts of one server."""
+DISCORD_MESSAGE = "discord.message"
+"""Messages there, counted."""
+DISCORD_VOICE = "discord.voice"
+"""Who is in a voice channel with the agent."""
+DISCORD_API = "discord.api"
+"""Requests to Discord's REST API."""
+COMMAND_USED = "command.used"
+"""A command was used on some platform."""
+PANEL = "panel"
+"""A panel of the dashboard was stored anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,8 @@ class BusEvent:
 
 
 TEXT, WHOLE, NUMBER, YES_NO, TEXT_OR_NULL = "text", "whole number", "number", "true or false", "text or null"
+WHOLE_OR_NULL, NUMBER_OR_NULL = "whole number or null", "number or null"
+TEXTS, OBJECTS = "list of texts", "list of objects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +148,136 @@ TOPICS: tuple[TopicShape, ...] = (
         (EventShape(SETTINGS_CHANGED, "Every process reads its settings again.", {}),),
         {},
     ),
+    TopicShape(
+        DISCORD_GATEWAY,
+        "What Discord's gateway told us: labels and ids, never what was said. A field is empty where it says nothing.",
+        (
+            EventShape(
+                "gateway",
+                "A dispatch, named in `event` as Discord names it (`GUILD_MEMBER_ADD`).",
+                {
+                    "event": TEXT,
+                    "server": TEXT,
+                    "channel": TEXT,
+                    "place": TEXT,
+                    "person": TEXT,
+                    "name": TEXT,
+                    "detail": TEXT,
+                },
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        DISCORD_STATE,
+        "The connection to Discord's gateway; `state` is connecting, ready, resumed or closed.",
+        (
+            EventShape(
+                "state",
+                "A shard's state or latency changed.",
+                {"shard": WHOLE, "state": TEXT, "latency_ms": NUMBER_OR_NULL, "guilds": WHOLE},
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        DISCORD_SERVER,
+        "The facts of one Discord server, whole, when they changed.",
+        (
+            EventShape(
+                "server",
+                "A server's facts.",
+                {
+                    "server": TEXT,
+                    "name": TEXT,
+                    "icon": TEXT,
+                    "owner": TEXT,
+                    "boost_level": WHOLE,
+                    "boosts": WHOLE,
+                    "features": TEXTS,
+                    "members": WHOLE,
+                    "online": WHOLE_OR_NULL,
+                    "channels": WHOLE,
+                    "roles": WHOLE,
+                },
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        DISCORD_MESSAGE,
+        "One for each message on Discord, for counting; never what was said.",
+        (
+            EventShape(
+                "message",
+                "`direction` is in or out, `kind` is message, edit, delete or command.",
+                {"server": TEXT, "channel": TEXT, "direction": TEXT, "kind": TEXT, "command": TEXT},
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        DISCORD_VOICE,
+        "Who is in a voice channel with the agent, whole, when it changed.",
+        (
+            EventShape(
+                "voice",
+                "`state` is idle, connecting, connected or reconnecting. Each of `speakers` has `ssrc`, `user`, "
+                "`name`, `speaking`, `speaking_ms`, and may have `muted`, `lost`, `level`, `since`, `agent`; null is "
+                "not measured.",
+                {
+                    "server": TEXT,
+                    "channel": TEXT,
+                    "place": TEXT,
+                    "state": TEXT,
+                    "since": TEXT_OR_NULL,
+                    "speakers": OBJECTS,
+                },
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        DISCORD_API,
+        "Requests to Discord's REST API and what they left of its limits.",
+        (
+            EventShape(
+                "call",
+                "A request was answered; `route` is its pattern, without ids.",
+                {
+                    "route": TEXT,
+                    "status": WHOLE,
+                    "remaining": WHOLE_OR_NULL,
+                    "limit": WHOLE_OR_NULL,
+                    "reset_after": NUMBER_OR_NULL,
+                    "global": YES_NO,
+                },
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        COMMAND_USED,
+        "Commands of people, on any platform.",
+        (
+            EventShape(
+                COMMAND_USED,
+                "A command was answered, well or not.",
+                {"platform": TEXT, "server": TEXT, "name": TEXT, "ok": YES_NO, "ms": NUMBER},
+            ),
+        ),
+        {},
+    ),
+    TopicShape(
+        PANEL,
+        "For other services: read the hash `antiphon:1:panel:<name>` again.",
+        (
+            EventShape(
+                "panel.changed", "A panel was stored anew; `changed` is its time.", {"panel": TEXT, "changed": TEXT}
+            ),
+        ),
+        {},
+    ),
 )
 """Every topic there is. `reset` comes on any of them, with an empty payload."""
 
@@ -163,5 +312,11 @@ def _is(kind: str, value: object) -> bool:
             return isinstance(value, bool)
         case "text or null":
             return value is None or isinstance(value, str)
+        case "whole number or null" | "number or null":
+            return value is None or _is(kind.removesuffix(" or null"), value)
+        case "list of texts":
+            return isinstance(value, list) and all(isinstance(one, str) for one in cast("list[object]", value))
+        case "list of objects":
+            return isinstance(value, list) and all(isinstance(one, dict) for one in cast("list[object]", value))
         case _:
             return isinstance(value, str)

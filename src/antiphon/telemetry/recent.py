@@ -58,6 +58,11 @@ class Recent(Generic[T]):
         for wake in watchers:
             wake()
 
+    @property
+    def last(self) -> int:
+        """The number of the newest entry; 0 before the first."""
+        return self._number
+
     def after(self, number: int) -> list[tuple[int, T]]:
         """What was added after the entry `number`, oldest first."""
         with self._lock:
