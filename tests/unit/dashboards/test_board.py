@@ -245,6 +245,7 @@ def test_logs_are_coloured_filtered_searched_and_leave_out_the_panels_own_lines(
 def test_state_survives_a_restart_but_not_what_only_a_connection_can_know(scene: Scene) -> None:
     scene.happens(DISCORD_SERVER, "server", SERVER)
     scene.shard("ready", 41)
+    scene.clock.move(seconds=1)
     scene.gateway("GUILD_MEMBER_ADD", name="ingo")
     scene.message()
     scene.command("ask")
