@@ -36,13 +36,17 @@ FIXED = {
     "database_url": "Another database is another installation; set it where Antiphon is started.",
 }
 """Keys the page shows and does not change, and why."""
-_OWNERS = ("http.", "redis_url", "discord.api_url", "telegram.api_url", "log.personal_text", "experts")
+_OWNERS = (
+    *("http.", "redis_url", "discord.api_url", "telegram.api_url", "experts"),
+    *("log.personal_text", "log.file", "log.syslog", "log.otlp"),
+)
 _MODEL_ADDRESSES = ("model_url", "openai_base_url")
 """Where the keys of models are sent. `experts` are the owner's: they name secrets and addresses of their own."""
 _LIVE = (
     *("model", "model_url", "openai_api_key", "openai_base_url", "experts", "routing.", "system_prompt"),
-    *("approvals.", "log.", "discord.", "telegram.", "livekit."),
+    *("approvals.", "discord.", "telegram.", "livekit."),
     *("limits.messages_per_minute", "limits.turn_", "limits.context_"),
+    *("log.level", "log.format", "log.personal_text", "log.file", "log.syslog", "log.otlp"),
 )
 _HEAD = (
     "# Written by the console's Settings page. The environment and .env win over it, it wins over antiphon.toml.\n\n"

@@ -25,6 +25,15 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _model(settings)
     yield from _experts(settings)
     yield from _routing(settings)
+    yield from _log(settings)
+
+
+def _log(settings: Settings) -> Iterator[Finding]:
+    if settings.log.otlp and not settings.telemetry.otlp_endpoint:
+        yield Finding("log.otlp", "has nowhere to send to", "set telemetry.otlp_endpoint, or log.otlp = false")
+    file = settings.log.file
+    if file is not None and file.is_dir():
+        yield Finding("log.file", f"{file} is a folder", "name a file in it")
 
 
 def _http(settings: Settings) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from antiphon.config.experts import ExpertSettings, RoutingSettings
 from antiphon.config.prices import PriceSettings
 from antiphon.config.providers import split_model
-from antiphon.config.values import Part, UserPath, WebUrl, model_name, url_check
+from antiphon.config.values import Part, UserPath, WebUrl, model_name, syslog_address, url_check
 
 DEFAULT_PROMPT = (
     "You are Antiphon, a helpful assistant in a shared chat. Answer briefly and concretely. "
@@ -267,6 +267,27 @@ class LogSettings(Part):
     personal_text: bool = Field(
         default=False,
         description="Whether names and words of people may stand in the log. Leave it off outside of debugging.",
+    )
+    recent: int = Field(
+        default=2000,
+        ge=100,
+        le=100_000,
+        description="Last lines that are kept in memory, for the console.",
+    )
+    file: UserPath | None = Field(
+        default=None, description="File for the log beside standard error, one JSON object a line. Empty: none."
+    )
+    file_bytes: int = Field(
+        default=10_485_760, ge=1024, le=10_737_418_240, description="Size at which the file is put aside as file.1."
+    )
+    file_count: int = Field(default=5, ge=0, le=1000, description="Files put aside that are kept.")
+    syslog: Annotated[str, AfterValidator(syslog_address)] = Field(
+        default="",
+        description="Syslog server the log goes to as well: udp://host:514, tcp://host:601 or unix:///dev/log. "
+        "Empty: none.",
+    )
+    otlp: bool = Field(
+        default=False, description="Whether the log goes to telemetry.otlp_endpoint as well, over OTLP/HTTP."
     )
 
 

@@ -32,6 +32,19 @@ def url_check(*schemes: str) -> Callable[[str], str]:
     return check
 
 
+def syslog_address(value: str) -> str:
+    """Accept udp://host[:port], tcp://host[:port], unix:///path, and the empty text."""
+    if value.startswith("unix:"):
+        if not urlsplit(value).path.startswith("/"):
+            raise ValueError("is not unix:// and an absolute path")
+        return value
+    try:
+        urlsplit(value).port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("has no valid port") from None
+    return url_check("udp", "tcp")(value)
+
+
 def model_name(value: str) -> str:
     """Accept `provider:model`, and the empty text."""
     provider, colon, name = value.partition(":")

@@ -212,9 +212,9 @@ def _with_stores(options: argparse.Namespace, action: Callable[[Stores, Settings
     settings = _settings(options)
     from antiphon.run.wiring import open_stores_alone
     from antiphon.store.migrate import migrate
-    from antiphon.telemetry.logs import configure_logging, secrets_of
+    from antiphon.telemetry.logs import configure_logging, for_commands, secrets_of
 
-    configure_logging(settings.log.model_copy(update={"level": "warning"}), secrets=secrets_of(settings))
+    configure_logging(for_commands(settings.log), secrets=secrets_of(settings))
     migrate(settings)
 
     async def run() -> T:
@@ -377,9 +377,9 @@ def _with_program(options: argparse.Namespace, action: Callable[[Antiphon], Awai
     settings = _settings(options)
     from antiphon.run.wiring import open_antiphon
     from antiphon.store.migrate import migrate
-    from antiphon.telemetry.logs import configure_logging, secrets_of
+    from antiphon.telemetry.logs import configure_logging, for_commands, secrets_of
 
-    configure_logging(settings.log.model_copy(update={"level": "warning"}), secrets=secrets_of(settings))
+    configure_logging(for_commands(settings.log), secrets=secrets_of(settings))
     migrate(settings)
 
     async def run() -> T:

@@ -28,7 +28,7 @@ from antiphon.run.wiring import open_antiphon
 from antiphon.store.lock import hold, make_folder
 from antiphon.store.migrate import migrate
 from antiphon.telemetry.logs import configure_logging, secrets_of
-from antiphon.telemetry.recent import Watched
+from antiphon.telemetry.recent import Recent, Watched
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -85,8 +85,13 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
 
     `announce` is given the start-up text once the port answers.
     """
-    watched = Watched()
-    configure_logging(settings.log, secrets=secrets_of(settings), recent=watched.lines)
+    watched = Watched(lines=Recent(settings.log.recent))
+    configure_logging(
+        settings.log,
+        secrets=secrets_of(settings),
+        recent=watched.lines,
+        otlp_endpoint=settings.telemetry.otlp_endpoint,
+    )
     check_role(role, settings)
     _allow_many_connections()
     if role.only_pages:

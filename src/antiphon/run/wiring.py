@@ -187,7 +187,12 @@ class Antiphon:
     async def _apply(self, settings: Settings) -> None:
         """Work by changed settings from now on. What only a restart changes is as before in them."""
         secrets = secrets_of(settings)
-        configure_logging(settings.log, secrets=secrets, recent=self._watched.lines)
+        configure_logging(
+            settings.log,
+            secrets=secrets,
+            recent=self._watched.lines,
+            otlp_endpoint=settings.telemetry.otlp_endpoint,
+        )
         self.executor.redact_by(Redactor(secrets))
         await self.brain.replace(settings)
         self.settings = settings

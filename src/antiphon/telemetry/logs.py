@@ -16,7 +16,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TextIO, cast
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +26,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from antiphon.config import LogSettings, Settings
 from antiphon.domain.errors import AntiphonError
+from antiphon.telemetry.forwarding import Entry, Forwarder, OtlpLogs, Syslog
+from antiphon.telemetry.log_file import LogFile
 from antiphon.telemetry.recent import KeepLines, LogLine, Recent
 from antiphon.telemetry.redaction import Redactor
 
@@ -36,6 +39,8 @@ MASKED_KEYS = frozenset(
 )
 """Keys that are masked when somebody forgets to use `personal`."""
 
+_FORWARDING = "antiphon.telemetry.forwarding"
+"""What the forwarders have to say is about a target that is away: it is not sent there."""
 _PLAIN_ERRORS = (AntiphonError, OSError, ImportError, AttributeError, NameError, TypeError, RecursionError)
 """Errors whose message is public, or made by the system of names and types alone."""
 _PLAIN_ERROR_NAMES = frozenset({"OperationalError", "InterfaceError", "ImproperlyConfigured", "AppRegistryNotReady"})
@@ -59,8 +64,11 @@ def configure_logging(
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
     recent: Recent[LogLine] | None = None,
+    otlp_endpoint: str = "",
 ) -> None:
-    """Send every log line of the process to `stream` (default: standard error). Calling it again replaces the rules.
+    """Send every log line of the process to `stream` (default: standard error), and wherever the settings say.
+
+    Calling it again replaces the rules. `otlp_endpoint` is where `settings.otlp` sends lines.
 
     `secrets` are values that must never appear, whatever prints them; see `secrets_of`. `recent` keeps the last lines
     for people who watch.
@@ -81,7 +89,12 @@ def configure_logging(
         if as_json
         else structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0)
     )
-    handler = logging.StreamHandler(output)
+    root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, _Output):
+            old.close()  # before the new one opens the same file
+    also = _Elsewhere.of(settings, otlp_endpoint)
+    handler = _Output(output, also)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
@@ -91,6 +104,7 @@ def configure_logging(
                 _Personal(keep=settings.personal_text),
                 _Secrets(Redactor(secrets)),
                 *([KeepLines(recent)] if recent is not None else []),
+                *([also] if also is not None else []),
                 renderer,
             ],
         )
@@ -105,7 +119,6 @@ def configure_logging(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a logger that was used before this call must follow it too
     )
-    root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
     for name, level in _NOISY.items():
@@ -128,6 +141,67 @@ def secrets_of(settings: Settings) -> list[str]:
     for address in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
         found += [address, unquote(urlsplit(address).password or "")]
     return list(dict.fromkeys(value for value in found if value))
+
+
+def for_commands(settings: LogSettings) -> LogSettings:
+    """The same for a command that runs beside the server: only trouble, and only on standard error."""
+    return settings.model_copy(update={"level": "warning", "file": None, "syslog": "", "otlp": False})
+
+
+class _Output(logging.StreamHandler[TextIO]):
+    """The one handler of the process. Closing it closes the file and ends the forwarding."""
+
+    def __init__(self, stream: TextIO, also: _Elsewhere | None) -> None:
+        super().__init__(stream)
+        self._also = also
+
+    def close(self) -> None:
+        if self._also is not None:
+            self._also.close()
+        super().close()
+
+
+class _Elsewhere:
+    """The step of the chain that hands each line to the file and the forwarders."""
+
+    def __init__(self, file: LogFile | None, forwarders: Sequence[Forwarder]) -> None:
+        self._file = file
+        self._forwarders = forwarders
+        self._render = structlog.processors.JSONRenderer(default=str, sort_keys=False)
+
+    @classmethod
+    def of(cls, settings: LogSettings, otlp_endpoint: str) -> _Elsewhere | None:
+        """What the settings ask for; None when that is nothing."""
+        file = LogFile(settings.file, most=settings.file_bytes, count=settings.file_count) if settings.file else None
+        forwarders = [Forwarder(Syslog(settings.syslog))] if settings.syslog else []
+        if settings.otlp and otlp_endpoint:
+            forwarders.append(Forwarder(OtlpLogs(otlp_endpoint)))
+        return cls(file, forwarders) if file or forwarders else None
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        line = str(self._render(logger, name, dict(event)))
+        if self._file is not None:
+            self._file.write(line)
+        if self._forwarders and event.get("logger") != _FORWARDING:
+            keys = {key: value for key, value in event.items() if key not in ("timestamp", "level", "logger", "event")}
+            entry = Entry(
+                at=datetime.now(UTC),
+                level=str(event.get("level", "info")),
+                logger=str(event.get("logger", "")),
+                event=str(event.get("event", "")),
+                keys=keys,
+                json=line,
+            )
+            for forwarder in self._forwarders:
+                forwarder.put(entry)
+        return event
+
+    def close(self) -> None:
+        """Close the file, send what waits, end the threads."""
+        if self._file is not None:
+            self._file.close()
+        for forwarder in self._forwarders:
+            forwarder.close()
 
 
 class _Exceptions:

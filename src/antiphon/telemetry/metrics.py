@@ -93,6 +93,16 @@ ROUTES = Counter(
     registry=REGISTRY,
 )
 
+LOG_LINES_LOST = Counter(
+    "antiphon_log_lines_lost",
+    "Log lines that did not reach a file, a syslog server or an OTLP receiver.",
+    ("target",),
+    registry=REGISTRY,
+)
+DASHBOARD_UPDATES = Counter(
+    "antiphon_dashboard_updates", "Times a panel was posted or edited on a platform.", ("panel",), registry=REGISTRY
+)
+
 PlatformCollector(registry=REGISTRY)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
