@@ -20,8 +20,9 @@ from antiphon.brain.paused import SnapshotReader
 from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Configuration, Settings
+from antiphon.dashboards.board import Board
 from antiphon.domain.approvals import Approval
-from antiphon.domain.events import turn_topic
+from antiphon.domain.events import BusEvent, turn_topic
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Principal, Requester, Role, User
 from antiphon.domain.work import Lease, Outcome, TaskState
@@ -163,7 +164,13 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
     clock = SystemClock()
     stores = open_stores(settings, clock, LocalSignals())
     watched = Watched()
-    bus = MemoryBus(clock, tap=watched.events.add)
+    board = Board(clock, watched.lines)
+
+    def tap(event: BusEvent) -> None:
+        watched.events.add(event)
+        board.hear(event)
+
+    bus = MemoryBus(clock, tap=tap)
     control = TaskControl(stores.tasks, bus)
     approvals = Approvals(stores.approvals, stores.tasks, WebAuthority(stores.people), bus)
     stopping: list[bool] = []
@@ -213,6 +220,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         decide=decide,
         parts=all_parts,
         should_stop=lambda: bool(stopping),
+        board=board,
         watched=watched,
         configuration=configuration,
         change_settings=LiveSettings(configuration, bus, nothing_to_apply).change,

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from antiphon.config import HttpSettings, Settings
 from antiphon.domain.approvals import ApproverRule, PauseRequest
 from antiphon.domain.conversation import InboundMessage, ServerRef
+from antiphon.domain.events import DISCORD_GATEWAY
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Role, Sender
 from antiphon.domain.memories import MemoryScope
@@ -73,8 +74,22 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
     await world.stores.feedback.rate(int(answer["id"]), who.person, -1, "heron")
     async with world.client(who) as client:
         (opinion,) = (await client.get("/api/feedback")).json()["items"]
+    await world.bus.publish(
+        DISCORD_GATEWAY,
+        "gateway",
+        {
+            "event": "GUILD_MEMBER_ADD",
+            "server": "",
+            "channel": "",
+            "place": "",
+            "person": "1",
+            "name": "",
+            "detail": "heron",
+        },
+    )
     return {
         "channel": "web:theirs",
+        "panels": "events",
         "channels": "web:theirs",
         "threads": receipt["thread"],
         "tasks": receipt["task"],
@@ -117,9 +132,13 @@ async def walk(world: World, client: httpx.AsyncClient, ids: dict[str, str]) -> 
     answers = {}
     for route, view in api_routes(world):
         for method in view().allowed_methods:
+            if endless := method == "GET" and route.endswith("/stream"):
+                world.stopping.append(True)  # whoever may listen is let go at once
             answers[method, route] = await client.request(
                 method, filled(route, ids), json={} if method != "GET" else None
             )
+            if endless:
+                world.stopping.clear()
     return answers
 
 

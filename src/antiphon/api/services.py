@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.config import Configuration, Settings
+from antiphon.dashboards.board import Board
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.health import BackupFile, PartHealth, Trial
@@ -72,6 +73,7 @@ class ApiServices:
     decide: Callable[[int, Principal, bool], Awaitable[Approval]]
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
     should_stop: Callable[[], bool]
+    board: Board
     watched: Watched = field(default_factory=Watched)
     configuration: Configuration
     change_settings: Callable[[Mapping[str, object], bool], Awaitable[None]]

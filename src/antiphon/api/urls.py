@@ -22,6 +22,7 @@ from antiphon.api.views import (
     keys,
     learning,
     me,
+    panels,
     personal,
     personal_data,
     places,
@@ -106,6 +107,9 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/logs/stream", watch.LogStreamView.as_view(**with_state)),
         path("api/events", watch.BusEventsView.as_view(**with_state)),
         path("api/events/stream", watch.BusEventStreamView.as_view(**with_state)),
+        path("api/panels", panels.PanelsView.as_view(**with_state)),
+        path("api/panels/stream", panels.PanelStreamView.as_view(**with_state)),
+        path("api/panels/<str:name>", panels.PanelView.as_view(**with_state)),
         path("api/docs", docs.DocsView.as_view(**with_state)),
     ]
     described: Patterns = []

@@ -12,6 +12,10 @@ KEPT = 200
 """Events kept of one server."""
 PER_PAGE = 8
 _RATE_OVER = timedelta(minutes=10)
+_OUTLIVE = 1000
+"""Events of all servers that outlive a restart."""
+_OLDEST = timedelta(days=7)
+"""Events, and with them the labels of people, are kept no longer than this."""
 
 FILTERS = (("", "All"), ("people", "People"), ("messages", "Messages"), ("server", "Server"))
 
@@ -74,7 +78,9 @@ class EventsPanel:
 
     def panel(self, server: str, view: View, now: datetime, *, size: int = PER_PAGE) -> Panel:
         """The events of one server and of the connection; "" is of everywhere."""
-        wanted = [self._of(server), self._of("")] if server else list(self._events.values())
+        self._forget(now - _OLDEST)
+        names = {server, ""} if server else self._events.keys()
+        wanted = [self._events[name] for name in names if name in self._events]
         found = sorted((event for events in wanted for event in events), key=lambda event: event[0])[::-1]
         recent = sum(1 for at, _ in found if at > now - _RATE_OVER)
         view = view if view.filter in dict(FILTERS) else View("", view.page, view.q)
@@ -94,11 +100,15 @@ class EventsPanel:
             empty="No event fits." if found else "No event yet. They come once Discord is connected.",
         )
 
+    def _forget(self, before: datetime) -> None:
+        for events in self._events.values():
+            while events and events[0][0] < before:
+                events.popleft()
+
     def dump(self) -> dict[str, object]:
-        """Every kept event."""
-        return {
-            "events": [{"at": at.isoformat(), **payload} for events in self._events.values() for at, payload in events]
-        }
+        """The last events of all servers, the oldest first."""
+        found = sorted((event for events in self._events.values() for event in events), key=lambda event: event[0])
+        return {"events": [{"at": at.isoformat(), **payload} for at, payload in found[-_OUTLIVE:]]}
 
     def load(self, stored: Payload) -> None:
         """Put what was kept before what came since."""

@@ -140,6 +140,13 @@ async def _serve(role: Role, settings: Settings, announce: Callable[[str], None]
         app = antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
         has_link = role.pages or (role.api and settings.console.public_url)  # the link it prints leads to a page
 
+        async def work(stop: asyncio.Event) -> None:
+            async with asyncio.TaskGroup() as group:
+                if role.worker:
+                    group.create_task(antiphon.work(stop), name="worker")
+                if role.api:
+                    group.create_task(antiphon.keep_panels(stop), name="panels")
+
         async def announcement(address: str) -> str:
             return await antiphon.announcement(settings.console.public_url or address)
 
@@ -149,7 +156,7 @@ async def _serve(role: Role, settings: Settings, announce: Callable[[str], None]
             app,
             announce=announce if has_link else None,
             announcement=announcement,
-            work=antiphon.work if role.worker else None,
+            work=work if role.worker or role.api else None,
         )
 
 

@@ -21,10 +21,13 @@ from antiphon.bus.memory import MemoryBus
 from antiphon.bus.signals import LocalSignals
 from antiphon.config import Configuration, Settings
 from antiphon.config.experts import RoutingSettings
+from antiphon.dashboards.board import Board
+from antiphon.dashboards.keeper import Keeper
 from antiphon.domain.approvals import Approval
+from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal, Requester
-from antiphon.domain.ports import Authority, Bus, Clock, Platform
+from antiphon.domain.ports import Authority, Bus, Clock, PanelStore, Platform
 from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, Door, OnePort
@@ -61,6 +64,9 @@ if TYPE_CHECKING:
 
 log = structlog.stdlib.get_logger(__name__)
 
+PANELS_IN_REDIS_EVERY, PANELS_IN_DATABASE_EVERY = 1.0, 5.0
+"""Seconds between two times the panels are stored, if they changed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
@@ -89,8 +95,12 @@ class Antiphon:
         extras: Extras,
         closing: AsyncExitStack,
         watched: Watched,
+        board: Board,
+        panels: PanelStore,
     ) -> None:
         self.settings = settings
+        self.board = board
+        self._panels = panels
         self._closing = closing
         self._watched = watched
         self.stores = stores
@@ -239,6 +249,11 @@ class Antiphon:
         except Exception:
             log.exception("brain.warm_up_failed")
 
+    async def keep_panels(self, stop: asyncio.Event) -> None:
+        """Keep the dashboard's panels over restarts, until `stop` is set. One process of an installation does."""
+        every = PANELS_IN_REDIS_EVERY if self.settings.redis_url.get_secret_value() else PANELS_IN_DATABASE_EVERY
+        await Keeper(self.board, self._panels, every=every).run(stop)
+
     def build_asgi(self, *, control: Sequence[str] = CONTROL_PLANE, pages: bool = True) -> AsgiApp:
         """The web faces of a process on one port: the given paths of the control plane, and the pages."""
         from antiphon.api.asgi import build_asgi
@@ -274,6 +289,7 @@ class Antiphon:
                 decide=self._decide,
                 parts=self.parts,
                 should_stop=self.stop.is_set,
+                board=self.board,
                 watched=self._watched,
                 configuration=self.live_settings.configuration,
                 change_settings=self.live_settings.change,
@@ -322,22 +338,32 @@ async def open_antiphon(
     watched = watched or Watched()
     open_stores = _configured(settings)
     clock, signals = SystemClock(), LocalSignals()
+    board = Board(clock, watched.lines)
+
+    def tap(event: BusEvent) -> None:
+        watched.events.add(event)
+        board.hear(event)
+
     async with AsyncExitStack() as closing:
         start_tracing(settings)
         closing.push_async_callback(asyncio.to_thread, stop_tracing)
         bus: Bus
+        panels: PanelStore | None = None
         if url := settings.redis_url.get_secret_value():
             from antiphon.bus.redis import RedisBus  # late: a tenth of the start-up time
             from antiphon.bus.tail import follow_redis
+            from antiphon.dashboards.redis_store import RedisPanelStore
 
             redis_bus = RedisBus(url, clock)
             await redis_bus.start()
             closing.push_async_callback(redis_bus.close)
             bus = redis_bus
-            watching = asyncio.create_task(follow_redis(url, watched.events.add), name="watched-events")
+            panels = RedisPanelStore(url, bus, clock)
+            closing.push_async_callback(panels.close)
+            watching = asyncio.create_task(follow_redis(url, tap), name="watched-events")
             closing.callback(watching.cancel)
         else:
-            bus = MemoryBus(clock, tap=watched.events.add)
+            bus = MemoryBus(clock, tap=tap)
         stores = open_stores(settings, clock, signals)
         closing.push_async_callback(stores.close)
         yield Antiphon(
@@ -350,6 +376,8 @@ async def open_antiphon(
             extras=extras or Extras(),
             closing=closing,
             watched=watched,
+            board=board,
+            panels=panels or stores.panels,
         )
 
 

@@ -23,6 +23,7 @@ from antiphon.store.listen import listen
 from antiphon.store.live import DjangoLiveStore
 from antiphon.store.memories import DjangoMemoryStore
 from antiphon.store.outbox import DjangoOutboxStore
+from antiphon.store.panels import DjangoPanelStore
 from antiphon.store.people import DjangoPeopleStore
 from antiphon.store.personal_data import DjangoPersonalDataStore
 from antiphon.store.places import DjangoPlaceStore
@@ -63,6 +64,7 @@ class Stores:
     places: DjangoPlaceStore
     summaries: DjangoSummaryStore
     polls: DjangoPollStore
+    panels: DjangoPanelStore
     personal_data: DjangoPersonalDataStore
     retention: DjangoRetentionStore
     keys: DjangoKeyStore
@@ -112,6 +114,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         places=DjangoPlaceStore(database, clock),
         summaries=DjangoSummaryStore(database, clock),
         polls=DjangoPollStore(database, clock),
+        panels=DjangoPanelStore(database, clock),
         personal_data=DjangoPersonalDataStore(database, clock, attachments),
         retention=DjangoRetentionStore(database, attachments),
         keys=DjangoKeyStore(database, clock),

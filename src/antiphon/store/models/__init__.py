@@ -13,6 +13,7 @@ from antiphon.store.models.conversation import (
 from antiphon.store.models.fields import InstantField
 from antiphon.store.models.knowledge import Feedback, Memory, Proposal, ScheduleEntry, ThreadSummary
 from antiphon.store.models.moderation import Case, Event
+from antiphon.store.models.panels import PanelState
 from antiphon.store.models.people import Account, Key, Membership, Person, RecoveryCode, SignedIn, SignInToken, User
 from antiphon.store.models.polls import Poll, PollVote
 from antiphon.store.models.work import Approval, Pause, Reply, Task, ToolExecution, Turn
@@ -31,6 +32,7 @@ __all__ = [
     "Membership",
     "Memory",
     "Message",
+    "PanelState",
     "Pause",
     "Person",
     "Poll",
