@@ -83,8 +83,8 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
             "channel": "",
             "place": "",
             "person": "1",
-            "name": "",
-            "detail": "heron",
+            "name": "heron",
+            "detail": "",
         },
     )
     return {

@@ -131,9 +131,9 @@ def _row(at: datetime, payload: Payload) -> Row:
     if known := _WORDS.get(event):
         icon, sentence = known[1], known[2].format(who=who, place=place)
     else:
-        icon, sentence = "events", event.replace("_", " ")
+        icon, sentence = "events", event.replace("_", " ").capitalize()
     return Row(
-        text=sentence[:1].upper() + sentence[1:],
+        text=sentence,
         at=at,
         kind=icon,
         tone=_TONES.get(event, Tone.PLAIN),
