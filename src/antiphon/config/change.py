@@ -33,12 +33,14 @@ FIXED = {
     "data_dir": "It says where everything lies; set it where Antiphon is started.",
     "models_dir": "It says where everything lies; set it where Antiphon is started.",
     "secrets_dir": "It says where everything lies; set it where Antiphon is started.",
+    "speech.engines": "Which keys it may have is for the engines to say; set it in the configuration file.",
     "database_url": "Another database is another installation; set it where Antiphon is started.",
 }
 """Keys the page shows and does not change, and why."""
 _OWNERS = (
     *("http.", "redis_url", "discord.api_url", "telegram.api_url", "experts"),
     *("log.personal_text", "log.file", "log.syslog", "log.otlp"),
+    *("speech.stt", "speech.tts", "speech.hub_url"),  # their engines send secrets and speech to addresses in there
 )
 _MODEL_ADDRESSES = ("model_url", "openai_base_url")
 """Where the keys of models are sent. `experts` are the owner's: they name secrets and addresses of their own."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from antiphon.config.experts import DEFAULT_EXPERT
 from antiphon.config.providers import OFFLINE, known_providers, split_model
 from antiphon.config.settings import Settings
+from antiphon.config.speech import engine_name, engine_names, is_engine, named_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _experts(settings)
     yield from _routing(settings)
     yield from _log(settings)
+    yield from _speech(settings)
 
 
 def _log(settings: Settings) -> Iterator[Finding]:
@@ -135,6 +137,27 @@ def _routing(settings: Settings) -> Iterator[Finding]:
         yield Finding("routing.embedding_model", f"{provider.name} is not spoken to for embeddings", "use openai:NAME")
     else:
         yield from _one_model("routing.embedding_model", "routing.embedding_url", model, url, settings.usual_key(model))
+
+
+def _speech(settings: Settings) -> Iterator[Finding]:
+    speech = settings.speech
+    for kind, chain in speech.chains:
+        for name in map(engine_name, chain):
+            if not is_engine(kind, name):
+                yield Finding(
+                    f"speech.{kind}", f"there is no engine {name!r}", f"use {', '.join(sorted(engine_names(kind)))}"
+                )
+    for name in speech.engines:
+        if not (is_engine("stt", name) or is_engine("tts", name)):
+            known = engine_names("stt") | engine_names("tts")
+            yield Finding("speech.engines", f"there is no engine {name!r}", f"use {', '.join(sorted(known))}")
+    for secret in named_secrets(speech.engines):
+        if not settings.secret(secret):
+            yield Finding(
+                "speech.engines",
+                f"there is no variable {_safe(secret)} and no file of this name in secrets_dir",
+                "set the variable, make the file, or remove the key",
+            )
 
 
 def _one_of(names: set[str]) -> str:

@@ -6,7 +6,7 @@ Everything is derived from the models in `config.settings`, so that a setting is
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,7 @@ _KINDS: dict[type, str] = {
     Path: "path",
     SecretStr: "secret text",
     tuple: "list of texts",
+    Mapping: "table of tables",
 }
 
 
@@ -81,6 +82,7 @@ class Key:
         words = {
             "list of texts": "a list of texts",
             "list of tables": f"tables [[{self.name}]] with {', '.join(key.name for key in self.fields)}",
+            "table of tables": f"tables [{self.name}.NAME] with keys and values",
             "true or false": "true or false",
         }.get(self.kind, f"a {self.kind}")
         return f"use {words}" + (f" {' and '.join(self.limits)}" if self.limits else "")

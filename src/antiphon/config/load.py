@@ -31,6 +31,7 @@ from antiphon.config.sources import (
     read_table,
     suggest,
 )
+from antiphon.config.speech import named_secrets
 from antiphon.domain.errors import ConfigError
 
 DEFAULT_FILE = "antiphon.toml"
@@ -182,6 +183,7 @@ def _secrets_layer(layers: Iterable[Layer], data_dir: Path) -> Layer:
 def _named_secrets(settings: Settings, environ: Mapping[str, str], dotenv: Mapping[str, str]) -> Mapping[str, str]:
     """The secrets that settings name, wherever they stand. One that is missing is for `checks` to refuse."""
     wanted = {expert.secret for expert in settings.experts} - {""}
+    wanted.update(named_secrets(settings.speech.engines))
     for provider in PROVIDERS.values():
         wanted.update(provider.keys)
     found: dict[str, str] = {}

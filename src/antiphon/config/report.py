@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -64,6 +65,8 @@ def _shown(value: object) -> object:
     if isinstance(value, BaseModel):  # a table of a list: what differs from the defaults
         changed = value.model_dump(exclude_defaults=True)
         return {name: _shown(part) for name, part in changed.items()}
+    if isinstance(value, Mapping):
+        return {name: _shown(part) for name, part in cast("Mapping[str, object]", value).items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)

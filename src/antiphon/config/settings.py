@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from antiphon.config.experts import ExpertSettings, RoutingSettings
 from antiphon.config.prices import PriceSettings
 from antiphon.config.providers import split_model
+from antiphon.config.speech import SpeechSettings
 from antiphon.config.values import Part, UserPath, WebUrl, model_name, syslog_address, url_check
 
 DEFAULT_PROMPT = (
@@ -397,6 +398,7 @@ class Settings(BaseSettings):
     discord: DiscordSettings = Field(default_factory=DiscordSettings)
     telegram: TelegramSettings = Field(default_factory=TelegramSettings)
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
+    speech: SpeechSettings = Field(default_factory=SpeechSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

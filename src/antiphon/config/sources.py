@@ -174,11 +174,12 @@ def read_table(table: Mapping[str, object], source: str) -> Layer:
 def _add_text(layer: Layer, key: Key, text: str, source: str, variable: str) -> None:
     """Lists are written as JSON or with commas; everything else is text that the tree converts."""
     value: object = text
-    if key.kind == "list of tables":
+    if key.kind in ("list of tables", "table of tables"):
         try:
             value = json.loads(text)
         except ValueError:
-            layer.refuse(source, variable, "is not a valid JSON list", 'use [{"name": …}]')
+            form = '[{"name": …}]' if key.kind == "list of tables" else '{"NAME": {"key": …}}'
+            layer.refuse(source, variable, "is not valid JSON", f"use {form}")
             return
         if problem := _wrong_type(key, value):
             layer.refuse(source, variable, problem, key.expectation)
@@ -207,6 +208,8 @@ def _wrong_type(key: Key, value: object) -> str:
     found = type(value)
     if key.kind == "list of tables":
         good = found is list and all(isinstance(part, dict) for part in cast("list[object]", value))
+    elif key.kind == "table of tables":
+        good = found is dict and all(isinstance(part, dict) for part in cast("dict[str, object]", value).values())
     elif key.kind == "list of texts":
         good = found is list and all(isinstance(part, str) for part in cast("list[object]", value))
     else:

@@ -187,7 +187,10 @@ def _run_role(options: argparse.Namespace) -> int:
 
 
 def _config_check(options: argparse.Namespace) -> int:
-    _settings(options)
+    settings = _settings(options)
+    from antiphon.speech.engines import check_engines
+
+    check_engines(settings)
     print("The configuration is accepted.")
     return DONE
 

@@ -38,6 +38,7 @@ from antiphon.run.live_settings import LiveSettings
 from antiphon.run.pages import build_pages
 from antiphon.run.probes.storage import list_backups, make_backup
 from antiphon.run.probes.trials import Trials
+from antiphon.speech.engines import open_speech
 from antiphon.store.settings import configure
 from antiphon.telemetry.logs import configure_logging, secrets_of
 from antiphon.telemetry.recent import Watched
@@ -191,6 +192,8 @@ class Antiphon:
         )
         self.retention = Retention(stores.retention, stores.attachments, clock, settings.retention)
         self.scheduler = Scheduler(stores.schedule, signals, clock)
+        self.speech = open_speech(settings, phrases=_phrases)
+        closing.push_async_callback(self.speech.aclose)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
         self.trials = Trials(lambda: self.live_settings.configuration.stored, self.brain.warm_up)
 
@@ -320,6 +323,12 @@ class Antiphon:
         if not owner.signed_in:
             link = f"{address}/welcome/{await self.stores.users.sign_in_token(owner.id, SIGN_IN_VALID)}"
         return banner(address, await self.parts(), link)
+
+
+def _phrases() -> Sequence[str]:
+    from antiphon.brain.offline.phrases import spoken_phrases  # late: wanted with the first word that is heard
+
+    return spoken_phrases()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

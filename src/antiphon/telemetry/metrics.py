@@ -102,6 +102,18 @@ LOG_LINES_LOST = Counter(
 DASHBOARD_UPDATES = Counter(
     "antiphon_dashboard_updates", "Times a panel was posted or edited on a platform.", ("panel",), registry=REGISTRY
 )
+SPEECH_FALLBACKS = Counter(
+    "antiphon_speech_fallbacks",
+    "Times the next speech engine stepped in for one that failed, by which failed.",
+    ("kind", "engine"),
+    registry=REGISTRY,
+)
+SPEECH_RESTARTS = Counter(
+    "antiphon_speech_restarts",
+    "Times the process of a speech engine was started again after it had ended.",
+    ("engine",),
+    registry=REGISTRY,
+)
 
 PlatformCollector(registry=REGISTRY)
 ProcessCollector(registry=REGISTRY)

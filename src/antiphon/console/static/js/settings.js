@@ -73,7 +73,7 @@ function controlOf(item, id) {
     select.value = item.value ?? "";
     return select;
   }
-  if (item.kind === "list of tables" || item.key === "system_prompt") {
+  if (item.kind === "list of tables" || item.kind === "table of tables" || item.key === "system_prompt") {
     const area = h("textarea", { rows: 4, spellcheck: "false", ...common });
     area.value = text(item);
     return area;
@@ -87,7 +87,7 @@ function controlOf(item, id) {
 function text(item) {
   if (item.value === null || item.value === undefined) return "";
   if (item.kind === "list of texts") return item.value.join(", ");
-  return item.kind === "list of tables" ? JSON.stringify(item.value, null, 2) : String(item.value);
+  return typeof item.value === "object" ? JSON.stringify(item.value, null, 2) : String(item.value);
 }
 
 /** What a control says now, as the server takes it; undefined when it was left alone. Throws on what is no value. */

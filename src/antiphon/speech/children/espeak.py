@@ -1,0 +1,171 @@
+"""espeak-ng in a process of its own: its state is global, its licence is the GPL, and a crash of it is not ours.
+
+Started by `tts/espeak`. Frames in: {"id", "text", "voices", "rate", "pitch", "volume"} to speak with the first of
+`voices` that there is, {"id", "stop": true} to stop speaking it, {"id", "list": true}. Frames out: {"id", "words":
+[[at, start, end], ...]} with PCM, and at last {"id", "done": true}, with an "error" where it failed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+from antiphon.speech.children.frames import Channel
+
+_SYNCHRONOUS = 2
+_DO_NOT_EXIT = 0x8000
+_UTF8 = 1
+_PIECE_MS = 40
+_RATE, _VOLUME, _PITCH = 1, 2, 3
+_END, _WORD = 0, 1
+
+
+class _Id(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Id),
+    )
+
+
+class _Voice(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("xx1", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class Speaker(Channel):
+    """The engine and the pipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped: set[int] = set()
+        self._speaking = 0
+        self._words: list[list[float]] = []
+        self._kept = _Callback(self._on_audio)
+
+    def open(self) -> int:
+        """Load the library; returns its sample rate. Raises `RuntimeError` with what is missing."""
+        path, data = library()
+        if not path:
+            raise RuntimeError("the library espeak-ng is not installed")
+        self._lib = ctypes.CDLL(path)
+        self._lib.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+        self._lib.espeak_Synth.argtypes = [
+            *(ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint),
+            *(ctypes.c_void_p, ctypes.c_void_p),
+        ]
+        self._lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+        self._lib.espeak_ListVoices.argtypes = [ctypes.c_void_p]
+        rate: int = self._lib.espeak_Initialize(_SYNCHRONOUS, _PIECE_MS, data.encode() or None, _DO_NOT_EXIT)
+        if rate <= 0:
+            raise RuntimeError("espeak-ng does not find its data")
+        self._lib.espeak_SetSynthCallback(self._kept)
+        return rate
+
+    def taken(self, header: dict[str, Any], payload: bytes) -> bool:
+        """A stop must not wait behind what it stops."""
+        if header.get("stop"):
+            self._stopped.add(header["id"])
+            return True
+        return False
+
+    def run(self) -> None:
+        """Speak what comes, one after the other."""
+        while True:
+            header, _ = self.inbox.get()
+            number: int = header["id"]
+            if header.get("list"):
+                self.send({"id": number, "list": self._voices(), "done": True})
+            elif number not in self._stopped:
+                self._speak(number, header)
+            # Numbers only grow, so whatever was stopped before this one is over.
+            self._stopped = {stopped for stopped in self._stopped if stopped > number}
+
+    def _speak(self, number: int, header: dict[str, Any]) -> None:
+        voices: list[str] = header["voices"]
+        if all(self._lib.espeak_SetVoiceByName(voice.encode()) != 0 for voice in voices):
+            self.send({"id": number, "error": f"there is no voice {voices[0]}", "done": True})
+            return
+        for parameter, key in ((_RATE, "rate"), (_VOLUME, "volume"), (_PITCH, "pitch")):
+            self._lib.espeak_SetParameter(parameter, int(header[key]), 0)
+        text = str(header["text"]).replace("\0", " ").encode() + b"\0"
+        self._speaking, self._words = number, []
+        failed = self._lib.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None)
+        self.send({"id": number, "done": True, **({"error": "it refused the text"} if failed else {})})
+
+    def _on_audio(self, wave: Any, samples: int, events: Any) -> int:
+        index = 0
+        while events[index].type != _END:
+            event = events[index]
+            if event.type == _WORD:
+                begin = event.text_position - 1
+                self._words.append([event.audio_position / 1000, begin, begin + event.length])
+            index += 1
+        if self._speaking in self._stopped:
+            return 1
+        if wave and samples > 0:
+            words, self._words = self._words, []
+            self.send({"id": self._speaking, "words": words}, ctypes.string_at(wave, 2 * samples))
+        return 0
+
+    def _voices(self) -> Sequence[Sequence[str]]:
+        found: list[list[str]] = []
+        listed = self._lib.espeak_ListVoices(None)
+        index = 0
+        while listed[index]:
+            voice = listed[index].contents
+            # "languages" is a list of a priority byte and a name that ends with a zero; the first one is the best.
+            language = (voice.languages or b"\0")[1:].decode("utf-8", "replace")
+            found.append([(voice.name or b"").decode("utf-8", "replace"), language])
+            index += 1
+        return found
+
+
+def library() -> tuple[str, str]:
+    """The library's file and the folder that holds its data ("": its own): the wheel's, else the system's."""
+    if importlib.util.find_spec("espeakng_loader") is not None:
+        import espeakng_loader  # pyright: ignore[reportMissingTypeStubs]
+
+        return str(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
+    return ctypes.util.find_library("espeak-ng") or "", ""
+
+
+def main() -> None:
+    """Get ready, say so, and speak until the pipe closes."""
+    speaker = Speaker()
+    speaker.listen()
+    speaker.inbox.get()
+    try:
+        speaker.send({"rate": speaker.open()})
+    except (RuntimeError, OSError) as error:
+        speaker.send({"error": str(error)})
+        return
+    speaker.run()
+
+
+if __name__ == "__main__":
+    main()

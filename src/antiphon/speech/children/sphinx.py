@@ -1,0 +1,196 @@
+"""pocketsphinx in a process of its own: it holds the interpreter's lock while it decodes.
+
+Started by `stt/pocketsphinx`. The first frame brings the settings and the sentences of the language model. Then, each
+with the id of a stream: {"op": "hear"} with PCM, {"op": "end"}: the person stopped, {"op": "whole"} with PCM to be
+recognised at once, {"op": "close"}. Frames out: {"id", "partial"}, {"id", "final", "confidence", "words"}, {"id",
+"error"}, {"id", "left"} after a piece of something long.
+
+One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
+a time, the streams in turn), then partials of streams whose audio is fresh. A machine that cannot keep up gives fewer
+partials, and every final.
+"""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.speech.children.frames import Channel
+from antiphon.speech.children.sphinx_model import Decoders, Heard
+
+RATE = 16_000
+_LONGEST = 15 * RATE
+"""Samples of a piece that is decoded at once. Longer speech is cut where it is quietest."""
+_SEARCH = 5 * RATE
+_STALE = RATE
+"""Samples waiting for a partial beyond which the stream gets none for this utterance."""
+_KEPT = 120 * RATE
+"""Samples of one utterance that are kept; what goes on longer is recognised and begun anew."""
+_PARTIAL_EVERY = RATE // 10
+_MOST_LIVE = 16
+
+
+@dataclass(slots=True)
+class Stream:
+    """One person, or one recording."""
+
+    id: int
+    audio: list[np.ndarray[Any, np.dtype[np.int16]]] = field(default_factory=list[Any])
+    fresh: list[np.ndarray[Any, np.dtype[np.int16]]] = field(default_factory=list[Any])
+    """What has not gone into the live decoder."""
+    samples: int = 0
+    seen: int = 0
+    live: Any = None
+    stale: bool = False
+    said: str = ""
+    hints: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """An utterance to be recognised, piece by piece."""
+
+    id: int
+    pieces: deque[np.ndarray[Any, np.dtype[np.int16]]]
+    length: float = 0.0
+    found: list[tuple[float, Heard]] = field(default_factory=list[tuple[float, Heard]])
+
+
+class Recogniser(Channel):
+    """The decoders and the pipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._streams: dict[int, Stream] = {}
+        self._jobs: deque[Job] = deque()
+
+    def open(self, settings: dict[str, Any], phrases: bytes) -> None:
+        """Build the language model and load the decoders. Raises whatever the library raises."""
+        with tempfile.TemporaryDirectory(prefix="antiphon-sphinx-") as folder:
+            self._decoders = Decoders(settings, phrases.decode().splitlines(), Path(folder))
+
+    def run(self) -> None:
+        """Work until the pipe closes."""
+        while True:
+            self._take(wait=not self._jobs and not any(self._has_news(s) for s in self._streams.values()))
+            if self._jobs:
+                self._decode_one()
+            else:
+                self._partials()
+
+    def _take(self, *, wait: bool) -> None:
+        try:
+            header, payload = self.inbox.get(block=wait)
+            while True:
+                self._handle(header, payload)
+                header, payload = self.inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _handle(self, header: dict[str, Any], payload: bytes) -> None:
+        number: int = header["id"]
+        operation: str = header["op"]
+        if operation == "close":
+            if (gone := self._streams.pop(number, None)) is not None:
+                self._decoders.give_back(gone.live)
+            self._jobs = deque(job for job in self._jobs if job.id != number)
+            return
+        stream = self._streams.setdefault(number, Stream(number))
+        if payload:
+            piece = np.frombuffer(payload[: len(payload) & ~1], np.int16)
+            stream.audio.append(piece)
+            if not stream.stale:
+                stream.fresh.append(piece)
+            stream.samples += len(payload) // 2
+        if operation in ("end", "whole") or stream.samples > _KEPT:
+            self._finish(stream)
+
+    def _finish(self, stream: Stream) -> None:
+        whole = np.concatenate(stream.audio) if stream.audio else np.zeros(0, np.int16)
+        self._decoders.give_back(stream.live)
+        self._streams[stream.id] = Stream(stream.id)
+        self._jobs.append(Job(stream.id, deque(cut(whole)), len(whole) / RATE))
+
+    def _decode_one(self) -> None:
+        """One piece of the first job, which then goes behind the others."""
+        job = self._jobs.popleft()
+        if job.pieces:
+            piece = job.pieces.popleft()
+            offset = job.length - (len(piece) + sum(map(len, job.pieces))) / RATE
+            try:
+                job.found.append((offset, self._decoders.final(piece)))
+            except Exception as error:
+                self.send({"id": job.id, "error": f"it could not decode ({type(error).__name__})", "done": True})
+                return
+        if job.pieces:
+            self.send({"id": job.id, "left": len(job.pieces)})
+            self._jobs.append(job)
+            return
+        heard = [(offset, one) for offset, one in job.found if one.text]
+        words = [[w.text, w.start + offset, w.end + offset, w.confidence] for offset, one in heard for w in one.words]
+        confidence = min((one.confidence for _, one in heard), default=0.0)
+        text = " ".join(one.text for _, one in heard)
+        self.send({"id": job.id, "final": text, "confidence": confidence, "words": words, "done": True})
+
+    def _has_news(self, stream: Stream) -> bool:
+        return not stream.stale and stream.samples - stream.seen >= _PARTIAL_EVERY
+
+    def _partials(self) -> None:
+        """What the streams say so far, the one that waits longest first, until a frame comes in."""
+        waiting = [stream for stream in self._streams.values() if self._has_news(stream)]
+        for stream in sorted(waiting, key=lambda one: one.seen - one.samples):
+            if stream.samples - stream.seen > _STALE:
+                stream.stale = True
+                self._decoders.give_back(stream.live)
+                stream.live = None
+                continue
+            if stream.live is None:
+                stream.live = self._decoders.take_live() if self._decoders.lent < _MOST_LIVE else None
+            if stream.live is None:
+                stream.stale = True
+                continue
+            text = self._decoders.partial(stream.live, np.concatenate(stream.fresh))
+            stream.seen, stream.fresh = stream.samples, []
+            if text and text != stream.said:
+                stream.said = text
+                self.send({"id": stream.id, "partial": text})
+            if not self.inbox.empty():
+                return
+
+
+def cut(audio: np.ndarray[Any, np.dtype[np.int16]]) -> list[np.ndarray[Any, np.dtype[np.int16]]]:
+    """Pieces of at most 15 seconds, cut at the quietest moment of the last five of each."""
+    pieces: list[np.ndarray[Any, np.dtype[np.int16]]] = []
+    while len(audio) > _LONGEST:
+        frame = RATE // 50
+        tail = audio[_LONGEST - _SEARCH : _LONGEST].astype(np.float32)
+        loudness = (tail[: len(tail) // frame * frame].reshape(-1, frame) ** 2).sum(axis=1)
+        smooth = np.convolve(loudness, np.ones(10), "same")
+        at = _LONGEST - _SEARCH + (int(smooth.argmin()) + 1) * frame
+        pieces.append(audio[:at])
+        audio = audio[at:]
+    return [*pieces, audio]
+
+
+def main() -> None:
+    """Get ready, say so, and recognise until the pipe closes."""
+    recogniser = Recogniser()
+    recogniser.listen()
+    settings, phrases = recogniser.inbox.get()
+    try:
+        recogniser.open(settings, phrases)
+    except Exception as error:
+        recogniser.send({"error": f"{type(error).__name__}: {error}"})
+        return
+    recogniser.send({"ready": True})
+    recogniser.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The decoders of pocketsphinx and the language model made for them. Used by `children/sphinx` alone.
+
+What makes a small old recogniser usable, in the order of what it gains: a language model of the sentences people say
+to this program; the mean of the whole utterance in the final pass (a live pass only guesses it); a little noise, as
+digital silence is nothing its model has ever heard; pronunciations of words its dictionary lacks; and the better of two
+models, ours and the general one it comes with.
+"""
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false
+# pocketsphinx has no types.
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pocketsphinx import Decoder, get_model_path
+from pocketsphinx.lm import ArpaBoLM
+
+RATE = 16_000
+_QUIET = 40.0
+"""Loudest 30 ms of an utterance (root mean square) below which nobody spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word with its times in the piece."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one decoder makes of a piece. `score` compares decoders."""
+
+    text: str = ""
+    score: float = float("-inf")
+    confidence: float = 0.0
+    words: Sequence[HeardWord] = ()
+
+
+class Decoders:
+    """Two decoders for finals and a store of live ones for partials."""
+
+    def __init__(self, settings: Mapping[str, Any], phrases: Sequence[str], folder: Path) -> None:
+        self._noise = float(settings["noise"])
+        self._random = np.random.default_rng(0)
+        dictionary, model = folder / "words.dict", folder / "phrases.arpa"
+        words = _dictionary(phrases, settings["pronunciations"], dictionary)
+        _language_model(phrases, words, model)
+        self._ours = {"loglevel": "FATAL", "lm": str(model), "dict": str(dictionary), "lw": float(settings["weight"])}
+        self._live: list[Any] = [
+            Decoder(**self._ours, fwdflat=False, bestpath=False) for _ in range(int(settings["live"]))
+        ]
+        self._finals: list[Any] = [Decoder(**self._ours)]
+        if settings["general"]:
+            self._finals.append(Decoder(loglevel="FATAL"))
+        self.lent = 0
+
+    def take_live(self) -> Any:
+        """A decoder at the beginning of an utterance; None when all are lent."""
+        if not self._live:
+            return None
+        decoder = self._live.pop()
+        decoder.reinit_feat()
+        decoder.start_utt()
+        self.lent += 1
+        return decoder
+
+    def give_back(self, decoder: Any) -> None:
+        """End its utterance."""
+        if decoder is not None:
+            decoder.end_utt()
+            self._live.append(decoder)
+            self.lent -= 1
+
+    def partial(self, decoder: Any, audio: np.ndarray[Any, np.dtype[np.int16]]) -> str:
+        """What is heard so far, with this piece."""
+        decoder.process_raw(self._noisy(audio), False, False)
+        found = decoder.hyp()
+        return _plain(found.hypstr) if found is not None and found.hypstr else ""
+
+    def final(self, audio: np.ndarray[Any, np.dtype[np.int16]]) -> Heard:
+        """What the better decoder hears in a whole piece."""
+        if loudness(audio) < _QUIET:
+            return Heard()
+        noisy = self._noisy(audio)
+        found = [_decode(decoder, noisy) for decoder in self._finals]
+        return max(found, key=lambda heard: (bool(heard.text), heard.score))
+
+    def _noisy(self, audio: np.ndarray[Any, np.dtype[np.int16]]) -> bytes:
+        louder = audio + self._random.standard_normal(len(audio)) * self._noise
+        return np.clip(louder, -32768, 32767).astype("<i2").tobytes()
+
+
+def loudness(audio: np.ndarray[Any, np.dtype[np.int16]]) -> float:
+    """The root mean square of the loudest 30 ms."""
+    frame = RATE * 30 // 1000
+    if len(audio) < frame:
+        return 0.0
+    whole = audio[: len(audio) // frame * frame].astype(np.float32).reshape(-1, frame)
+    return float(np.sqrt((whole**2).mean(axis=1).max()))
+
+
+def _decode(decoder: Any, pcm: bytes) -> Heard:
+    decoder.start_utt()
+    decoder.process_raw(pcm, False, True)
+    decoder.end_utt()
+    found = decoder.hyp()
+    if found is None or not found.hypstr:
+        return Heard()
+    likely = decoder.get_logmath()
+    frame = 1 / float(decoder.config["frate"])
+    words = [
+        HeardWord(word, segment.start_frame * frame, (segment.end_frame + 1) * frame, _share(likely.exp(segment.prob)))
+        for segment in decoder.seg()
+        if (word := _plain(segment.word)) and not re.fullmatch(r"[<\[].*", segment.word)
+    ]
+    return Heard(_plain(found.hypstr), float(found.best_score), _share(likely.exp(found.prob)), words)
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))
+
+
+def _plain(text: str) -> str:
+    """Without the numbers of pronunciations, "the(2)"."""
+    return re.sub(r"\(\d+\)", "", text).strip()
+
+
+def _dictionary(phrases: Iterable[str], extra: Mapping[str, str], path: Path) -> frozenset[str]:
+    """Write the pronunciations of all words that have one; returns these words."""
+    wanted = {word for phrase in phrases for word in phrase.split()}
+    lines: list[str] = []
+    known: set[str] = set()
+    with open(get_model_path("en-us/cmudict-en-us.dict"), encoding="utf-8") as source:
+        for line in source:
+            word = re.sub(r"\(\d+\)$", "", line.partition(" ")[0])
+            if word in wanted:
+                lines.append(line)
+                known.add(word)
+    for word, sounds in extra.items():
+        if word in wanted and word not in known:
+            lines.append(f"{word} {sounds}\n")
+            known.add(word)
+    path.write_text("".join(lines), encoding="utf-8")
+    return frozenset(known)
+
+
+def _language_model(phrases: Iterable[str], words: frozenset[str], path: Path) -> None:
+    """Which words follow which, from the sentences whose every word can be pronounced."""
+    usable = (phrase for phrase in phrases if all(word in words for word in phrase.split()))
+    model = ArpaBoLM(text="\n".join(f"<s> {phrase} </s>" for phrase in usable))
+    model.compute()
+    model.write_file(str(path))
