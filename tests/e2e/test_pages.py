@@ -41,7 +41,7 @@ def ready(page: Page) -> None:
     expect(page.locator("main")).to_be_visible()
     expect(page.locator("[data-my-name]").first).not_to_be_empty()
     expect(page.locator(".loading, #loading:not([hidden])")).to_have_count(0)
-    if not page.url.endswith(("/logs", "/events")):  # their streams never end
+    if not page.url.endswith(("/logs", "/events", "/dashboard")):  # their streams never end
         page.wait_for_load_state("networkidle")
 
 

@@ -140,6 +140,7 @@ PAGE_ROLES: dict[str, str] = {
     "/tasks": "member",
     "/tasks/<int:id>": "member",
     "/threads": "member",
+    "/dashboard": "member",
     "/reminders": "member",
     "/memories": "member",
     "/usage": "member",

@@ -47,6 +47,7 @@ PAGES = (
     Page("/tasks", "tasks.html", "Tasks", "tasks", phone=True),
     Page("/tasks/<int:id>", "task.html", under="/tasks"),
     Page("/threads", "threads.html", under="/tasks"),
+    Page("/dashboard", "dashboard.html", "Dashboard", "panels"),
     Page("/reminders", "reminders.html", "Reminders", "clock", KEEP),
     Page("/memories", "memories.html", "Memories", "book", KEEP),
     Page("/usage", "usage.html", "Usage", "chart", KEEP),

@@ -13,6 +13,7 @@ export class Feed {
   #last = "";
   #tries = 0;
   #timer = 0;
+  #closed = false;
 
   /** `name` of the events; handlers: `entries(list)` in bundles, `state("live" | "lost")`, `refused()`. */
   constructor(path, name, handlers) {
@@ -25,7 +26,7 @@ export class Feed {
 
   open() {
     clearTimeout(this.#timer);
-    const resume = this.#last ? `?after=${this.#last}` : "";
+    const resume = this.#last ? `${this.#path.includes("?") ? "&" : "?"}after=${this.#last}` : "";
     const source = new EventSource(apiUrl(this.#path + resume), { withCredentials: isElsewhere });
     this.#source = source;
     let bundle = [];
@@ -38,6 +39,7 @@ export class Feed {
         requestAnimationFrame(() => {
           const entries = bundle;
           bundle = [];
+          if (this.#closed) return;
           this.#handlers.entries(entries);
         });
       bundle.push(JSON.parse(data));
@@ -54,8 +56,15 @@ export class Feed {
     };
   }
 
+  /** Listen no more. */
+  close() {
+    clearTimeout(this.#timer);
+    this.#closed = true;
+    this.#source?.close();
+  }
+
   /** Try at once instead of waiting. */
   hurry() {
-    if (this.#source === null) this.open();
+    if (this.#source === null && !this.#closed) this.open();
   }
 }
