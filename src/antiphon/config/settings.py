@@ -311,13 +311,21 @@ class TelegramSettings(Part):
 
 
 class LiveKitSettings(Part):
-    """A LiveKit server for voice. Kept for the voice service."""
+    """A LiveKit server whose rooms carry live voice. Without one, this program carries it itself."""
 
     url: Annotated[str, AfterValidator(url_check("ws", "wss", "http", "https"))] = Field(
         default="", description="Address of the server, for example wss://voice.example.org. Empty: none."
     )
+    public_url: Annotated[str, AfterValidator(url_check("ws", "wss", "http", "https"))] = Field(
+        default="", description="Address at which browsers reach the same server. Empty: that of url."
+    )
     api_key: str = Field(default="", max_length=200, description="Name of the server's API key.")
     api_secret: SecretStr = Field(default=SecretStr(""), description="Secret that belongs to api_key.")
+
+    @property
+    def browser_url(self) -> str:
+        """Where pages find the server; "" when there is none."""
+        return (self.public_url or self.url) if self.url else ""
 
 
 class _Origins(dict[str, str]):

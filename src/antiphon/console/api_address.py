@@ -1,4 +1,5 @@
-"""Where the scripts of the pages find the API: on the pages' own origin, or elsewhere when the console runs alone.
+"""Where the scripts of the pages find the API: on the pages' own origin, or elsewhere when the console runs alone; and
+where the voice page finds a LiveKit server.
 
 Used by `app` for the content policy and for `data-api` in base.html, which `static/js/server.js` reads.
 """
@@ -28,6 +29,15 @@ class ApiAddress:
     def pictures(self) -> str:
         """What `img-src` must allow for files that the API serves."""
         return f"'self' {self.url}".strip()
+
+
+def room_sources(url: str) -> str:
+    """What `connect-src` must allow for a LiveKit server: its WebSocket, and why it refused one."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    secure = "s" if parts.scheme in ("https", "wss") else ""
+    return f"ws{secure}://{parts.netloc} http{secure}://{parts.netloc}"
 
 
 def api_for(url: str, host: str) -> ApiAddress:

@@ -16,7 +16,7 @@ from typing import Any
 from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from antiphon.console.api_address import ApiAddress, api_for
+from antiphon.console.api_address import ApiAddress, api_for, room_sources
 from antiphon.console.navigation import PAGES, ROLE, Page, menu
 from antiphon.console.static_files import PREFIX, StaticFiles
 from antiphon.domain.conversation import check_channel_key
@@ -29,19 +29,24 @@ _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_LISTENS = "/voice"
+"""The one page that may use the microphone, and that talks to a LiveKit server where there is one."""
 
 
-def content_policy(api: ApiAddress) -> str:
-    """What the pages may load and run: their own files, the API, and no inline code at all."""
+def content_policy(api: ApiAddress, *, beside: str = "") -> str:
+    """What the pages may load and run: their own files, the API, and no inline code at all.
+
+    `beside` are further sources that the page may talk to.
+    """
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
             f"img-src {api.pictures} data:",  # data: is Pico's own arrows and ticks
-            f"connect-src {api.sources}",
+            f"connect-src {api.sources} {beside}".rstrip(),
+            f"media-src {api.pictures}",  # recordings
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -54,11 +59,12 @@ def content_policy(api: ApiAddress) -> str:
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
     """What the pages need to know: the longest message, how long a thread stays open without a word, and where the API
-    is when it is not on the pages' own origin."""
+    is when it is not on the pages' own origin. `livekit_url` is asked each time: it can be set while the pages are up."""
 
     message_chars: int = 16_000
     idle_minutes: float = 5
     api_url: str = ""
+    livekit_url: Callable[[], str] = str
 
 
 def create_console(config: ConsoleConfig) -> Flask:
@@ -75,7 +81,11 @@ def create_console(config: ConsoleConfig) -> Flask:
     @app.after_request
     def protect(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["Content-Security-Policy"] = content_policy(api_for(config.api_url, request.host))
+        api, listens = api_for(config.api_url, request.host), request.path == _LISTENS
+        beside = room_sources(config.livekit_url()) if listens else ""
+        response.headers["Content-Security-Policy"] = content_policy(api, beside=beside)
+        microphone = "(self)" if listens else "()"
+        response.headers["Permissions-Policy"] = f"camera=(), geolocation=(), microphone={microphone}"
         for name, value in _SECURITY_HEADERS.items():
             response.headers[name] = value
         return response
@@ -106,7 +116,7 @@ def create_console(config: ConsoleConfig) -> Flask:
 
 
 def _view(page: Page, config: ConsoleConfig) -> Callable[..., str]:
-    def show(channel: str = "", id: int | None = None) -> str:
+    def show(channel: str = "", id: int | None = None, session: str = "") -> str:
         role = _role()
         if page.role.rank > role.rank:
             abort(HTTPStatus.NOT_FOUND)
@@ -116,7 +126,13 @@ def _view(page: Page, config: ConsoleConfig) -> Callable[..., str]:
             except InvalidInput:
                 abort(HTTPStatus.NOT_FOUND)
         return render_template(
-            page.template, config=config, channel=channel, id=id, menu=list(menu(role)), here=page.under or page.path
+            page.template,
+            config=config,
+            channel=channel,
+            id=id,
+            session=session,
+            menu=list(menu(role)),
+            here=page.under or page.path,
         )
 
     return show

@@ -6,7 +6,7 @@ stands in them comes from the API, which checks every request of their scripts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from antiphon.config import Settings
@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from antiphon.domain.identity import Principal
 
 
-def build_pages(settings: Settings, *, api_url: str = "") -> AsgiApp:
-    """The Flask pages. `api_url` is where their scripts find the API; empty: on the pages' own origin."""
+def build_pages(settings: Settings, *, api_url: str = "", livekit_url: Callable[[], str] | None = None) -> AsgiApp:
+    """The Flask pages. `api_url` is where their scripts find the API; empty: on the pages' own origin.
+
+    `livekit_url` tells where the voice page finds LiveKit, once that may change; else it is where `settings` say.
+    """
     from a2wsgi import WSGIMiddleware
 
     from antiphon.console.app import ConsoleConfig, create_console
 
     flask = create_console(
         ConsoleConfig(
-            message_chars=settings.limits.message_chars, idle_minutes=settings.threads.idle_minutes, api_url=api_url
+            message_chars=settings.limits.message_chars,
+            idle_minutes=settings.threads.idle_minutes,
+            api_url=api_url,
+            livekit_url=livekit_url or (lambda: settings.livekit.browser_url),
         )
     )
     return WSGIMiddleware(flask, workers=4)  # pyright: ignore[reportReturnType, reportArgumentType] - plain dicts

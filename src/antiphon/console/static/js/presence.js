@@ -14,12 +14,14 @@ const WORDS = {
 /** Show `state` everywhere. `detail` replaces the word in the line under the title. */
 export function showPresence(state, detail = "") {
   const word = WORDS[state];
-  const line = byId("state-line");
-  if (line.dataset.state === state && line.textContent === (detail || word)) return;
-  line.dataset.state = state;
-  line.textContent = detail || word;
+  const line = document.getElementById("state-line"); // where the page has one
+  if (line) {
+    line.dataset.state = state;
+    if (line.textContent !== (detail || word)) line.textContent = detail || word;
+  }
   for (const bird of document.querySelectorAll(".songbird")) bird.dataset.state = state;
   const name = byId("state-name");
+  if (name.dataset.state === state && name.textContent === word) return;
   name.dataset.state = state;
   const label = document.createElement("span");
   label.textContent = word;

@@ -1,0 +1,431 @@
+// The voice page: what a person chooses, the session they talk in, and everything that shows how it goes.
+
+import { ApiError, withQuery } from "./api.js";
+import { approvalCard, expiry } from "./approvals.js";
+import { button, byId, facts, h, toast } from "./dom.js";
+import { showPresence } from "./presence.js";
+import { attempt, notice, start } from "./shell.js";
+import { devices, NoMicrophone, openMicrophone } from "./voice/audio.js";
+import { Meter } from "./voice/meter.js";
+import { Session } from "./voice/session.js";
+import { dropped, ended, startFailed } from "./voice/troubles.js";
+import { legend, Waterfall } from "./voice/waterfall.js";
+import { Words } from "./voice/words.js";
+
+const LOST_AFTER_MS = 1200; // a shorter gap is not worth a card
+const LEVELS_MS = 50;
+const HINTS = {
+  idle: "Antiphon listens once you start, and only then.",
+  listening: "Go on, it listens.",
+  thinking: "It has heard you.",
+  speaking: "Just start talking to interrupt.",
+  waiting: "It needs your word before it goes on.",
+  error: "",
+};
+
+class Page {
+  #visit;
+  #api;
+  #form = byId("choices");
+  #session = null;
+  #stream = null;
+  #context = null;
+  #state = "idle";
+  #startedAt = 0;
+  #muted = false;
+  #lostTimer = 0;
+  #ticker = 0;
+  #levels = 0;
+  #words;
+  #waterfall = new Waterfall(byId("latency"));
+  #meters = { me: new Meter(byId("my-level")), agent: new Meter(byId("its-level")) };
+  #approvals = new Map();
+
+  async start() {
+    this.#visit = await start({
+      onSignedOut: () => this.#stop(),
+      onFailed: () => showPresence("error"),
+      beforeLeaving: () => this.#stop(),
+    });
+    if (!this.#visit) return;
+    this.#api = this.#visit.api;
+    this.#words = new Words(byId("words"), this.#visit.me.name);
+    byId("legend").replaceChildren(legend());
+    this.#listen();
+    this.#restore();
+    await Promise.all([this.#offer(), this.#devices()]);
+    byId("begin").disabled = false;
+  }
+
+  // --- choices ---
+
+  get #choices() {
+    return Object.fromEntries([...new FormData(this.#form)].map(([name, value]) => [name, String(value).trim()]));
+  }
+
+  #restore() {
+    const kept = this.#visit.keep.get("voice", {});
+    this.#form.room.value = kept.room || "talk";
+    this.#form.identity.value = kept.identity || this.#visit.me.name;
+    this.#form.prompt.value = kept.prompt || "";
+    this.#form.mode.value = kept.mode === "hold" ? "hold" : "open";
+    for (const name of ["language", "voice", "microphone", "speaker"]) this.#form[name].dataset.wanted = kept[name] ?? "";
+  }
+
+  /** What this installation can: languages, voices, engines, and which way speech takes. */
+  async #offer() {
+    try {
+      const { languages, voices, engines } = await this.#api.get("/api/voice/options");
+      choices(this.#form.language, [["", "As it is set up"], ...languages.map(({ tag, title }) => [tag, title])]);
+      const own = voices.map(({ name, language, title }) => [name, [title || name, language].filter(Boolean).join(", ")]);
+      choices(this.#form.voice, [["", "As it is set up"], ...own]);
+      byId("engines").hidden = false;
+      byId("engines").querySelector("dl").replaceWith(facts([
+        ["Hears", engines.stt],
+        ["Speaks", engines.tts],
+        ["Turns", engines.turns],
+        ["Carried by", engines.transport === "livekit" ? "LiveKit" : "this program"],
+      ]));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status !== 401) notice(startFailed(error));
+    }
+  }
+
+  async #devices() {
+    const found = await devices().catch(() => []);
+    const named = (kind) => found.filter((one) => one.kind === kind && one.label).map(({ id, label }) => [id, label]);
+    choices(this.#form.microphone, [["", "The usual one"], ...named("microphone")]);
+    choices(this.#form.speaker, [["", "The usual one"], ...named("speaker")]);
+    byId("speaker-field").hidden = named("speaker").length === 0 || !("setSinkId" in AudioContext.prototype);
+  }
+
+  #chose({ target }) {
+    const { room, identity, language, voice, prompt, mode, microphone, speaker } = this.#choices;
+    this.#visit.keep.set("voice", { room, identity, language, voice, prompt, mode, microphone, speaker });
+    if (target.name === "mode") this.#draw();
+    if (!this.#session) return;
+    if (target.name === "mode") this.#applyMode();
+    if (target.name === "microphone") this.#changeMicrophone();
+    if (target.name === "speaker") this.#changeSpeaker();
+  }
+
+  // --- talking ---
+
+  async #begin() {
+    byId("begin").disabled = true;
+    notice(null);
+    try {
+      // In the click itself: browsers let a page be heard because somebody pressed something.
+      this.#context = new AudioContext({ latencyHint: "interactive" });
+      const resumed = this.#context.resume();
+      this.#stream = await openMicrophone(this.#form.microphone.value);
+      await resumed;
+      this.#watchMicrophone();
+      this.#devices();
+      await this.#changeSpeaker();
+      this.#words.clear();
+      this.#waterfall.clear();
+      this.#approvals.clear();
+      this.#drawApprovals();
+      const { room, identity, language, voice, prompt } = this.#choices;
+      const session = new Session(
+        this.#api,
+        { room, identity, name: identity, language, voice, prompt },
+        {
+          event: (event) => this.#session === session && this.#event(event),
+          connected: () => this.#connected(),
+          lost: () => this.#lost(),
+          failed: (error) => this.#failed(error),
+          over: (why) => this.#over(why),
+        },
+      );
+      this.#session = session;
+      await session.begin({ context: this.#context, stream: this.#stream });
+      if (this.#session !== session) return;
+      this.#startedAt = Date.now();
+      this.#applyMode();
+      this.#show(this.#state === "idle" ? "listening" : this.#state);
+      this.#run();
+      this.#offerWriting(session.id);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#failed(error);
+    } finally {
+      byId("begin").disabled = false;
+      this.#draw();
+    }
+  }
+
+  async #end() {
+    const session = this.#session;
+    if (!session) return;
+    this.#stop();
+    await attempt(() => session.end());
+    byId("begin").focus();
+  }
+
+  /** Free the microphone and everything else of the session on this page. */
+  #stop() {
+    const session = this.#session;
+    this.#session = null;
+    session?.end().catch(() => {}); // its own time-out ends it, too
+    for (const track of this.#stream?.getTracks() ?? []) {
+      track.onended = null;
+      track.stop();
+    }
+    this.#context?.close();
+    this.#stream = this.#context = null;
+    clearInterval(this.#ticker);
+    clearInterval(this.#levels);
+    clearTimeout(this.#lostTimer);
+    this.#muted = false;
+    this.#words?.settle();
+    this.#approvals.clear();
+    this.#drawApprovals();
+    for (const meter of Object.values(this.#meters)) meter.show(0);
+    for (const bird of document.querySelectorAll(".songbird")) bird.style.removeProperty("--level");
+    this.#show("idle");
+    this.#draw();
+  }
+
+  #failed(error) {
+    this.#stop();
+    showPresence("error");
+    notice(startFailed(error, [button("again", "Try again", () => this.#begin())]), "voice");
+    if (error instanceof NoMicrophone) this.#devices();
+  }
+
+  #over(why) {
+    this.#stop();
+    notice(ended(why || "It was ended.", [button("microphone", "Start again", () => this.#begin())]), "voice");
+  }
+
+  #connected() {
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = 0;
+    notice(null, "voice-lost");
+    this.#connection("good", "connected");
+  }
+
+  #lost() {
+    this.#connection("risk", "reconnecting");
+    this.#lostTimer ||= setTimeout(() => {
+      notice(dropped(), "voice-lost");
+      showPresence("error");
+    }, LOST_AFTER_MS);
+  }
+
+  #connection(tone, word) {
+    const chip = byId("connection");
+    chip.hidden = false;
+    chip.className = `chip ${tone}`;
+    chip.textContent = word;
+  }
+
+  // --- what the session tells ---
+
+  #event(event) {
+    switch (event.type) {
+      case "transcript":
+        this.#words.say(event);
+        byId("no-words").hidden = true;
+        break;
+      case "state":
+        this.#show(event.state);
+        break;
+      case "speech":
+        document.body.dataset.speaks = event.state === "started" ? event.who : "";
+        break;
+      case "interrupted":
+        this.#words.say({ ...event, interrupted: true, final: true });
+        break;
+      case "tool":
+        this.#words.tool(event);
+        break;
+      case "approval":
+        this.#ask(event);
+        break;
+      case "latency":
+        this.#waterfall.add(event);
+        break;
+      case "error":
+        toast(event.message, "error");
+        break;
+      default: // what a later version tells
+    }
+  }
+
+  async #ask({ approval }) {
+    const found = await attempt(() => this.#api.get(`/api/approvals/${encodeURIComponent(approval)}`));
+    if (!found || !this.#session) return;
+    this.#approvals.set(found.id, found);
+    this.#drawApprovals();
+  }
+
+  async #decide(approval, verb) {
+    this.#approvals.set(approval.id, { ...approval, deciding: true });
+    this.#drawApprovals();
+    const decided = await attempt(() => this.#api.post(`/api/approvals/${encodeURIComponent(approval.id)}/${verb}`));
+    this.#approvals.set(approval.id, decided ?? approval);
+    this.#drawApprovals();
+    this.#visit.beat();
+  }
+
+  #drawApprovals() {
+    const cards = [...this.#approvals.values()].map((one) => approvalCard(one, (approval, verb) => this.#decide(approval, verb)));
+    byId("asking").replaceChildren(...cards);
+  }
+
+  // --- microphone and loudspeaker ---
+
+  #watchMicrophone() {
+    for (const track of this.#stream.getAudioTracks())
+      track.onended = () => this.#session && this.#failed(new NoMicrophone("none", "The microphone was unplugged or taken away."));
+  }
+
+  async #changeMicrophone() {
+    try {
+      const stream = await openMicrophone(this.#form.microphone.value);
+      const before = this.#stream;
+      this.#stream = stream;
+      this.#watchMicrophone();
+      await this.#session?.useMicrophone(stream);
+      for (const track of before.getTracks()) {
+        track.onended = null;
+        track.stop();
+      }
+    } catch (error) {
+      if (!(error instanceof NoMicrophone)) throw error;
+      toast(error.message, "error");
+    }
+  }
+
+  async #changeSpeaker() {
+    const wanted = this.#form.speaker.value;
+    if (!this.#context?.setSinkId || (!wanted && !this.#context.sinkId)) return;
+    await this.#context.setSinkId(wanted).catch(() => toast("This loudspeaker is not there any more", "error"));
+  }
+
+  #mute(muted) {
+    this.#muted = muted;
+    this.#session?.setMuted(muted);
+    this.#draw();
+  }
+
+  #hold(held) {
+    if (!this.#session || this.#form.mode.value !== "hold") return;
+    byId("hold").setAttribute("aria-pressed", String(held));
+    this.#session.hold(held);
+  }
+
+  #applyMode() {
+    if (this.#form.mode.value === "hold") this.#hold(false);
+    else this.#mute(this.#muted);
+    this.#draw();
+  }
+
+  // --- what is shown ---
+
+  #show(state) {
+    this.#state = state;
+    showPresence(state);
+    byId("hint").textContent = this.#muted ? "Your microphone is off." : (HINTS[state] ?? "");
+  }
+
+  #run() {
+    this.#ticker = setInterval(() => this.#tick(), 1000);
+    this.#levels = setInterval(() => this.#showLevels(), LEVELS_MS);
+    this.#tick();
+  }
+
+  #tick() {
+    const way = this.#session.transport === "livekit" ? "LiveKit" : "embedded transport";
+    const seconds = Math.floor((Date.now() - this.#startedAt) / 1000);
+    const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    byId("subtitle").textContent = `Room ${this.#form.room.value.trim()}, ${way}, ${clock}`;
+    for (const element of document.querySelectorAll("[data-expires]")) element.textContent = expiry(element.dataset.expires);
+  }
+
+  #showLevels() {
+    const { me, agent } = this.#session.levels;
+    this.#meters.me.show(me);
+    this.#meters.agent.show(agent);
+    const level = this.#state === "speaking" ? agent : me;
+    for (const bird of document.querySelectorAll(".songbird")) bird.style.setProperty("--level", level.toFixed(2));
+  }
+
+  #draw() {
+    const isOn = this.#session !== null;
+    const isHold = this.#form.mode.value === "hold";
+    byId("begin").hidden = isOn;
+    byId("end").hidden = !isOn;
+    byId("mute").hidden = !isOn || isHold;
+    byId("hold").hidden = !isOn || !isHold;
+    byId("mute").setAttribute("aria-pressed", String(this.#muted));
+    byId("hint").textContent = this.#muted ? "Your microphone is off." : (HINTS[this.#state] ?? "");
+    if (isOn) return;
+    byId("connection").hidden = true;
+    byId("write").hidden = true;
+    byId("subtitle").textContent = "Speak with Antiphon, and read along";
+  }
+
+  /** The same conversation, in writing: spoken turns are in it like written ones. */
+  async #offerWriting(id) {
+    try {
+      const { channel } = await this.#api.get(`/api/voice/sessions/${encodeURIComponent(id)}`);
+      if (!channel || this.#session?.id !== id) return;
+      byId("write").href = `/c/${encodeURIComponent(channel)}`;
+      byId("write").hidden = false;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  // --- what a person does ---
+
+  #listen() {
+    byId("begin").addEventListener("click", () => this.#begin());
+    byId("end").addEventListener("click", () => this.#end());
+    byId("mute").addEventListener("click", () => this.#mute(!this.#muted));
+    this.#form.addEventListener("change", (event) => this.#chose(event));
+    this.#form.addEventListener("submit", (event) => event.preventDefault());
+    const hold = byId("hold");
+    hold.addEventListener("pointerdown", (event) => {
+      hold.setPointerCapture(event.pointerId);
+      this.#hold(true);
+    });
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture", "blur"])
+      hold.addEventListener(name, () => this.#hold(false));
+    hold.addEventListener("keydown", (event) => {
+      if (event.key !== " " && event.key !== "Enter") return;
+      event.preventDefault();
+      if (!event.repeat) this.#hold(true);
+    });
+    hold.addEventListener("keyup", (event) => (event.key === " " || event.key === "Enter") && this.#hold(false));
+    hold.addEventListener("contextmenu", (event) => event.preventDefault());
+    addEventListener("keydown", (event) => {
+      const isTyping = event.target.closest?.("input, textarea, select");
+      if (event.key.toLowerCase() === "m" && !isTyping && !byId("mute").hidden && !event.ctrlKey && !event.metaKey)
+        this.#mute(!this.#muted);
+    });
+    const toOptions = byId("to-options");
+    const open = (isOpen) => {
+      byId("options").toggleAttribute("data-open", isOpen);
+      toOptions.setAttribute("aria-expanded", String(isOpen));
+    };
+    toOptions.addEventListener("click", () => open(toOptions.getAttribute("aria-expanded") !== "true"));
+    addEventListener("keydown", (event) => event.key === "Escape" && open(false));
+    addEventListener("click", (event) => event.target.closest?.("#options, #to-options") || open(false));
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.#devices());
+    addEventListener("pagehide", () => this.#stop());
+  }
+}
+
+/** Fill a select, keeping what is (or was last time) chosen. */
+function choices(select, pairs) {
+  const wanted = select.value || select.dataset.wanted;
+  select.replaceChildren(...pairs.map(([value, word]) => h("option", { value }, word)));
+  select.value = pairs.some(([value]) => value === wanted) ? wanted : "";
+}
+
+await new Page().start();

@@ -1,0 +1,154 @@
+// Speech over a WebSocket of this server: PCM of 16 bits, 16 kHz, 20 ms, both ways. What it needs is this program alone.
+// It reports how much of the answers was really played, because an interrupted answer is stored as far as it was heard.
+
+import { socketUrl } from "../server.js";
+import { Level } from "./audio.js";
+
+const RATE = 16_000;
+const FRAME_MS = 20;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 4000;
+const MOST_WAITING_BYTES = RATE; // half a second of speech that the network does not take: older words help nobody
+const OVER = new Set([4401, 4404]); // nothing to come back to
+
+export class EmbeddedTransport {
+  name = "embedded";
+  #options;
+  #socket = null;
+  #capture = null;
+  #playout = null;
+  #source = null;
+  #position = 0;
+  #tries = 0;
+  #timer = 0;
+  #closed = false;
+  #silent = false;
+  #levels = { me: null, agent: null };
+
+  /**
+   * `session`: its id; `ticket()` resolves to a new one each time; `context`: the AudioContext; `stream`: the microphone.
+   * Handlers: `connected()`, `lost()`, `over(code)`.
+   */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  async open() {
+    const { context, stream } = this.#options;
+    await Promise.all(
+      ["capture", "playout"].map((name) => context.audioWorklet.addModule(new URL(`${name}-worklet.js`, import.meta.url))),
+    );
+    this.#capture = new AudioWorkletNode(context, "capture", {
+      numberOfOutputs: 0,
+      channelCount: 1,
+      channelCountMode: "explicit",
+      processorOptions: { rate: RATE, frameMs: FRAME_MS },
+    });
+    this.#capture.port.onmessage = ({ data }) => this.#send(data);
+    this.#playout = new AudioWorkletNode(context, "playout", {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+      processorOptions: { rate: RATE },
+    });
+    this.#playout.port.onmessage = ({ data }) => this.#played(data.position);
+    this.#playout.connect(context.destination);
+    this.#levels.agent = new Level(context, this.#playout);
+    this.useMicrophone(stream);
+    await this.#connect();
+  }
+
+  get levels() {
+    return { me: this.#silent ? 0 : (this.#levels.me?.value ?? 0), agent: this.#levels.agent?.value ?? 0 };
+  }
+
+  /** Listen to another microphone. */
+  useMicrophone(stream) {
+    const { context } = this.#options;
+    this.#source?.disconnect();
+    this.#source = context.createMediaStreamSource(stream);
+    this.#source.connect(this.#capture);
+    this.#levels.me = new Level(context, this.#source);
+  }
+
+  setMuted(muted) {
+    this.#silent = muted;
+    this.#tell({ type: "mute", muted });
+  }
+
+  /** Hold to talk: `held` while the person holds it. */
+  hold(held) {
+    this.#silent = !held;
+    this.#tell({ type: "ptt", down: held });
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket?.close();
+    this.#source?.disconnect();
+    this.#playout?.disconnect();
+    for (const node of [this.#capture, this.#playout]) node?.port.close();
+  }
+
+  async #connect() {
+    clearTimeout(this.#timer);
+    let ticket;
+    try {
+      ticket = await this.#options.ticket();
+    } catch (error) {
+      if (!error.passing || this.#tries === 0) throw error;
+      this.#later();
+      return;
+    }
+    if (this.#closed) return;
+    const path = `/ws/voice/${encodeURIComponent(this.#options.session)}?${new URLSearchParams({ ticket })}`;
+    const socket = new WebSocket(socketUrl(path));
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    socket.onopen = () => {
+      this.#tries = 0;
+      this.#position = 0;
+      this.#tell({ type: "hello", rate: RATE, frame_ms: FRAME_MS });
+      if (this.#silent) this.#tell({ type: "mute", muted: true });
+      this.#options.handlers.connected();
+    };
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code }) => {
+      this.#socket = null;
+      if (this.#closed) return;
+      this.#playout.port.postMessage("clear");
+      if (OVER.has(code)) this.#options.handlers.over(code);
+      else {
+        this.#options.handlers.lost();
+        this.#later();
+      }
+    };
+  }
+
+  #later() {
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries) * (0.75 + Math.random() / 2);
+    this.#tries += 1;
+    this.#timer = setTimeout(() => this.#connect().catch((error) => this.#options.handlers.failed(error)), wait);
+  }
+
+  #receive(data) {
+    if (data instanceof ArrayBuffer) this.#playout.port.postMessage(data, [data]);
+    else if (JSON.parse(data).type === "clear") this.#playout.port.postMessage("clear");
+  }
+
+  #send(frame) {
+    const socket = this.#socket;
+    if (this.#silent || socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return;
+    socket.send(frame);
+  }
+
+  #played(position) {
+    this.#tell({ type: "played", samples: position });
+  }
+
+  #tell(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,122 @@
+// One spoken session from this page: asks for a token, opens the session, connects speech and transcript, and ends it.
+
+import { withQuery } from "../api.js";
+import { EmbeddedTransport } from "./embedded.js";
+import { Feed } from "./feed.js";
+
+export class Session {
+  id = "";
+  #api;
+  #wish;
+  #handlers;
+  #transport = null;
+  #feed = null;
+  #over = false;
+
+  /**
+   * `wish`: {room, identity, name, language, voice, prompt}. Handlers: `event(data)`, `connected()`, `lost()`,
+   * `failed(error)`, `over(why)` when it ended by itself.
+   */
+  constructor(api, wish, handlers) {
+    this.#api = api;
+    this.#wish = wish;
+    this.#handlers = handlers;
+  }
+
+  get transport() {
+    return this.#transport?.name ?? "";
+  }
+  get levels() {
+    return this.#transport?.levels ?? { me: 0, agent: 0 };
+  }
+
+  /** Begin to talk, with a microphone that was opened already. Whatever fails leaves nothing behind. */
+  async begin({ context, stream }) {
+    try {
+      const pass = await this.#token();
+      const { session_id: id } = await this.#api.post("/api/voice/session", this.#body());
+      this.id = id;
+      if (this.#over) throw new DOMException("ended", "AbortError");
+      this.#feed = new Feed(id, {
+        event: (event) => this.#event(event),
+        open: () => {},
+        lost: () => {},
+        over: () => this.#ended("It is not there any more."),
+      });
+      this.#feed.open();
+      this.#transport = await this.#choose(pass, { context, stream });
+      await this.#transport.open();
+    } catch (error) {
+      await this.end();
+      throw error;
+    }
+  }
+
+  setMuted(muted) {
+    this.#transport?.setMuted(muted);
+  }
+  hold(held) {
+    this.#transport?.hold(held);
+  }
+  useMicrophone(stream) {
+    return this.#transport?.useMicrophone(stream);
+  }
+
+  /** End it. Twice is once. */
+  async end() {
+    const wasOver = this.#over;
+    this.#close();
+    if (!this.id || wasOver) return;
+    await this.#api.delete(`/api/voice/session/${encodeURIComponent(this.id)}`).catch((error) => {
+      if (error.status !== 404) throw error;
+    });
+  }
+
+  async #choose(pass, sound) {
+    const handlers = {
+      connected: () => this.#handlers.connected(),
+      lost: () => this.#over || this.#handlers.lost(),
+      over: () => this.#ended("It was closed from the other side."),
+      failed: (error) => this.#handlers.failed(error),
+    };
+    if (pass.transport === "livekit") {
+      const { RoomTransport } = await import("./room.js");
+      return new RoomTransport({ ...sound, url: pass.url, token: pass.token, handlers });
+    }
+    let first = pass.token;
+    const ticket = async () => {
+      const token = first || (await this.#token()).token;
+      first = "";
+      return token;
+    };
+    return new EmbeddedTransport({ ...sound, session: this.id, ticket, handlers });
+  }
+
+  #token() {
+    const { room, identity, name } = this.#wish;
+    return this.#api.get(withQuery("/api/voice/token", { room, identity, name }));
+  }
+
+  #body() {
+    const { room, identity, prompt, language, voice } = this.#wish;
+    const body = { room, identity, language, voice };
+    return prompt ? { ...body, system_prompt: prompt } : body;
+  }
+
+  #event(event) {
+    if (event.type === "ended") this.#ended(event.reason ?? "");
+    else this.#handlers.event(event);
+  }
+
+  #ended(why) {
+    if (this.#over) return;
+    this.#close();
+    this.#handlers.over(why);
+  }
+
+  #close() {
+    this.#over = true;
+    this.#feed?.close();
+    this.#transport?.close();
+  }
+}
