@@ -9,6 +9,9 @@ if [[ ! -s secrets/postgres_password || ! -s secrets/database_url ]]; then
   printf '%s' "$password" >secrets/postgres_password
   printf 'postgresql://antiphon:%s@postgres:5432/antiphon' "$password" >secrets/database_url
 fi
+if [[ ! -s secrets/livekit_api_secret ]]; then
+  od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >secrets/livekit_api_secret
+fi
 # The containers read them as other users; on this machine the folder keeps everybody else out.
-chmod 0444 secrets/postgres_password secrets/database_url
+chmod 0444 secrets/postgres_password secrets/database_url secrets/livekit_api_secret
 echo "deploy/secrets is ready." >&2

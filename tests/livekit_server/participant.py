@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 from livekit.api.access_token import Claims, VideoGrants
-from livekit.protocol.models import DataPacket, DisconnectReason, ParticipantInfo, TrackInfo, TrackType
+from livekit.protocol.models import DataPacket, DisconnectReason, ParticipantInfo, TrackInfo, TrackSource, TrackType
 from livekit.protocol.rtc import AddTrackRequest, LeaveRequest, SignalRequest, SignalResponse, SignalTarget
 
 log = logging.getLogger("livekit_server")
@@ -131,15 +131,8 @@ class Participant:
 
     async def start(self) -> None:
         """Offer the client what the others publish already."""
-        if self._grants.can_subscribe:
-            heard = [(other, track) for other in self._others() for track in other._published.values()]
-            for other, track in heard:
-                self._hear(other, track)
-            await self._negotiate()
-            for other, track in heard:
-                await other.send(track_subscribed={"track_sid": track.info.sid})
-        else:
-            await self._negotiate()
+        there = [(other, track) for other in self._others() for track in other._published.values()]
+        await self._hear(there if self._grants.can_subscribe else [])
 
     async def close(self) -> None:
         """Free both connections and tell the others."""
@@ -156,7 +149,9 @@ class Participant:
     # --- what it publishes -----------------------------------------------------------------------------------------
 
     async def _expect(self, wanted: AddTrackRequest) -> None:
-        if not self._grants.can_publish or wanted.type != TrackType.AUDIO:
+        sources = self._grants.can_publish_sources or []
+        allowed = not sources or TrackSource.Name(wanted.source).lower() in sources
+        if not self._grants.can_publish or not allowed or wanted.type != TrackType.AUDIO:
             return  # a client without the right waits in vain, as it does with the real server
         info = TrackInfo(
             sid=new_id("TR_"),
@@ -187,9 +182,7 @@ class Participant:
         await self._announce()  # before the offer, or the listener cannot tell whose track it is
         for other in list(self._others()):
             if other._grants.can_subscribe:
-                other._hear(self, track)
-                await other._negotiate()
-                await self.send(track_subscribed={"track_sid": track.info.sid})
+                await other._hear([(self, track)])
 
     async def _mute(self, sid: str, muted: bool) -> None:
         for info in self.info.tracks:
@@ -229,14 +222,22 @@ class Participant:
 
     # --- what it hears ---------------------------------------------------------------------------------------------
 
-    def _hear(self, other: Participant, track: Published) -> None:
-        local = track.relay.subscribe(track.media, buffered=False)
-        local._id = track.info.sid
-        sender = self._subscriber.addTrack(local)
-        # The client learns from these two what it receives; aiortc has no public way to choose them.
-        sender._stream_id = f"{other.sid}|{track.info.sid}"
-        sender._track_id = track.info.sid
-        self._heard[track.info.sid] = sender
+    async def _hear(self, tracks: Sequence[tuple[Participant, Published]]) -> None:
+        """Add tracks of others and offer them, one offer at a time: a track that joins an offer under way is lost."""
+        async with self._negotiating:
+            for other, track in tracks:
+                if track.info.sid in self._heard:
+                    continue
+                local = track.relay.subscribe(track.media, buffered=False)
+                local._id = track.info.sid
+                sender = self._subscriber.addTrack(local)
+                # The client learns from these two what it receives; aiortc has no public way to choose them.
+                sender._stream_id = f"{other.sid}|{track.info.sid}"
+                sender._track_id = track.info.sid
+                self._heard[track.info.sid] = sender
+            await self._negotiate()
+        for other, track in tracks:
+            await other.send(track_subscribed={"track_sid": track.info.sid})
 
     async def _stop_hearing(self, sids: Iterable[str]) -> None:
         senders = [self._heard.pop(sid) for sid in list(sids) if sid in self._heard]
@@ -246,14 +247,13 @@ class Participant:
                 transceiver.direction = "inactive"
 
     async def _negotiate(self) -> None:
-        async with self._negotiating:
-            self._answered.clear()
-            await self._subscriber.setLocalDescription(await self._subscriber.createOffer())
-            await self.send(offer={"type": "offer", "sdp": self._subscriber.localDescription.sdp})
-            try:
-                await asyncio.wait_for(self._answered.wait(), ANSWER_SECONDS)
-            except TimeoutError:
-                log.warning("%s did not answer an offer", self.identity)
+        self._answered.clear()
+        await self._subscriber.setLocalDescription(await self._subscriber.createOffer())
+        await self.send(offer={"type": "offer", "sdp": self._subscriber.localDescription.sdp})
+        try:
+            await asyncio.wait_for(self._answered.wait(), ANSWER_SECONDS)
+        except TimeoutError:
+            log.warning("%s did not answer an offer", self.identity)
 
     async def _candidate(self, text: str, target: int) -> None:
         said = json.loads(text or "{}")

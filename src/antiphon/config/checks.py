@@ -28,6 +28,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _routing(settings)
     yield from _log(settings)
     yield from _speech(settings)
+
     yield from _livekit(settings)
 
 
@@ -140,7 +141,6 @@ def _routing(settings: Settings) -> Iterator[Finding]:
         yield from _one_model("routing.embedding_model", "routing.embedding_url", model, url, settings.usual_key(model))
 
 
-<<<<<<< HEAD
 def _speech(settings: Settings) -> Iterator[Finding]:
     speech = settings.speech
     for kind, chain in speech.chains:
@@ -160,13 +160,13 @@ def _speech(settings: Settings) -> Iterator[Finding]:
                 f"there is no variable {_safe(secret)} and no file of this name in secrets_dir",
                 "set the variable, make the file, or remove the key",
             )
-=======
+
+
 def _livekit(settings: Settings) -> Iterator[Finding]:
     livekit = settings.livekit
     for key, value in (("api_key", livekit.api_key), ("api_secret", livekit.api_secret.get_secret_value())):
         if livekit.url and not value:
             yield Finding(f"livekit.{key}", "is empty, and livekit.url is set", f"set LIVEKIT_{key.upper()}")
->>>>>>> 05cad93 (The voice page, its worklets and transports, and the pages of past sessions)
 
 
 def _one_of(names: set[str]) -> str:

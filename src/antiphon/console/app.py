@@ -59,7 +59,7 @@ def content_policy(api: ApiAddress, *, beside: str = "") -> str:
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
     """What the pages need to know: the longest message, how long a thread stays open without a word, and where the API
-    is when it is not on the pages' own origin. `livekit_url` is asked each time: it can be set while the pages are up."""
+    is when it is not on the pages' own origin. `livekit_url` is asked each time: it may be set while they are up."""
 
     message_chars: int = 16_000
     idle_minutes: float = 5

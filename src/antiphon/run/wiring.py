@@ -304,7 +304,8 @@ class Antiphon:
         self._closing.push_async_callback(api.aclose)
         following = asyncio.get_running_loop().create_task(self.live_settings.follow(self.stop), name="settings")
         self._closing.push_async_callback(_ended, following)
-        door = api.edge_around(Door(build_pages(self.settings, livekit_url=lambda: self.settings.livekit.browser_url), api.principal_of)) if pages else None
+        pages_app = build_pages(self.settings, livekit_url=lambda: self.settings.livekit.browser_url) if pages else None
+        door = api.edge_around(Door(pages_app, api.principal_of)) if pages_app else None
         return OnePort(control_plane=api, control=control, pages=door)
 
     async def _decide(self, approval: int, principal: Principal, approve: bool) -> Approval:

@@ -25,15 +25,19 @@ def image_environment() -> dict[str, str]:
 
 
 def test_the_compose_file_gives_settings_that_are_accepted(compose: dict[str, Any], tmp_path: Path) -> None:
-    given = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for name, value in service(compose).items()}
+    given = {name: re.sub(r"\$\{\w+:?-(.*)\}", r"\1", str(value)) for name, value in service(compose).items()}
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "database_url").write_text("postgresql://antiphon:x@postgres:5432/antiphon")
     (secrets / "postgres_password").write_text("x")
+    (secrets / "livekit_api_secret").write_text("y" * 32)
     environ = {**image_environment(), **given, "ANTIPHON_SECRETS_DIR": str(secrets)}
     settings = load_settings(environ, directory=tmp_path)
     assert settings.http.host == "0.0.0.0"
     assert settings.http.trusted_proxies == (gateway(compose),)
+    assert settings.livekit.url == "ws://livekit:7880"
+    assert settings.livekit.browser_url == "ws://127.0.0.1:7880"
+    assert settings.livekit.api_secret.get_secret_value() == "y" * 32
     assert settings.database_url.get_secret_value().startswith("postgresql://")
 
 
@@ -47,7 +51,7 @@ def gateway(compose: dict[str, Any]) -> str:
 
 def test_only_loopback_is_published(compose: dict[str, Any]) -> None:
     published = [port for one in compose["services"].values() for port in one.get("ports", [])]
-    assert published == ["127.0.0.1:8000:8000"]
+    assert published == ["127.0.0.1:8000:8000", "127.0.0.1:7880:7880"]
 
 
 def test_the_databases_are_on_a_network_without_a_way_out(compose: dict[str, Any]) -> None:
