@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis.asyncio as redis
+from redis.exceptions import RedisError
 
 from antiphon.bus.memory import MemoryBus
 from antiphon.dashboards.board import Board
@@ -69,6 +71,27 @@ async def test_redis_keeps_panels_where_other_services_read_them(
     assert json.loads(found["panel"]) == {"title": "Events"}
     assert [event.topic for event in heard.events] == [PANEL] * 3
     assert heard.events[0].payload == {"panel": "events", "changed": found["changed"]}
+
+
+@pytest.mark.needs("redis")
+async def test_a_service_that_may_only_read_panels_needs_no_more_than_the_page_says(
+    in_redis: tuple[RedisPanelStore, Heard, Any], redis_server: RedisServer
+) -> None:
+    store, _, client = in_redis
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("ACL SETUSER")]
+    await client.execute_command(*line.replace("a-long-password", "swordfish").split())
+    await store.save("events", {}, {"title": "Events"})
+    url = redis_server.url.replace("redis://", "redis://panels:swordfish@")
+    reader: Any = redis.Redis.from_url(url, decode_responses=True)
+    async with reader.pubsub() as pubsub:
+        await pubsub.subscribe("antiphon:1:panel")
+        assert json.loads(await reader.hget("antiphon:1:panel:events", "panel")) == {"title": "Events"}
+        for refused in (("HSET", "antiphon:1:panel:events", "panel", "{}"), ("GET", "antiphon:1:id:panel")):
+            with pytest.raises(RedisError):
+                await reader.execute_command(*refused)
+    await reader.aclose()
+    await client.execute_command("ACL", "DELUSER", "panels")
 
 
 @pytest.mark.needs("redis")

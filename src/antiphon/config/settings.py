@@ -255,6 +255,17 @@ class RetentionSettings(Part):
     )
 
 
+class DashboardSettings(Part):
+    """The panels in a platform's log channel. Those in the console are always there."""
+
+    interval_seconds: float = Field(
+        default=6.0, ge=2.0, le=3600, description="Least seconds between two edits of one panel on a platform."
+    )
+    edits_per_second: float = Field(
+        default=5.0, ge=0.1, le=20, description="Edits of panels in a second, those of all servers together."
+    )
+
+
 class LogSettings(Part):
     """What is logged, and how."""
 
@@ -408,6 +419,7 @@ class Settings(BaseSettings):
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    dashboards: DashboardSettings = Field(default_factory=DashboardSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 

@@ -1,0 +1,7 @@
+"""Discord: text in and out, commands, and the connection to its gateway.
+
+`service.py` is the way in (read it first): it holds the shards and runs the gateway (`gateway.py`, the only module with
+`voice.py` that imports the library). What the gateway says goes through `dispatch.py` to `inbound.py` (messages for the
+agent), `interactions.py` (slash commands and buttons) and `events.py` (everything else). `delivery.py` is the way out.
+Every request goes through `rest.py`, which needs no gateway, so that any worker can deliver.
+"""
