@@ -13,7 +13,7 @@ NODE   := $(STAMPS)/node-dev
 # What is fetched beside the Python packages: front-end packages and place tables.
 FILES  := $(STAMPS)/assets $(STAMPS)/places
 
-.PHONY: help run test check bench lock clean setup
+.PHONY: help run dev demo test check bench lock clean setup
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1 \t\2/' | expand -t 16
@@ -21,6 +21,12 @@ help: ## list the commands
 
 run: setup ## set everything up and start Antiphon in the foreground
 	@exec $(BIN)/antiphon up $(ARGS)
+
+demo: setup ## try it with a simulated Discord: no token, nothing kept
+	@exec $(BIN)/antiphon demo $(ARGS)
+
+dev: $(STAMPS)/dev $(FILES) ## like run, and started anew whenever the code changes
+	@exec $(BIN)/watchfiles --sigint-timeout 8 '$(BIN)/antiphon up $(ARGS)' src
 
 setup: $(STAMPS)/run $(FILES) ## only set up what `make run` needs
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from antiphon.bus.redis import PREFIX
@@ -29,7 +31,13 @@ class RedisPanelStore:
         self._clock = clock
         self._redis = cast(
             "Any",
-            redis.Redis.from_url(url, decode_responses=True, socket_connect_timeout=3, socket_timeout=3),  # pyright: ignore[reportUnknownMemberType]
+            redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+                url,
+                decode_responses=True,
+                socket_connect_timeout=3,
+                socket_timeout=3,
+                retry=Retry(NoBackoff(), 1),  # whoever keeps panels comes again in a second
+            ),
         )
 
     async def load(self) -> Mapping[str, Mapping[str, object]]:
