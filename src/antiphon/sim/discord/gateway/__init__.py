@@ -1,0 +1,1 @@
+"""The gateway: WebSocket connections, the sessions behind them, and who is told what."""

@@ -1,0 +1,1 @@
+"""Voice: signalling of the voice gateway, and the packets behind it."""

@@ -1,0 +1,1 @@
+"""The state of the simulated Discord: who and what exists. Rules that change it are in `rules`."""

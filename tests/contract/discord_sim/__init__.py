@@ -1,0 +1,1 @@
+"""The simulated Discord against the unmodified discord.py, with certificates verified."""
