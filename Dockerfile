@@ -34,6 +34,7 @@ COPY src src
 COPY --from=places /places/data src/antiphon/tools/builtin/data
 COPY --from=assets /assets/node_modules node_modules
 RUN PYTHONPATH=src /opt/antiphon/bin/python -m antiphon.console.assets \
+    && PYTHONPATH=src /opt/antiphon/bin/python -m antiphon.speech.protos.make \
     && uv pip install --python /opt/antiphon/bin/python --no-deps --no-build-isolation .
 
 # --- what runs ---

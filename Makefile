@@ -10,8 +10,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NODE   := $(STAMPS)/node-dev
-# What is fetched beside the Python packages: front-end packages and place tables.
-FILES  := $(STAMPS)/assets $(STAMPS)/places
+# What is fetched or made beside the Python packages: front-end packages, place tables, messages of gRPC.
+FILES  := $(STAMPS)/assets $(STAMPS)/places $(STAMPS)/protos
 
 .PHONY: help run dev demo test check bench lock clean setup
 
@@ -34,7 +34,7 @@ test: $(STAMPS)/dev $(NODE) $(FILES) ## set up what the tests need and run all o
 	@scripts/system_packages.sh postgresql redis chromium nginx caddy
 	@scripts/run_tests.sh $(ARGS)
 
-check: $(STAMPS)/dev $(NODE) ## style, types, import rules, lock files, workflows, images
+check: $(STAMPS)/dev $(NODE) $(STAMPS)/protos ## style, types, import rules, lock files, workflows, images
 	@scripts/check.sh
 
 bench: $(STAMPS)/dev $(FILES) ## measure the speed; ONLY=name for one figure
@@ -46,6 +46,7 @@ lock: ## resolve the requirements again (needs uv and the package registries)
 
 clean: ## remove what was built or installed here; data/ stays
 	@rm -rf $(VENV) node_modules src/antiphon/console/static/vendor src/antiphon/tools/builtin/data dist build
+	@rm -f src/antiphon/speech/protos/*_pb2.py src/antiphon/speech/protos/*_pb2.pyi
 	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@echo "Removed the environment and the caches. data/ was left alone."
@@ -63,6 +64,9 @@ $(STAMPS)/assets: package-lock.json src/antiphon/console/assets.py | $(STAMPS)/r
 
 $(STAMPS)/places: requirements/places.lock src/antiphon/tools/builtin/place_tables.py | $(STAMPS)/run
 	@scripts/install.sh places
+
+$(STAMPS)/protos: requirements/run.lock $(wildcard src/antiphon/speech/protos/*.proto) src/antiphon/speech/protos/make.py | $(STAMPS)/run
+	@scripts/install.sh protos
 
 $(NODE): package-lock.json | $(STAMPS)/run
 	@scripts/install.sh node-dev

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs one part into .venv (and node_modules): run, dev, assets, places or node-dev. Called by the Makefile.
+# Installs one part into .venv (and node_modules): run, dev, assets, places, protos or node-dev. Called by the Makefile.
 # Python packages are checked against the hashes of the lock files; npm packages against package-lock.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -130,6 +130,11 @@ case ${1:-} in
     make_places
     touch "$STAMPS/places"
     ;;
+  protos)
+    mkdir -p "$STAMPS"
+    quietly "$PY" -m antiphon.speech.protos.make
+    touch "$STAMPS/protos"
+    ;;
   node-dev)
     mkdir -p "$STAMPS"
     say "Fetching the type checker and the accessibility checker"
@@ -137,6 +142,6 @@ case ${1:-} in
     touch "$STAMPS/node-dev"
     ;;
   *)
-    fail "usage: scripts/install.sh run|dev|assets|places|node-dev"
+    fail "usage: scripts/install.sh run|dev|assets|places|protos|node-dev"
     ;;
 esac
