@@ -40,6 +40,7 @@ FIXED = {
 _OWNERS = (
     *("http.", "redis_url", "discord.api_url", "telegram.api_url", "experts"),
     *("log.personal_text", "log.file", "log.syslog", "log.otlp"),
+    "speech_services.",
     *("speech.stt", "speech.tts", "speech.hub_url"),  # their engines send secrets and speech to addresses in there
 )
 _MODEL_ADDRESSES = ("model_url", "openai_base_url")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from antiphon.config.experts import DEFAULT_EXPERT
 from antiphon.config.providers import OFFLINE, known_providers, split_model
 from antiphon.config.settings import Settings
 from antiphon.config.speech import engine_name, engine_names, is_engine, named_secrets
+from antiphon.config.values import is_loopback
+
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _experts(settings)
     yield from _routing(settings)
     yield from _log(settings)
+    yield from _speech_services(settings)
     yield from _speech(settings)
 
     yield from _livekit(settings)
@@ -42,21 +47,55 @@ def _log(settings: Settings) -> Iterator[Finding]:
 
 def _http(settings: Settings) -> Iterator[Finding]:
     http = settings.http
-    for key, path in (("http.tls_cert", http.tls_cert), ("http.tls_key", http.tls_key)):
-        if path is not None and not path.is_file():
-            yield Finding(key, f"the file {path} does not exist", "name an existing PEM file")
-    if http.tls_cert is not None and http.tls_key is None:
-        yield Finding("http.tls_cert", "has no private key", "set http.tls_key too")
-    if http.tls_key is not None and http.tls_cert is None:
-        yield Finding("http.tls_key", "has no certificate", "set http.tls_cert too")
-    if http.tls == "self" and http.tls_cert is not None:
-        yield Finding("http.tls", "'self' contradicts http.tls_cert", "keep one of the two")
+    yield from _certificate("http", http.tls_cert, http.tls_key, http.tls)
     if not http.loopback and not http.secure and http.tls_key is None and not http.trusted_proxies:
         yield Finding(
             "http.host",
             f"{http.host} can be reached from other machines, and sign-in links and keys would travel unencrypted",
             "set http.tls_cert and http.tls_key, or http.tls = 'self', or http.trusted_proxies when a proxy "
             "with TLS stands in front; or listen on 127.0.0.1",
+        )
+
+
+def _certificate(part: str, certificate: Path | None, key: Path | None, mode: str) -> Iterator[Finding]:
+    """What is wrong with the three settings of TLS of one part."""
+    for name, path in ((f"{part}.tls_cert", certificate), (f"{part}.tls_key", key)):
+        if path is not None and not path.is_file():
+            yield Finding(name, f"the file {path} does not exist", "name an existing PEM file")
+    if certificate is not None and key is None:
+        yield Finding(f"{part}.tls_cert", "has no private key", f"set {part}.tls_key too")
+    if key is not None and certificate is None:
+        yield Finding(f"{part}.tls_key", "has no certificate", f"set {part}.tls_cert too")
+    if mode == "self" and certificate is not None:
+        yield Finding(f"{part}.tls", f"'self' contradicts {part}.tls_cert", "keep one of the two")
+
+
+def _speech_services(settings: Settings) -> Iterator[Finding]:
+    services = settings.speech_services
+    yield from _certificate("speech_services", services.tls_cert, services.tls_key, services.tls)
+    token = services.token.get_secret_value()
+    if token and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
+        yield Finding(
+            "speech_services.token",
+            f"is no token: at least {SHORTEST_TOKEN} printable ASCII characters without spaces",
+            "make one: openssl rand -hex 24",
+        )
+    if not services.loopback and not (services.secure and token):
+        lacking = " and ".join(
+            what for what, there in (("TLS", services.secure), ("a token", bool(token))) if not there
+        )
+        yield Finding(
+            "speech_services.host",
+            f"{services.host} can be reached from other machines, and there is no {lacking.replace('a token', 'token')}",
+            "set speech_services.token, and speech_services.tls_cert and tls_key or speech_services.tls = 'self'; "
+            "or listen on 127.0.0.1",
+        )
+    if services.wyoming and not is_loopback(services.wyoming_host) and not services.wyoming_allow:
+        yield Finding(
+            "speech_services.wyoming_host",
+            f"{services.wyoming_host} can be reached from other machines, and Wyoming knows neither TLS nor tokens",
+            "name who may use it in speech_services.wyoming_allow, for example the address of Home Assistant; "
+            "or listen on 127.0.0.1, or set speech_services.wyoming = false",
         )
 
 

@@ -7,7 +7,6 @@ the values of a running installation. The descriptions are published: they stand
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +19,8 @@ from antiphon.config.experts import ExpertSettings, RoutingSettings
 from antiphon.config.prices import PriceSettings
 from antiphon.config.providers import split_model
 from antiphon.config.speech import SpeechSettings
-from antiphon.config.values import Part, UserPath, WebUrl, model_name, syslog_address, url_check
+from antiphon.config.speech_services import SpeechServiceSettings
+from antiphon.config.values import Part, UserPath, WebUrl, is_loopback, model_name, networks, syslog_address, url_check
 
 DEFAULT_PROMPT = (
     "You are Antiphon, a helpful assistant in a shared chat. Answer briefly and concretely. "
@@ -48,17 +48,6 @@ def _web_origins(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        try:
-            network = ipaddress.ip_network(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not an IP address or network") from None
-        if network.prefixlen == 0:
-            raise ValueError(f"{value!r} is the whole internet: anybody could then forge their address")
-    return values
-
-
 class HttpSettings(Part):
     """The one port that serves pages, API and WebSockets."""
 
@@ -79,7 +68,7 @@ class HttpSettings(Part):
         default="",
         description="'self' makes a self-signed certificate, so that browsers allow the microphone on a LAN.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = Field(
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(networks)] = Field(
         default=(), description="Addresses or networks of reverse proxies whose X-Forwarded-* headers are believed."
     )
     allowed_origins: Annotated[tuple[str, ...], AfterValidator(_web_origins)] = Field(
@@ -91,12 +80,7 @@ class HttpSettings(Part):
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the port. A name other than localhost counts as public."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def secure(self) -> bool:
@@ -418,6 +402,7 @@ class Settings(BaseSettings):
     telegram: TelegramSettings = Field(default_factory=TelegramSettings)
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
+    speech_services: SpeechServiceSettings = Field(default_factory=SpeechServiceSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     dashboards: DashboardSettings = Field(default_factory=DashboardSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,28 @@ def url_check(*schemes: str) -> Callable[[str], str]:
         return value.rstrip("/")
 
     return check
+
+
+def networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept IP addresses and networks, and none that is the whole internet."""
+    for value in values:
+        try:
+            network = ipaddress.ip_network(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not an IP address or network") from None
+        if network.prefixlen == 0:
+            raise ValueError(f"{value!r} is the whole internet: anybody could then pass for one of them")
+    return values
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`. A name other than localhost counts as public."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def syslog_address(value: str) -> str:

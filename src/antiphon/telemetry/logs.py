@@ -136,6 +136,7 @@ def secrets_of(settings: Settings) -> list[str]:
         settings.discord.token.get_secret_value(),
         settings.telegram.token.get_secret_value(),
         settings.livekit.api_secret.get_secret_value(),
+        settings.speech_services.token.get_secret_value(),
         *settings.secrets,
     ]
     for address in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):

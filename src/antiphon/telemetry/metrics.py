@@ -115,6 +115,22 @@ SPEECH_RESTARTS = Counter(
     registry=REGISTRY,
 )
 
+SPEECH_CALLS = Counter(
+    "antiphon_speech_calls",
+    "Calls of the speech services that ended: ok, refused (a fault of the caller), full, cancelled, failed.",
+    ("service", "protocol", "result"),
+    registry=REGISTRY,
+)
+SPEECH_OPEN = Gauge(
+    "antiphon_speech_open",
+    "Calls of the speech services under way; each holds a decoder or a voice.",
+    ("service", "protocol"),
+    registry=REGISTRY,
+)
+SPEECH_AUDIO = Counter(
+    "antiphon_speech_audio_seconds", "Seconds of audio the speech services took or gave.", ("service",), registry=REGISTRY
+)
+
 PlatformCollector(registry=REGISTRY)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
