@@ -81,12 +81,10 @@ def _speech_services(settings: Settings) -> Iterator[Finding]:
             "make one: openssl rand -hex 24",
         )
     if not services.loopback and not (services.secure and token):
-        lacking = " and ".join(
-            what for what, there in (("TLS", services.secure), ("a token", bool(token))) if not there
-        )
+        lacking = " and no ".join(what for what, there in (("TLS", services.secure), ("token", token)) if not there)
         yield Finding(
             "speech_services.host",
-            f"{services.host} can be reached from other machines, and there is no {lacking.replace('a token', 'token')}",
+            f"{services.host} can be reached from other machines, and there is no {lacking}",
             "set speech_services.token, and speech_services.tls_cert and tls_key or speech_services.tls = 'self'; "
             "or listen on 127.0.0.1",
         )

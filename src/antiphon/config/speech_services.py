@@ -18,7 +18,10 @@ class SpeechServiceSettings(Part):
         description="Address on which gRPC listens. Anything but loopback also needs TLS and a token.",
     )
     stt_port: int = Field(
-        default=50051, ge=0, le=65535, description="Port of gRPC of `antiphon stt`; 0 lets the system choose a free one."
+        default=50051,
+        ge=0,
+        le=65535,
+        description="Port of gRPC of `antiphon stt`; 0: any free one.",
     )
     tts_port: int = Field(default=50052, ge=0, le=65535, description="Port of gRPC of `antiphon tts`; 0 as above.")
     token: SecretStr = Field(
@@ -28,7 +31,8 @@ class SpeechServiceSettings(Part):
     tls_cert: UserPath | None = Field(default=None, description="PEM file with the certificate chain; needs tls_key.")
     tls_key: UserPath | None = Field(default=None, description="PEM file with the private key of tls_cert.")
     tls: Literal["", "self"] = Field(
-        default="", description="'self' makes a self-signed certificate, tls-stt/cert.pem or tls-tts/cert.pem in data_dir."
+        default="",
+        description="'self' makes a self-signed certificate: cert.pem in tls-stt or tls-tts of data_dir.",
     )
     wyoming: bool = Field(default=True, description="Whether Wyoming, the protocol of Home Assistant, is served too.")
     wyoming_host: str = Field(
@@ -46,7 +50,7 @@ class SpeechServiceSettings(Part):
     wyoming_allow: Annotated[tuple[str, ...], AfterValidator(networks)] = Field(
         default=(),
         description="Addresses or networks that may use Wyoming beside this machine, for example that of Home "
-        "Assistant. Whoever is in them may listen in on what is sent: name hosts of a network you trust.",
+        "Assistant. What is said between them is not encrypted.",
     )
     calls: int = Field(
         default=64, ge=1, le=10_000, description="Calls and connections served at the same time; more are refused."
@@ -64,7 +68,10 @@ class SpeechServiceSettings(Part):
         description="Seconds after which a streamed utterance without a pause is cut, so that its text can leave.",
     )
     pause_seconds: float = Field(
-        default=0.8, ge=0.1, le=10, description="Silence that ends an utterance of a stream; callers may ask for another."
+        default=0.8,
+        ge=0.1,
+        le=10,
+        description="Silence that ends an utterance of a stream, unless its caller asks for another.",
     )
     text_chars: int = Field(
         default=20_000, ge=1, le=1_000_000, description="Longest text that is spoken in one piece, in characters."

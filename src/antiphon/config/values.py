@@ -41,7 +41,7 @@ def networks(values: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError:
             raise ValueError(f"{value!r} is not an IP address or network") from None
         if network.prefixlen == 0:
-            raise ValueError(f"{value!r} is the whole internet: anybody could then pass for one of them")
+            raise ValueError(f"{value!r} is the whole internet: anybody could then forge their address")
     return values
 
 

@@ -128,7 +128,10 @@ SPEECH_OPEN = Gauge(
     registry=REGISTRY,
 )
 SPEECH_AUDIO = Counter(
-    "antiphon_speech_audio_seconds", "Seconds of audio the speech services took or gave.", ("service",), registry=REGISTRY
+    "antiphon_speech_audio_seconds",
+    "Seconds of audio the speech services took or gave.",
+    ("service",),
+    registry=REGISTRY,
 )
 
 PlatformCollector(registry=REGISTRY)
