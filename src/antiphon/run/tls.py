@@ -1,4 +1,6 @@
-"""The self-signed certificate of `http.tls = "self"`: so that a phone on the LAN may use its microphone."""
+"""The certificates to serve with, and the self-signed one of `tls = "self"`: so that a phone on the LAN may use its
+microphone, and so that what is said to a speech service is not read on the way.
+"""
 
 from __future__ import annotations
 
@@ -28,23 +30,35 @@ def certificate_files(settings: Settings) -> tuple[Path, Path] | None:
         return http.tls_cert, http.tls_key
     if http.tls != "self":
         return None
-    folder = settings.data_dir / "tls"
+    return _self_signed(settings.data_dir / "tls", _names(http.host, http.public_url))
+
+
+def service_certificate(settings: Settings, name: str) -> tuple[Path, Path] | None:
+    """The same for a speech service, `stt` or `tts`. Each has a self-signed pair of its own."""
+    services = settings.speech_services
+    if services.tls_cert is not None and services.tls_key is not None:
+        return services.tls_cert, services.tls_key
+    if services.tls != "self":
+        return None
+    return _self_signed(settings.data_dir / f"tls-{name}", _names(services.host, ""))
+
+
+def _self_signed(folder: Path, names: list[str]) -> tuple[Path, Path]:
     certificate, key = folder / "cert.pem", folder / "key.pem"
-    names = _names(settings)
     if not _usable(certificate, key, names):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(certificate, key, names)
     return certificate, key
 
 
-def _names(settings: Settings) -> list[str]:
+def _names(bound: str, public_url: str) -> list[str]:
     """Every name this machine may be reached by: a browser compares the address bar with these."""
     names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), f"{socket.gethostname()}.local"}
-    if settings.http.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        names.add(settings.http.host)
+    if bound not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        names.add(bound)
     else:
         names.update(_lan_addresses())
-    if host := urlsplit(settings.http.public_url).hostname:
+    if host := urlsplit(public_url).hostname:
         names.add(host)
     return sorted(names)
 

@@ -8,8 +8,10 @@ so that it always fits the locked protobuf.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 _HERE = Path(__file__).parent
 _SOURCE = _HERE.parents[2]
@@ -17,10 +19,9 @@ _SOURCE = _HERE.parents[2]
 
 def main() -> int:
     """Generate all of them; the exit status is protoc's."""
-    from grpc_tools import protoc  # pyright: ignore[reportMissingTypeStubs]
-
     into = sys.argv[1] if len(sys.argv) > 1 else str(_SOURCE)
     files = sorted(str(path.relative_to(_SOURCE)) for path in _HERE.glob("*.proto"))
+    protoc: Any = importlib.import_module("grpc_tools.protoc")
     return protoc.main(["protoc", f"-I{_SOURCE}", f"--python_out={into}", f"--pyi_out={into}", *files])
 
 
