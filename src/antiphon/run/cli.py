@@ -69,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=int, help="instead of the configured one")
         command.set_defaults(run=_run_role, role=name)
 
+    for name, text in (
+        ("stt", "serve the engines that listen to other programs (gRPC, Wyoming)"),
+        ("tts", "serve the engines that speak to other programs (gRPC, Wyoming)"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--port", type=int, help="of /health and /metrics, instead of the configured one")
+        command.set_defaults(run=_run_speech_service, service=name)
+
     config = commands.add_parser("config", help="check or show the configuration").add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -183,6 +191,14 @@ def _run_role(options: argparse.Namespace) -> int:
     from antiphon.run.roles import ROLES, run_role
 
     run_role(ROLES[options.role], settings, announce=lambda text: print(text, flush=True))
+    return DONE
+
+
+def _run_speech_service(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from antiphon.run.speech_services import run_speech_service
+
+    run_speech_service(options.service, settings, announce=lambda text: print(text, flush=True))
     return DONE
 
 

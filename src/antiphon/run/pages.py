@@ -7,15 +7,12 @@ stands in them comes from the API, which checks every request of their scripts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
 from antiphon.domain.health import PartHealth
-from antiphon.run.asgi import PROBES, AsgiApp, OnePort, Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from antiphon.domain.identity import Principal
+from antiphon.run.asgi import AsgiApp
+from antiphon.run.probe_routes import build_probes
 
 
 def build_pages(settings: Settings, *, api_url: str = "", livekit_url: Callable[[], str] | None = None) -> AsgiApp:
@@ -62,28 +59,8 @@ def api_address(settings: Settings) -> str:
 
 def build_console_alone(settings: Settings) -> AsgiApp:
     """Everything a console alone answers: its pages and files, `/health`, and `/metrics` to this machine."""
-    from antiphon.api.edge import Edge
-    from antiphon.api.lean import LeanRoutes
-    from antiphon.api.origins import Origins
-
-    lean = LeanRoutes(_no_parts, _nobody)
-
-    async def probes(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 4404})
-        elif scope["path"] == "/health":
-            await lean.health(scope, send)
-        elif scope["path"] == "/metrics":
-            await lean.metrics(scope, send)
-        else:
-            await pages(scope, receive, send)  # its own "not found"
-
-    own = settings_alone(settings)
-    origins, limit = Origins(own), settings.limits.body_bytes
     pages = build_pages(settings, api_url=api_address(settings))
-    whole = OnePort(control_plane=probes, control=PROBES, pages=pages)
-    return Edge(whole, origins=origins, body_bytes=lambda _: limit)
+    return build_probes(settings_alone(settings), _no_parts, pages)
 
 
 def console_announcement(settings: Settings, address: str) -> str:
@@ -101,8 +78,3 @@ def console_announcement(settings: Settings, address: str) -> str:
 
 async def _no_parts() -> Sequence[PartHealth]:
     return ()
-
-
-async def _nobody(scope: Scope) -> Principal | None:
-    """There is nothing here that could know a credential."""
-    return None
