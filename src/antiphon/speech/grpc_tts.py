@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from itertools import pairwise
 from typing import Any, cast
 
 from antiphon.config.speech_services import SpeechServiceSettings
@@ -61,6 +62,8 @@ class SynthesisService:
                     size += len(pcm)
                     if size > self._settings.message_bytes:
                         raise TooLarge("The audio is larger than a message may be; ask SynthesizeOnline for it.")
+            for word, following in pairwise(words):
+                word.end_time = following.start_time
             meta = tts.SynthesizeSpeechResponseMetadata(text=request.text, processed_text=request.text, words=words)
             return tts.SynthesizeSpeechResponse(audio=b"".join(pieces), meta=meta, id=request.id)
 
