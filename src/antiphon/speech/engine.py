@@ -34,14 +34,14 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """One file that an engine needs and a hub has. `path` is below `Surroundings.models`."""
+    """Files that an engine needs and a hub has: those of `repository` whose path fits one of `patterns`."""
 
-    url: str
-    path: str
-    unpack: bool = False
-    """Whether it is a tar archive, whose content `path` is the folder of."""
-    optional: bool = False
-    """Whether the engine also works where the hub does not have it."""
+    repository: str
+    into: str
+    """The folder below `Surroundings.models` where they go."""
+    patterns: tuple[str, ...] = ("*",)
+    below: str = ""
+    """A folder of the repository that is left out of their paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,9 @@ class Engine:
     """The keys of its table in the settings."""
     argument: str = ""
     """The key that the text after the colon in `name:argument` sets. "": it takes none."""
-    languages: frozenset[str] = frozenset()
-    """Languages it knows, like `en`. Empty: whichever its model or server knows."""
-    downloads: Callable[[Any, Surroundings], Sequence[Download]] = field(default=lambda config, surroundings: ())
+    languages: Callable[[Any], frozenset[str]] = field(default=lambda config: frozenset())
+    """Languages it knows with a table, like `en`. Empty: whichever its model or server knows."""
+    downloads: Callable[[Any], Sequence[Download]] = field(default=lambda config: ())
     """What `antiphon speech download` fetches for a table."""
 
 

@@ -46,8 +46,12 @@ def open_speech(settings: Settings, *, phrases: Callable[[], Sequence[str]] = tu
         raise ConfigProblems(problems)
     around = surroundings(settings, phrases)
     speech = settings.speech
-    listening = [Link(make_stt(settings, choice, around), choice, _languages("stt", choice)) for choice in speech.stt]
-    speaking = [Link(make_tts(settings, choice, around), choice, _languages("tts", choice)) for choice in speech.tts]
+    listening = [
+        Link(make_stt(settings, choice, around), choice, _languages(settings, "stt", choice)) for choice in speech.stt
+    ]
+    speaking = [
+        Link(make_tts(settings, choice, around), choice, _languages(settings, "tts", choice)) for choice in speech.tts
+    ]
     bounds = {"timeout_seconds": speech.timeout_seconds, "resting_seconds": speech.resting_seconds}
     chain = SpeakingChain(speaking, language=speech.language, **bounds)
     chain.voice = speech.voice
@@ -99,8 +103,8 @@ def table_of(settings: Settings, kind: Kind, choice: str) -> Any:
     return engine.config.model_validate(keys)
 
 
-def _languages(kind: Kind, choice: str) -> frozenset[str]:
-    return _registry.engine(kind, engine_name(choice)).languages
+def _languages(settings: Settings, kind: Kind, choice: str) -> frozenset[str]:
+    return _registry.engine(kind, engine_name(choice)).languages(table_of(settings, kind, choice))
 
 
 def _problems(settings: Settings) -> Iterator[ConfigError]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import importlib.util
-from collections.abc import Sequence
 from typing import Any
 
 from antiphon.speech.children.frames import Channel
@@ -84,6 +83,8 @@ class Speaker(Channel):
         if rate <= 0:
             raise RuntimeError("espeak-ng does not find its data")
         self._lib.espeak_SetSynthCallback(self._kept)
+        self._listed = self._list()
+        self._named = {language.casefold(): name for name, language, _ in reversed(self._listed)}
         return rate
 
     def taken(self, header: dict[str, Any], payload: bytes) -> bool:
@@ -99,7 +100,7 @@ class Speaker(Channel):
             header, _ = self.inbox.get()
             number: int = header["id"]
             if header.get("list"):
-                self.send({"id": number, "list": self._voices(), "done": True})
+                self.send({"id": number, "list": self._listed, "done": True})
             elif number not in self._stopped:
                 self._speak(number, header)
             # Numbers only grow, so whatever was stopped before this one is over.
@@ -107,7 +108,7 @@ class Speaker(Channel):
 
     def _speak(self, number: int, header: dict[str, Any]) -> None:
         voices: list[str] = header["voices"]
-        if all(self._lib.espeak_SetVoiceByName(voice.encode()) != 0 for voice in voices):
+        if not any(self._choose(voice) for voice in voices):
             self.send({"id": number, "error": f"there is no voice {voices[0]}", "done": True})
             return
         for parameter, key in ((_RATE, "rate"), (_VOLUME, "volume"), (_PITCH, "pitch")):
@@ -116,6 +117,12 @@ class Speaker(Channel):
         self._speaking, self._words = number, []
         failed = self._lib.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None)
         self.send({"id": number, "done": True, **({"error": "it refused the text"} if failed else {})})
+
+    def _choose(self, voice: str) -> bool:
+        """Take a voice by its name, or by its language where the file has another name (`en-gb` is `en`)."""
+        name, plus, variant = voice.partition("+")
+        names = [voice, self._named.get(name.casefold(), name) + plus + variant]
+        return any(self._lib.espeak_SetVoiceByName(one.encode()) == 0 for one in dict.fromkeys(names))
 
     def _on_audio(self, wave: Any, samples: int, events: Any) -> int:
         index = 0
@@ -132,15 +139,17 @@ class Speaker(Channel):
             self.send({"id": self._speaking, "words": words}, ctypes.string_at(wave, 2 * samples))
         return 0
 
-    def _voices(self) -> Sequence[Sequence[str]]:
-        found: list[list[str]] = []
+    def _list(self) -> list[tuple[str, str, str]]:
+        """Every voice: its name, its language and what it is called."""
+        found: list[tuple[str, str, str]] = []
         listed = self._lib.espeak_ListVoices(None)
         index = 0
         while listed[index]:
             voice = listed[index].contents
             # "languages" is a list of a priority byte and a name that ends with a zero; the first one is the best.
             language = (voice.languages or b"\0")[1:].decode("utf-8", "replace")
-            found.append([(voice.name or b"").decode("utf-8", "replace"), language])
+            title = (voice.name or b"").decode("utf-8", "replace").strip()
+            found.append(((voice.identifier or b"").decode("utf-8", "replace").rpartition("/")[2], language, title))
             index += 1
         return found
 

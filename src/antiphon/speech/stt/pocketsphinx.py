@@ -213,6 +213,6 @@ def _transcript(header: Mapping[str, Any]) -> Transcript:
 ENGINE = SttEngine(
     title="pocketsphinx: offline, English commands only, nothing to fetch",
     config=Config,
-    languages=frozenset({_LANGUAGE}),
+    languages=lambda config: frozenset({_LANGUAGE}),
     make=PocketSphinx,
 )

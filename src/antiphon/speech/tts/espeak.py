@@ -1,8 +1,7 @@
 """espeak-ng: speaks over a hundred languages at once and without a model, in a plain voice. The default.
 
 It runs in a process of its own (`children/espeak`), which speaks one piece of text after the other; a piece takes it
-about a thousandth of the time it lasts, so that one process serves every session. The next piece of a text is asked for
-when the one before was taken, which bounds what waits here.
+about a thousandth of the time it lasts, so that one process serves every session.
 """
 
 from __future__ import annotations
@@ -10,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import ctypes.util
 import importlib.util
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from antiphon.domain.errors import SpeechError
-from antiphon.domain.speech import SAMPLE_BYTES, EngineState, EngineStatus, SpeechChunk, SpokenWord, VoiceInfo
-from antiphon.speech.child import Child, ChildGone, Frame, Line
+from antiphon.domain.speech import EngineState, EngineStatus, SpeechChunk, VoiceInfo
+from antiphon.speech.child import Child, Frame
+from antiphon.speech.child_voice import speak
 from antiphon.speech.engine import Surroundings, TtsEngine, primary
-from antiphon.speech.sentences import pieces
 
 _RATE = 22_050
-_PIECE = 400
 _USUAL = {"en": "en-us+f2", "de": "de+f2", "es": "es+f2"}
 """A language that is not here speaks with the voice of its own name."""
 
@@ -78,44 +76,23 @@ class Espeak:
             header, _ = await line.receive()
         finally:
             line.close()
-        listed = [VoiceInfo(language, _tag(language), title) for title, language in header["list"] if language]
+        listed = [VoiceInfo(name, _tag(language), title) for name, language, title in header["list"] if name]
         chosen = dict.fromkeys([self._voices("", self._language)[0], *self._config.voices.values(), *_USUAL.values()])
         return [VoiceInfo(voice, _tag(voice.partition("+")[0])) for voice in chosen] + listed
 
     async def synthesize(self, text: str, *, voice: str = "", language: str = "") -> AsyncIterator[SpeechChunk]:
-        """Speak piece by piece. When the process dies, a new one goes on at the word that was being spoken, once."""
-        wanted = self._voices(voice, language or self._language)
-        spoken, died = 0, False
-        waiting = deque(pieces(text, _PIECE))
-        while waiting:
-            start, piece = waiting.popleft()
-            offset, reached = spoken / SAMPLE_BYTES / _RATE, 0
-            await self.load()
-            line = self._child.line()
-            try:
-                async for pcm, words in self._piece(line, piece, wanted):
-                    spoken += len(pcm)
-                    reached = words[-1][1] if words else reached
-                    yield SpeechChunk(pcm, tuple(SpokenWord(at + offset, a + start, b + start) for at, a, b in words))
-            except ChildGone:
-                if died:
-                    raise
-                died = True
-                waiting.appendleft((start + reached, piece[reached:]))
-            finally:
-                line.send({"stop": True})
-                line.close()
-
-    async def _piece(
-        self, line: Line, text: str, voices: Sequence[str]
-    ) -> AsyncIterator[tuple[bytes, Sequence[tuple[float, int, int]]]]:
+        """Speak, with the times of words."""
+        await self.load()
         config = self._config
-        line.ask({"text": text, "voices": voices, "rate": config.rate, "pitch": config.pitch, "volume": config.volume})
-        while True:
-            header, pcm = await line.receive()
-            if header.get("done"):
-                return
-            yield pcm, [(float(at), int(begin), int(end)) for at, begin, end in header["words"]]
+        how = {
+            "voices": self._voices(voice, language or self._language),
+            "rate": config.rate,
+            "pitch": config.pitch,
+            "volume": config.volume,
+        }
+        async with aclosing(speak(self._child, text, how)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def _voices(self, voice: str, language: str) -> Sequence[str]:
         """The voices that may speak, the best first."""
@@ -142,6 +119,4 @@ def _tag(language: str) -> str:
     return "-".join([first, *(part.upper() if len(part) == 2 else part for part in rest)])
 
 
-ENGINE = TtsEngine(
-    title="espeak-ng: offline, plain voice, over a hundred languages", config=Config, argument="", make=Espeak
-)
+ENGINE = TtsEngine(title="espeak-ng: offline, plain voice, over a hundred languages", config=Config, make=Espeak)

@@ -1,0 +1,259 @@
+"""sherpa-onnx: many families of recognisers as ONNX models, some of which give interim transcripts. Offline.
+
+A model is a folder in `models_dir/sherpa_onnx`; what kind it is, its files tell: encoder, decoder and joiner make a
+transducer (a streaming one where the folder's name says so), encoder and decoder Whisper, one model.onnx SenseVoice,
+Paraformer or a NeMo CTC by the folder's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from antiphon.domain.errors import SpeechError
+from antiphon.domain.speech import LISTENING_RATE, EngineState, EngineStatus, RecognitionStream, Transcript
+from antiphon.speech.buffered import BufferedStream
+from antiphon.speech.engine import Download, SttEngine, Surroundings, needs_model, package_missing, primary
+
+_TAIL_SECONDS = 0.5
+"""Silence after an utterance, so that a streaming model says its last word."""
+
+
+class Config(BaseModel, extra="forbid"):
+    """`[speech.engines.sherpa_onnx]`."""
+
+    model: str = Field(
+        default="sherpa-onnx-streaming-zipformer-en-20M-2023-02-17",
+        pattern=r"^[A-Za-z0-9][\w.-]*(/[\w.-]+)?$",
+        description="Folder in models_dir/sherpa_onnx, or the repository of a hub that it is fetched from.",
+    )
+    languages: tuple[str, ...] = Field(
+        default=(), description="Languages the model knows. Empty: those that its name tells, else any."
+    )
+    threads: int = Field(default=2, ge=1, le=64, description="Threads of one recognition.")
+    parallel: int = Field(default=1, ge=1, le=16, description="Recognitions at the same time.")
+
+
+class SherpaOnnx:
+    """Implements `domain.speech.SpeechToText`."""
+
+    name = "sherpa_onnx"
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self._config = config
+        self._folder = surroundings.models / "sherpa_onnx" / config.model.rpartition("/")[2]
+        self._recognizer: Any = None
+        self._loading = asyncio.Lock()
+        self._turn = asyncio.Semaphore(config.parallel)
+
+    @property
+    def interim(self) -> bool:
+        """Whether the model is a streaming one."""
+        return "streaming" in self._config.model
+
+    async def status(self) -> EngineStatus:
+        """Whether package and model are there."""
+        if (missing := package_missing(self.name, "sherpa_onnx", "sherpa")) is not None:
+            return missing
+        if not await asyncio.to_thread(lambda: any(self._folder.glob("*tokens.txt"))):
+            return needs_model(self.name, f"The model {self._config.model}", f"{self.name}:{self._config.model}")
+        return EngineStatus(self.name, EngineState.READY, f"Model {self._config.model}.")
+
+    async def load(self) -> None:
+        """Read the model into memory."""
+        async with self._loading:
+            if self._recognizer is not None:
+                return
+            if (status := await self.status()).state is not EngineState.READY:
+                raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+            try:
+                self._recognizer = await asyncio.to_thread(_open, self._folder, self._config)
+            except SpeechError:
+                raise
+            except Exception as error:
+                raise SpeechError(f"The model {self._config.model} of sherpa_onnx cannot be loaded.") from error
+
+    async def recognize(self, pcm: bytes, *, language: str = "", hints: Sequence[str] = ()) -> Transcript:
+        """Recognise one recording."""
+        del hints
+        await self.load()
+        async with self._turn:
+            return await asyncio.to_thread(self._recognize, pcm, language)
+
+    def _recognize(self, pcm: bytes, language: str) -> Transcript:
+        try:
+            stream = self._recognizer.create_stream()
+            stream.accept_waveform(LISTENING_RATE, _floats(pcm))
+            if self.interim:
+                return Transcript(self.finish(stream), language=language)
+            self._recognizer.decode_stream(stream)
+            return Transcript(str(stream.result.text).strip(), language=language)
+        except Exception as error:
+            raise SpeechError("sherpa_onnx failed to recognise a recording.") from error
+
+    def finish(self, stream: Any) -> str:
+        """The final text of a streaming model."""
+        stream.accept_waveform(LISTENING_RATE, _floats(bytes(int(_TAIL_SECONDS * LISTENING_RATE) * 2)))
+        stream.input_finished()
+        return self.decode(stream)
+
+    def decode(self, stream: Any) -> str:
+        """What a streaming model makes of what it has."""
+        while self._recognizer.is_ready(stream):
+            self._recognizer.decode_stream(stream)
+        return str(self._recognizer.get_result(stream)).strip()
+
+    def stream(self, *, language: str = "", hints: Sequence[str] = ()) -> RecognitionStream:
+        """Interim transcripts with a streaming model, else finals alone."""
+        if self.interim:
+            return _LiveStream(self, language)
+        return BufferedStream(lambda pcm: self.recognize(pcm, language=language, hints=hints))
+
+    async def begin(self) -> Any:
+        """A stream of the library, the model being loaded if need be."""
+        await self.load()
+        return self._recognizer.create_stream()
+
+    @property
+    def turn(self) -> asyncio.Semaphore:
+        """Bounds how many recognise at the same time."""
+        return self._turn
+
+    async def aclose(self) -> None:
+        """Let the model go."""
+        self._recognizer = None
+
+
+class _LiveStream:
+    """Implements `domain.speech.RecognitionStream` with a streaming model. What was pushed while it decoded is taken
+    together, so that a slow machine gives fewer interim transcripts and loses nothing."""
+
+    def __init__(self, engine: SherpaOnnx, language: str) -> None:
+        self._engine = engine
+        self._language = language
+        self._coming: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._closed = False
+
+    def push(self, pcm: bytes) -> None:
+        """Queue it."""
+        if not self._closed and pcm:
+            self._coming.put_nowait(pcm)
+
+    def end_utterance(self) -> None:
+        """Queue the end."""
+        if not self._closed:
+            self._coming.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[Transcript]:
+        """Interim and final transcripts."""
+        stream, said = await self._engine.begin(), ""
+        while not self._closed:
+            piece = await self._coming.get()
+            audio = bytearray()
+            while piece is not None:
+                audio += piece
+                if self._coming.empty():
+                    break
+                piece = self._coming.get_nowait()
+            ended = piece is None
+            if self._closed:
+                return
+            async with self._engine.turn:
+                text = await asyncio.to_thread(self._work, stream, bytes(audio), ended)
+            if self._closed:
+                return
+            if ended:
+                yield Transcript(text, language=self._language)
+                stream, said = await self._engine.begin(), ""
+            elif text != said:
+                said = text
+                yield Transcript(text, final=False, language=self._language)
+
+    def _work(self, stream: Any, pcm: bytes, ended: bool) -> str:
+        try:
+            if pcm:
+                stream.accept_waveform(LISTENING_RATE, _floats(pcm))
+            return self._engine.finish(stream) if ended else self._engine.decode(stream)
+        except Exception as error:
+            raise SpeechError("sherpa_onnx failed while it listened.") from error
+
+    async def aclose(self) -> None:
+        """Forget what was said."""
+        self._closed = True
+        self._coming.put_nowait(None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _floats(pcm: bytes) -> Any:
+    import numpy as np
+
+    return np.frombuffer(pcm[: len(pcm) & ~1], "<i2").astype(np.float32) / 32768
+
+
+def _open(folder: Path, config: Config) -> Any:
+    """The recogniser for the files of a folder."""
+    import sherpa_onnx  # pyright: ignore[reportMissingTypeStubs]
+
+    library: Any = sherpa_onnx
+    common = {"tokens": _file(folder, "tokens", ".txt"), "num_threads": config.threads}
+    joiner = _file(folder, "joiner")
+    encoder, decoder = _file(folder, "encoder"), _file(folder, "decoder")
+    if joiner:
+        kind = library.OnlineRecognizer if "streaming" in config.model else library.OfflineRecognizer
+        return kind.from_transducer(encoder=encoder, decoder=decoder, joiner=joiner, **common)
+    if encoder and decoder:
+        return library.OfflineRecognizer.from_whisper(encoder=encoder, decoder=decoder, language="", **common)
+    model = _file(folder, "model")
+    if not model:
+        raise SpeechError(f"The folder of the model {config.model} holds no model that sherpa_onnx knows.")
+    if "sense-voice" in config.model:
+        return library.OfflineRecognizer.from_sense_voice(model=model, use_itn=True, **common)
+    if "paraformer" in config.model:
+        return library.OfflineRecognizer.from_paraformer(paraformer=model, **common)
+    return library.OfflineRecognizer.from_nemo_ctc(model=model, **common)
+
+
+def _file(folder: Path, part: str, ending: str = ".onnx") -> str:
+    """The file of a part, the smaller (quantised) one where there are two, or ""."""
+    found = sorted(folder.glob(f"*{part}*{ending}"), key=lambda path: ("int8" not in path.name, len(path.name)))
+    return str(found[0]) if found else ""
+
+
+def _downloads(config: Config) -> Sequence[Download]:
+    repository = config.model if "/" in config.model else f"csukuangfj/{config.model}"
+    return [
+        Download(
+            repository=repository,
+            into=f"sherpa_onnx/{config.model.rpartition('/')[2]}",
+            patterns=("*.onnx", "*tokens.txt"),
+        )
+    ]
+
+
+def _languages(config: Config) -> frozenset[str]:
+    if config.languages:
+        return frozenset(map(primary, config.languages))
+    parts = config.model.split("-")
+    return frozenset({"en"}) if "en" in parts and "bilingual" not in parts else frozenset()
+
+
+ENGINE = SttEngine(
+    title="sherpa-onnx: offline, many families of models, interim transcripts with streaming ones; fetches a model",
+    config=Config,
+    argument="model",
+    languages=_languages,
+    downloads=_downloads,
+    make=SherpaOnnx,
+)
