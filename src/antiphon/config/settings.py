@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from antiphon.config.discord import DiscordSettings
 from antiphon.config.experts import ExpertSettings, RoutingSettings
 from antiphon.config.prices import PriceSettings
 from antiphon.config.providers import split_model
@@ -284,15 +285,6 @@ class LogSettings(Part):
     )
     otlp: bool = Field(
         default=False, description="Whether the log goes to telemetry.otlp_endpoint as well, over OTLP/HTTP."
-    )
-
-
-class DiscordSettings(Part):
-    """The bot on Discord. The token is kept for the Discord service."""
-
-    token: SecretStr = Field(default=SecretStr(""), description="Token of the bot, from Discord's developer portal.")
-    api_url: WebUrl = Field(
-        default="https://discord.com/api/v10", description="Address of Discord's REST API; another one for tests."
     )
 
 

@@ -213,8 +213,11 @@ class OutboxStore(Protocol):
         """Given up, with the reason. The next reply of the channel becomes the head."""
         ...
 
-    async def open_draft(self, lease: Lease) -> Delivery:
-        """Find or create the draft reply of a task. A draft whose send may have happened is `doubtful`."""
+    async def open_draft(self, lease: Lease) -> Delivery | None:
+        """Find or create the draft reply of a task. A draft whose send may have happened is `doubtful`.
+
+        None while replies to earlier tasks of the channel are under way: a draft must not overtake them.
+        """
         ...
 
     async def draft_sent(self, reply: int, native_id: str) -> None:
@@ -715,9 +718,15 @@ class PlatformLimits:
     """What a platform can do. `text` in characters per reply part; `nonce_window` is how long it knows a nonce."""
 
     text: int = 100_000
+    parts: int = 0
+    """Most parts of one reply; a longer one is handed over whole and sent as a file. 0: any number."""
     drafts: bool = False
+    draft_delay: float = 0.0
+    """Seconds of work before a draft is shown: an answer that comes at once needs none."""
     draft_interval: float = 1.5
     """Least seconds between two edits of a draft."""
+    typing_interval: float = 0.0
+    """Seconds for which the platform shows that the agent is at work (`Platform.working`). 0: it does not."""
     reconciles: bool = False
     """`find` really reads the channel, so its None means "not there"."""
     nonce_window: timedelta = timedelta(0)
@@ -746,4 +755,8 @@ class Platform(Protocol):
 
     async def find(self, delivery: Delivery) -> str | None:
         """The platform's id of this reply if it is there already. None when it is not (see `reconciles`)."""
+        ...
+
+    async def working(self, channel: str) -> None:
+        """Show there that the agent is at work, for `limits.typing_interval` seconds. A courtesy: never raises."""
         ...

@@ -51,6 +51,9 @@ class WebPlatform:
         """Nobody remembers what was published: send it again."""
         return None
 
+    async def working(self, channel: str) -> None:
+        """Pages show it by the turn's events."""
+
 
 class WebAuthority:
     """Implements `domain.ports.Authority` for the web: the role of the person's console user counts."""

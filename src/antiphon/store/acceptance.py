@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.domain.conversation import Attachment, InboundMessage, Receipt, platform_of
+from antiphon.domain.conversation import Attachment, InboundMessage, Receipt, ServerRef, platform_of
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound
-from antiphon.domain.identity import Requester
+from antiphon.domain.identity import Requester, Sender
 from antiphon.domain.work import Lease, TaskKind, Work
 from antiphon.store.db import Tx
 from antiphon.store.models.fields import from_epoch
@@ -316,9 +316,11 @@ def _add_channel(tx: Tx, message: InboundMessage, now: float) -> _Channel:
 
 
 def _server(tx: Tx, message: InboundMessage, now: float) -> int | None:
-    server = message.server
-    if server is None:
-        return None
+    return server_row(tx, message.server, now) if message.server is not None else None
+
+
+def server_row(tx: Tx, server: ServerRef, now: float) -> int:
+    """The row of a server, made when it was never seen; its name follows the platform's."""
     name = _label(server.name)
     row = tx.row(_FIND_SERVER, server.platform, server.native_id)
     if row is None:
@@ -332,13 +334,16 @@ def _sender(tx: Tx, message: InboundMessage, now: float) -> tuple[int, int | Non
     """The person who speaks, and their account on the platform (none where the credential names the person)."""
     if message.person is not None:
         return message.person, None
-    sender = message.sender
+    return account_row(tx, message.platform, message.sender, now)
+
+
+def account_row(tx: Tx, platform: str, sender: Sender, now: float) -> tuple[int, int]:
+    """The person and the account of a sender, made when never seen; the account's name follows the platform's."""
     name = _label(sender.name)
-    row = tx.row(_FIND_ACCOUNT, message.platform, sender.native_id)
+    row = tx.row(_FIND_ACCOUNT, platform, sender.native_id)
     if row is None:
         person = tx.value(_ADD_PERSON, name, now)
-        account = tx.value(_ADD_ACCOUNT, message.platform, sender.native_id, person, name, sender.is_bot, now)
-        return person, account
+        return person, tx.value(_ADD_ACCOUNT, platform, sender.native_id, person, name, sender.is_bot, now)
     if name and row[2] != name:
         tx.execute("UPDATE antiphon_account SET name = %s WHERE id = %s", name, row[0])
     return row[1], row[0]
@@ -356,6 +361,10 @@ def _replied(tx: Tx, channel: int, message: InboundMessage) -> tuple[int, int] |
 
 
 def _advance_cursor(tx: Tx, message: InboundMessage, now: float) -> None:
+    advance_cursor(tx, message.platform, message.receiver, message.channel, message.cursor, now)
+
+
+def advance_cursor(tx: Tx, platform: str, receiver: str, channel: str, cursor: str, now: float) -> None:
     """Positions that are numbers only move forward, whatever order a backfill delivers in."""
-    sql = _ADVANCE_CURSOR if message.cursor.isdecimal() else _SET_CURSOR
-    tx.execute(sql, message.platform, message.receiver, message.channel, message.cursor, now)
+    sql = _ADVANCE_CURSOR if cursor.isdecimal() else _SET_CURSOR
+    tx.execute(sql, platform, receiver, channel, cursor, now)

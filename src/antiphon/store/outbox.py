@@ -62,6 +62,9 @@ WHERE t.id = %s AND t.owner = %s AND t.attempt = %s AND t.state = 'running'
 _FIND_DRAFT = """
 SELECT id FROM antiphon_reply WHERE task_id = %s AND round = %s AND kind = 'answer' AND part = 0 AND state = 'draft'
 """
+_EARLIER = """
+SELECT 1 FROM antiphon_reply WHERE channel_id = %s AND state IN ('ready', 'sending') LIMIT 1
+"""
 _ADD_DRAFT = """
 INSERT INTO antiphon_reply
     (task_id, round, kind, part, channel_id, platform, text, state, reply_to, doubtful, created_at, updated_at)
@@ -143,19 +146,22 @@ class DjangoOutboxStore:
 
         await self._database.run(dead)
 
-    async def open_draft(self, lease: Lease) -> Delivery:
-        """Find or create the draft reply of a task's round. Fenced.
+    async def open_draft(self, lease: Lease) -> Delivery | None:
+        """Find or create the draft reply of a task's round; None while earlier replies of its channel are under way,
+        which it must not overtake. Fenced.
 
         A draft found without the platform's id may have been sent by an earlier attempt: it is doubtful, until
         `draft_sent` names it.
         """
         now = self._now()
 
-        def open_draft(tx: Tx) -> Delivery:
+        def open_draft(tx: Tx) -> Delivery | None:
             held = tx.row(_HELD, lease.task, lease.owner, lease.attempt)
             if held is None:
                 raise LeaseLost("This task belongs to somebody else now.")
             round_, channel, platform, native_id = held
+            if tx.row(_EARLIER, channel):
+                return None
             found = tx.rows(_FIND_DRAFT, lease.task, round_) or tx.rows(
                 _ADD_DRAFT, lease.task, round_, channel, platform, native_id, now, now
             )

@@ -19,6 +19,7 @@ from antiphon.store.feedback import DjangoFeedbackStore
 from antiphon.store.health import DjangoStoreHealth
 from antiphon.store.inbox import DjangoInboxStore
 from antiphon.store.keys import DjangoKeyStore
+from antiphon.store.leases import DjangoLeaseStore
 from antiphon.store.listen import listen
 from antiphon.store.live import DjangoLiveStore
 from antiphon.store.memories import DjangoMemoryStore
@@ -27,6 +28,7 @@ from antiphon.store.panels import DjangoPanelStore
 from antiphon.store.people import DjangoPeopleStore
 from antiphon.store.personal_data import DjangoPersonalDataStore
 from antiphon.store.places import DjangoPlaceStore
+from antiphon.store.platforms import DjangoPlatformStore
 from antiphon.store.polls import DjangoPollStore
 from antiphon.store.proposals import DjangoProposalStore
 from antiphon.store.retention import DjangoRetentionStore
@@ -64,6 +66,8 @@ class Stores:
     places: DjangoPlaceStore
     summaries: DjangoSummaryStore
     polls: DjangoPollStore
+    platforms: DjangoPlatformStore
+    leases: DjangoLeaseStore
     panels: DjangoPanelStore
     personal_data: DjangoPersonalDataStore
     retention: DjangoRetentionStore
@@ -114,6 +118,8 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         places=DjangoPlaceStore(database, clock),
         summaries=DjangoSummaryStore(database, clock),
         polls=DjangoPollStore(database, clock),
+        platforms=DjangoPlatformStore(database, clock),
+        leases=DjangoLeaseStore(database, clock),
         panels=DjangoPanelStore(database, clock),
         personal_data=DjangoPersonalDataStore(database, clock, attachments),
         retention=DjangoRetentionStore(database, attachments),

@@ -16,6 +16,9 @@ from antiphon.domain.errors import AntiphonError
 from antiphon.domain.ports import OutboxStore, Platform
 from antiphon.domain.work import Delivery, Lease
 
+EARLIER_SECONDS = 0.25
+"""How long to wait before looking again whether earlier replies have left."""
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -48,6 +51,7 @@ class DraftWriter:
 
     async def _write(self) -> None:
         try:
+            await self._wait(self._platform.limits.draft_delay)
             await self._changed.wait()
             if self._closing.is_set():
                 return
@@ -60,18 +64,27 @@ class DraftWriter:
                 if self._text != shown:
                     shown = self._text
                     await self._platform.edit(replace(draft, text=shown[: self._platform.limits.text]))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._platform.limits.draft_interval):
-                        await self._closing.wait()
+                await self._wait(self._platform.limits.draft_interval)
                 await self._changed.wait()
         except AntiphonError as error:
             log.info("draft.given_up", code=error.code)
         except Exception:
             log.exception("draft.failed")
 
+    async def _wait(self, seconds: float) -> None:
+        """So long, or until the turn is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
     async def _open(self) -> Delivery | None:
-        """The draft message on the platform: the one sent earlier, or a new one."""
+        """The draft message on the platform: the one sent earlier, or a new one. None: there shall be none."""
         draft = await self._store.open_draft(self._lease)
+        while draft is None:
+            await self._wait(EARLIER_SECONDS)
+            if self._closing.is_set():
+                return None
+            draft = await self._store.open_draft(self._lease)
         if draft.native_id:
             return draft
         if draft.doubtful:

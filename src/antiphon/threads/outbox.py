@@ -24,6 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 SWEEP_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 300.0
 STOP_GRACE_SECONDS = 1.0
+WAITING_FACTOR = 20
 DOUBTFUL = "It may have been delivered before a crash and cannot be checked here"
 
 
@@ -152,6 +153,11 @@ class Outbox:
             return False
         return self._clock.now() - delivery.created_at < platform.limits.nonce_window
 
+    def _allowed(self, result: _Later) -> int:
+        """How often it may be tried: more patiently while a platform that is well only asks to wait."""
+        asked_to_wait = result.retry_after is not None and not result.doubtful
+        return self._options.max_attempts * (WAITING_FACTOR if asked_to_wait else 1)
+
     async def _record(self, delivery: Delivery, result: _Result) -> None:
         platform = platform_of(delivery.channel)
         match result:
@@ -159,7 +165,7 @@ class Outbox:
                 await self._store.sent(self._owner, delivery.reply, native_id)
                 metrics.REPLIES.labels(platform=platform, result="sent").inc()
                 metrics.MESSAGES.labels(platform=platform, direction="out").inc()
-            case _Later(reason=reason) if delivery.attempt < self._options.max_attempts:
+            case _Later(reason=reason) if delivery.attempt < self._allowed(result):
                 delay = result.retry_after
                 if delay is None:
                     delay = min(2.0 ** (delivery.attempt - 1), MAX_BACKOFF_SECONDS)

@@ -29,6 +29,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
+TYPING_DELAY = 0.3
+"""Seconds of work before it is shown."""
 MAX_RETRY_SECONDS = 60.0
 STORE_RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 6.0, 6.0)
 FAILED = (
@@ -113,9 +115,12 @@ class TaskRun:
             metrics.START_LATENCY.observe(max(0.0, waited))
         await self._publish("turn.started")
         drafts = self._open_drafts()
+        typing = asyncio.create_task(self._show_work()) if self._limits.typing_interval else None
         try:
             end = await self._turn_end(drafts)
         finally:
+            if typing is not None:
+                typing.cancel()
             if drafts is not None:
                 await drafts.close()
         if end is None:
@@ -129,6 +134,14 @@ class TaskRun:
         if self._platform is None or not self._limits.drafts:
             return None
         return DraftWriter(self._parts.drafts, self._platform, self.work.lease)
+
+    async def _show_work(self) -> None:
+        """Tell the people there that somebody is at work, as long as it takes longer than a moment."""
+        assert self._platform is not None  # noqa: S101 - it has the limits that ask for this
+        await asyncio.sleep(TYPING_DELAY)
+        while True:
+            await self._platform.working(self.work.channel)
+            await asyncio.sleep(self._limits.typing_interval)
 
     async def _turn_end(self, drafts: DraftWriter | None) -> Outcome | Paused | None:
         """Run the turn to its end. None: nothing is to be written (any more)."""
@@ -225,12 +238,17 @@ class TaskRun:
         return Outcome(
             state=state,
             text=text,
-            parts=split_text(text, self._limits.text),
+            parts=self._split(text),
             usage=usage or self._consumed(),
             interrupted=interrupted,
             failure=failure,
             trace=trace or self._meter.as_trace(),
         )
+
+    def _split(self, text: str) -> tuple[str, ...]:
+        """The parts of an answer, or all of it where the platform rather takes a file."""
+        parts = split_text(text, self._limits.text)
+        return (text,) if 0 < self._limits.parts < len(parts) else parts
 
     def _consumed(self) -> Usage:
         """What a turn that did not come to its own end has consumed."""
@@ -253,7 +271,7 @@ class TaskRun:
             snapshot=paused.snapshot,
             requests=paused.requests,
             text=paused.text,
-            parts=split_text(paused.text, self._limits.text),
+            parts=self._split(paused.text),
             usage=paused.usage,
             trace=paused.trace,
         )

@@ -12,6 +12,7 @@ from antiphon.store.models.conversation import (
 )
 from antiphon.store.models.fields import InstantField
 from antiphon.store.models.knowledge import Feedback, Memory, Proposal, ScheduleEntry, ThreadSummary
+from antiphon.store.models.leases import NamedLease
 from antiphon.store.models.moderation import Case, Event
 from antiphon.store.models.panels import PanelState
 from antiphon.store.models.people import Account, Key, Membership, Person, RecoveryCode, SignedIn, SignInToken, User
@@ -32,6 +33,7 @@ __all__ = [
     "Membership",
     "Memory",
     "Message",
+    "NamedLease",
     "PanelState",
     "Pause",
     "Person",
