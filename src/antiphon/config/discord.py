@@ -1,4 +1,4 @@
-"""Settings of the bot on Discord. What differs by server (prefix, names, channels) is set there; see `ServerDiscord`."""
+"""Settings of the bot on Discord. Servers may differ in prefix, names and channels: `domain.platforms.ServerDiscord`."""
 
 from __future__ import annotations
 

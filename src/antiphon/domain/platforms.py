@@ -121,6 +121,10 @@ class PlatformStore(Protocol):
         """Those of the platform's message ids under which replies of this channel are known."""
         ...
 
+    async def notices(self, task: int) -> Sequence[str]:
+        """The platform's ids of the notices that were delivered for a task: its questions to people."""
+        ...
+
     async def add_events(self, events: Sequence[PlatformEvent]) -> None:
         """Keep what happened. Retention deletes it."""
         ...
@@ -134,7 +138,7 @@ class LeaseStore(Protocol):
     """Named things that one process at a time holds, such as a shard of a gateway."""
 
     async def hold(self, names: Sequence[str], owner: str, most: int, seconds: float) -> Sequence[str]:
-        """Renew what `owner` holds of `names` and take what nobody holds, up to `most` in all; returns what it holds."""
+        """Renew what `owner` holds of `names` and take what nobody holds, up to `most` in all; what it holds then."""
         ...
 
     async def release(self, owner: str) -> None:

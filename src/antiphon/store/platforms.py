@@ -41,6 +41,10 @@ _DELIVERED = """
 SELECT r.native_id FROM antiphon_reply r JOIN antiphon_channel c ON c.id = r.channel_id
 WHERE c.key = %s AND r.native_id IN ({ids})
 """
+_NOTICES = """
+SELECT native_id FROM antiphon_reply
+WHERE task_id = %s AND kind = 'notice' AND state = 'sent' AND native_id <> '' ORDER BY id
+"""
 _AUDIO = """
 SELECT id, name, media_type, size, url FROM antiphon_attachment
 WHERE message_id = %s AND media_type LIKE 'audio/%%' AND text IS NULL ORDER BY id
@@ -131,6 +135,10 @@ class DjangoPlatformStore:
         """Those of the platform's message ids under which replies of this channel are known."""
         sql = _DELIVERED.format(ids=placeholders(native_ids))
         return await self._database.read(lambda tx: [row[0] for row in tx.rows(sql, channel, *native_ids)])
+
+    async def notices(self, task: int) -> Sequence[str]:
+        """The platform's ids of the notices that were delivered for a task: its questions to people."""
+        return await self._database.read(lambda tx: [row[0] for row in tx.rows(_NOTICES, task)])
 
     async def add_events(self, events: Sequence[PlatformEvent]) -> None:
         """Keep what happened, in one transaction; one with a known `dedupe` is kept already."""

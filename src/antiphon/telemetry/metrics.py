@@ -133,6 +133,21 @@ SPEECH_AUDIO = Counter(
     ("service",),
     registry=REGISTRY,
 )
+DISCORD_CALLS = Counter(
+    "antiphon_discord_api_calls",
+    "Requests to Discord's REST API, by route pattern and status; lost means that no answer came.",
+    ("route", "status"),
+    registry=REGISTRY,
+)
+DISCORD_EVENTS = Counter(
+    "antiphon_discord_events", "Dispatches of Discord's gateway, by event.", ("event",), registry=REGISTRY
+)
+COMMANDS = Counter(
+    "antiphon_commands",
+    "Commands of people that were answered: ok, or failed.",
+    ("platform", "name", "result"),
+    registry=REGISTRY,
+)
 
 PlatformCollector(registry=REGISTRY)
 ProcessCollector(registry=REGISTRY)
