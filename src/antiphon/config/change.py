@@ -38,7 +38,7 @@ FIXED = {
 }
 """Keys the page shows and does not change, and why."""
 _OWNERS = (
-    *("http.", "redis_url", "discord.api_url", "telegram.api_url", "experts"),
+    *("http.", "redis_url", "discord.api_url", "discord.ca_file", "discord.loopback", "telegram.api_url", "experts"),
     *("log.personal_text", "log.file", "log.syslog", "log.otlp"),
     "speech_services.",
     *("speech.stt", "speech.tts", "speech.hub_url"),  # their engines send secrets and speech to addresses in there

@@ -1,4 +1,4 @@
-"""Settings of the bot on Discord. Servers may differ in prefix, names and channels: `domain.platforms.ServerDiscord`."""
+"""Settings of the bot on Discord. Servers may have a prefix, names and channels of their own (`ServerDiscord`)."""
 
 from __future__ import annotations
 

@@ -144,3 +144,7 @@ class LeaseStore(Protocol):
     async def release(self, owner: str) -> None:
         """Give everything of `owner` back at once."""
         ...
+
+    async def clear(self) -> None:
+        """Give everything of everybody back: for a start that knows that nobody else is there."""
+        ...

@@ -213,6 +213,10 @@ class OutboxStore(Protocol):
         """Given up, with the reason. The next reply of the channel becomes the head."""
         ...
 
+    async def reap(self) -> None:
+        """Whoever was sending is known to be gone: what they left comes back at once, and is doubtful."""
+        ...
+
     async def open_draft(self, lease: Lease) -> Delivery | None:
         """Find or create the draft reply of a task. A draft whose send may have happened is `doubtful`.
 

@@ -15,6 +15,10 @@ class PlatformAuthorities:
     def __init__(self, by_platform: Mapping[str, Authority]) -> None:
         self._by_platform = dict(by_platform)
 
+    def put(self, platform: str, authority: Authority) -> None:
+        """Ask `authority` about a platform from now on."""
+        self._by_platform[platform] = authority
+
     async def holds(self, requester: Requester, permission: str) -> bool:
         """Whether the requester holds `permission` on the platform of their channel now."""
         authority = self._by_platform.get(platform_of(requester.channel))

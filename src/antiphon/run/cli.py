@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         ("up", "run everything in this process"),
         ("api", "run the API alone (needs PostgreSQL and Redis)"),
         ("console", "serve the pages alone, for an API elsewhere (port 5173)"),
+        ("discord", "hold the connection to Discord alone (needs PostgreSQL and Redis)"),
         ("worker", "work on tasks and deliver replies alone (needs PostgreSQL and Redis)"),
     ):
         command = commands.add_parser(name, help=text)

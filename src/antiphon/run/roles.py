@@ -31,20 +31,23 @@ class Role:
     api: bool
     pages: bool
     worker: bool
+    discord: bool
+    """Whether it holds the connection to Discord's gateway."""
     alone: bool
     """Whether other processes do the rest, so that database and bus must be shared."""
 
     @property
     def only_pages(self) -> bool:
         """Whether it has no data at all."""
-        return self.pages and not self.api and not self.worker
+        return self.pages and not self.api and not self.worker and not self.discord
 
 
 ROLES = {
-    "up": Role("up", api=True, pages=True, worker=True, alone=False),
-    "api": Role("api", api=True, pages=False, worker=False, alone=True),
-    "console": Role("console", api=False, pages=True, worker=False, alone=True),
-    "worker": Role("worker", api=False, pages=False, worker=True, alone=True),
+    "up": Role("up", api=True, pages=True, worker=True, discord=True, alone=False),
+    "api": Role("api", api=True, pages=False, worker=False, discord=False, alone=True),
+    "console": Role("console", api=False, pages=True, worker=False, discord=False, alone=True),
+    "discord": Role("discord", api=False, pages=False, worker=False, discord=True, alone=True),
+    "worker": Role("worker", api=False, pages=False, worker=True, discord=False, alone=True),
 }
 
 
@@ -58,6 +61,13 @@ def check_role(role: Role, settings: Settings) -> None:
             key="database_url",
             problem=f"`antiphon {role.name}` alone shares its work with other processes, which SQLite cannot",
             remedy="set DATABASE_URL to a PostgreSQL server, or run `antiphon up`",
+        )
+    if role.name == "discord" and not settings.discord.token.get_secret_value():
+        raise ConfigError(
+            source="settings",
+            key="discord.token",
+            problem="`antiphon discord` has nothing to connect",
+            remedy="set DISCORD_TOKEN to the bot's token",
         )
     if not settings.redis_url.get_secret_value():
         raise ConfigError(
@@ -105,6 +115,8 @@ async def _serve(role: Role, settings: Settings, announce: Callable[[str], None]
             async with asyncio.TaskGroup() as group:
                 if role.worker:
                     group.create_task(antiphon.work(stop), name="worker")
+                if role.discord:
+                    group.create_task(antiphon.connect_discord(stop), name="discord")
                 if role.api:
                     group.create_task(antiphon.keep_panels(stop), name="panels")
 
@@ -117,7 +129,7 @@ async def _serve(role: Role, settings: Settings, announce: Callable[[str], None]
             app,
             announce=announce if has_link else None,
             announcement=announcement,
-            work=work if role.worker or role.api else None,
+            work=work if role.worker or role.api or role.discord else None,
         )
 
 

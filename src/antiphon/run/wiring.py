@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import socket
@@ -24,16 +25,20 @@ from antiphon.config.experts import RoutingSettings
 from antiphon.dashboards.board import Board
 from antiphon.dashboards.keeper import Keeper
 from antiphon.domain.approvals import Approval
-from antiphon.domain.events import BusEvent
+from antiphon.domain.events import KEY_REVOKED, SESSION_ENDED, BusEvent
 from antiphon.domain.health import PartHealth
 from antiphon.domain.identity import Principal, Requester
+from antiphon.domain.personal_data import ErasureReceipt
 from antiphon.domain.ports import Authority, Bus, Clock, PanelStore, Platform
 from antiphon.platforms.authorities import PlatformAuthorities
+from antiphon.platforms.discord.budget import SharedCounter
+from antiphon.platforms.discord.ports import DiscordPorts
 from antiphon.platforms.web import WebAuthority, WebPlatform
 from antiphon.run.asgi import CONTROL_PLANE, AsgiApp, Door, OnePort
 from antiphon.run.banner import SIGN_IN_VALID, banner
 from antiphon.run.clock import SystemClock
 from antiphon.run.current_brain import CurrentBrain
+from antiphon.run.discord_part import DiscordPart
 from antiphon.run.live_settings import LiveSettings
 from antiphon.run.pages import build_pages
 from antiphon.run.probes.storage import list_backups, make_backup
@@ -98,6 +103,7 @@ class Antiphon:
         watched: Watched,
         board: Board,
         panels: PanelStore,
+        counter: SharedCounter | None = None,
     ) -> None:
         self.settings = settings
         self.board = board
@@ -194,6 +200,8 @@ class Antiphon:
         self.scheduler = Scheduler(stores.schedule, signals, clock)
         self.speech = open_speech(settings, phrases=_phrases)
         closing.push_async_callback(self.speech.aclose)
+        self.discord = DiscordPart(settings, self._discord_ports(owner, counter), platforms, authority)
+        closing.push_async_callback(self.discord.aclose)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
         self.trials = Trials(lambda: self.live_settings.configuration.stored, self.brain.warm_up)
 
@@ -208,7 +216,38 @@ class Antiphon:
         )
         self.executor.redact_by(Redactor(secrets))
         await self.brain.replace(settings)
+        await self.discord.replace(settings)
         self.settings = settings
+
+    def _discord_ports(self, owner: str, counter: SharedCounter | None) -> DiscordPorts:
+        stores = self.stores
+        return DiscordPorts(
+            bus=self.bus,
+            clock=self.clock,
+            store=stores.platforms,
+            leases=stores.leases,
+            people=stores.people,
+            approval_store=stores.approvals,
+            memories=stores.memories,
+            approvals=self.approvals,
+            receive=self.inbox.receive,
+            cancel=self.control.cancel,
+            forget=stores.personal_data.forget,
+            erase=self._erase,
+            parts=self.parts,
+            owner=owner,
+            counter=counter,
+        )
+
+    async def _erase(self, person: int) -> ErasureReceipt:
+        """Erase a person on their word from a platform; what they were signed in with ends too."""
+        receipt = await self.stores.personal_data.erase(person)
+        for key in receipt.keys:
+            await self.bus.publish(KEY_REVOKED, KEY_REVOKED, {"key": str(key)})
+        for session in receipt.sessions:
+            digest = hashlib.sha256(session.encode()).hexdigest()
+            await self.bus.publish(SESSION_ENDED, SESSION_ENDED, {"session": digest})
+        return receipt
 
     async def work(self, stop: asyncio.Event) -> None:
         """The worker's role: run turns, deliver replies and start what is due, until `stop` is set.
@@ -219,6 +258,7 @@ class Antiphon:
         if embedded:
             # The lock on the data folder says that we are alone: whoever held a lease here is gone.
             await self.stores.tasks.reap(owners_are_gone=True)
+            await self.stores.outbox.reap()
         runner_ended, loaded = asyncio.Event(), asyncio.Event()
 
         async def run_turns() -> None:
@@ -251,6 +291,12 @@ class Antiphon:
             await self.brain.warm_up()
         except Exception:
             log.exception("brain.warm_up_failed")
+
+    async def connect_discord(self, stop: asyncio.Event) -> None:
+        """The role that holds the connection to Discord, until `stop` is set. Without a token it waits for one."""
+        if not self.settings.database_url.get_secret_value().startswith("postgres"):
+            await self.stores.leases.clear()  # nobody else can be there: see `work`
+        await self.discord.run(stop)
 
     async def keep_panels(self, stop: asyncio.Event) -> None:
         """Keep the dashboard's panels over restarts, until `stop` is set. One process of an installation does."""
@@ -315,7 +361,8 @@ class Antiphon:
 
     async def parts(self) -> list[PartHealth]:
         """The state of every part, for people: the banner, the status page and the status tool."""
-        return [await self.stores.health.health(), await self.bus.health(), *await self.brain.health.parts()]
+        own = [await self.stores.health.health(), await self.bus.health()]
+        return [*own, *await self.brain.health.parts(), self.discord.health()]
 
     async def announcement(self, address: str) -> str:
         """The start-up banner, with a sign-in link while the owner has never signed in."""
@@ -359,8 +406,10 @@ async def open_antiphon(
         closing.push_async_callback(asyncio.to_thread, stop_tracing)
         bus: Bus
         panels: PanelStore | None = None
+        counter: SharedCounter | None = None
         if url := settings.redis_url.get_secret_value():
             from antiphon.bus.redis import RedisBus  # late: a tenth of the start-up time
+            from antiphon.bus.redis_counter import RedisCounter
             from antiphon.bus.tail import follow_redis
             from antiphon.dashboards.redis_store import RedisPanelStore
 
@@ -370,6 +419,8 @@ async def open_antiphon(
             bus = redis_bus
             panels = RedisPanelStore(url, bus, clock)
             closing.push_async_callback(panels.close)
+            counter = RedisCounter(url)
+            closing.push_async_callback(counter.close)
             watching = asyncio.create_task(follow_redis(url, tap), name="watched-events")
             closing.callback(watching.cancel)
         else:
@@ -388,6 +439,7 @@ async def open_antiphon(
             watched=watched,
             board=board,
             panels=panels or stores.panels,
+            counter=counter,
         )
 
 

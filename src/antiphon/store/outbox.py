@@ -53,6 +53,7 @@ _DEAD = """
 UPDATE antiphon_reply SET state = 'dead', reason = %s, lease_until = NULL, updated_at = %s
 WHERE id = %s AND owner = %s AND state = 'sending'
 """
+_LET_GO = "UPDATE antiphon_reply SET lease_until = 0 WHERE state = 'sending'"
 _OWNED = "SELECT state, native_id FROM antiphon_reply WHERE id = %s AND owner = %s"
 _HELD = """
 SELECT t.round, t.channel_id, c.platform, m.native_id FROM antiphon_task t
@@ -145,6 +146,10 @@ class DjangoOutboxStore:
             tx.notify_here("replies")
 
         await self._database.run(dead)
+
+    async def reap(self) -> None:
+        """Whoever was sending is known to be gone: what they left comes back at once, and is doubtful."""
+        await self._database.run(lambda tx: tx.execute(_LET_GO))
 
     async def open_draft(self, lease: Lease) -> Delivery | None:
         """Find or create the draft reply of a task's round; None while earlier replies of its channel are under way,

@@ -10,8 +10,9 @@ from antiphon.domain.conversation import InboundMessage, Receipt, ServerRef
 from antiphon.domain.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from antiphon.domain.health import PartHealth
 from antiphon.domain.memories import MemoryScope
+from antiphon.domain.personal_data import ErasureReceipt
 from antiphon.domain.platforms import PlatformStore, ServerDiscord, check_names, check_prefix
-from antiphon.domain.ports import MemoryStore, PersonalDataStore
+from antiphon.domain.ports import MemoryStore
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.authority import DiscordAuthority
 from antiphon.platforms.discord.commands import NUMBER, Answer, Button, Call, Commands, Option, Spec
@@ -39,7 +40,9 @@ class CommandParts:
     authority: DiscordAuthority
     approvals: Approvals
     memories: MemoryStore
-    personal_data: PersonalDataStore
+    forget: Callable[[int], Awaitable[ErasureReceipt]]
+    erase: Callable[[int], Awaitable[ErasureReceipt]]
+    """Of everything; ends the credentials too."""
     voice: VoiceRooms
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
@@ -57,7 +60,9 @@ class CommandList:
             Spec("ask", "Ask me something", self.ask, (Option("question", "What you want to know", required=True),)),
             Spec("remind", "Let me remind you", self.remind, (Option("what", "When, and of what", required=True),)),
             Spec("summary", "What was said here lately, in short", self.summary),
-            Spec("help", "What I can do", self.help, (Option("command", "About this one", suggested=True),), self.named),
+            Spec(
+                "help", "What I can do", self.help, (Option("command", "About this one", suggested=True),), self.named
+            ),
             Spec("status", "How I am", self.status),
             Spec(
                 "memory",
@@ -210,10 +215,10 @@ class CommandList:
     async def forgotten(self, person: int, *, everything: bool) -> str:
         """The person pressed the button."""
         if everything:
-            receipt = await self._parts.personal_data.erase(person)
+            receipt = await self._parts.erase(person)
         else:
-            receipt = await self._parts.personal_data.forget(person)
-        gone = ", ".join(f"{number} {kind}" for kind, number in receipt.counts.items() if number)
+            receipt = await self._parts.forget(person)
+        gone = ", ".join(f"{number} {kind}" for kind, number in receipt.erased.items() if number)
         return f"Done. Gone: {gone or 'nothing, there was nothing'}."
 
     # --- approvals ----------------------------------------------------------------------------------------------------
@@ -318,5 +323,3 @@ def _changed(now: ServerDiscord, name: str, value: str) -> ServerDiscord:
                 return replace(now, log_channel="" if reset else value.strip("<#> "))
     except ValueError as error:
         raise InvalidInput("That cannot be set.", fields={name: str(error)}) from error
-
-

@@ -95,7 +95,9 @@ class EventLog:
 
     def _payload(self, name: str, data: Json) -> dict[str, object]:
         server = str(data.get("guild_id") or (data.get("id") if name.startswith("GUILD_") else "") or "")
-        channel = str(data.get("channel_id") or (data.get("id") if name.startswith(("CHANNEL", "THREAD")) else "") or "")
+        channel = str(
+            data.get("channel_id") or (data.get("id") if name.startswith(("CHANNEL", "THREAD")) else "") or ""
+        )
         user = data.get("user") or data.get("author") or (data.get("member") or {}).get("user") or {}
         label = sender_of({"author": user, "member": data.get("member")}).name if user.get("id") else ""
         place = ""

@@ -191,6 +191,26 @@ class GatewayPlaces:
         found = guild.get_role(int(id)) if kind == "role" else guild.get_channel_or_thread(int(id))
         return clean(found.name) if found is not None else ""
 
+    def facts(self, server: str) -> dict[str, object] | None:
+        """What the dashboards say about a server; None when the bot is not in it (any more)."""
+        guild = self.client.get_guild(int(server)) if self.client is not None and server.isdigit() else None
+        if guild is None:
+            return None
+        owner = guild.owner
+        return {
+            "server": server,
+            "name": clean(guild.name),
+            "icon": guild.icon.url if guild.icon is not None else "",
+            "owner": clean(owner.display_name) if owner is not None else str(guild.owner_id or ""),
+            "boost_level": int(guild.premium_tier),
+            "boosts": guild.premium_subscription_count,
+            "features": sorted(guild.features),
+            "members": guild.member_count or 0,
+            "online": None,
+            "channels": len(guild.channels),
+            "roles": len(guild.roles),
+        }
+
     def myself(self, server: str) -> Myself:
         """The bot as it is called there."""
         client = self.client

@@ -116,7 +116,8 @@ def above_role(guild: Json, actor: Json, role: str) -> bool:
 
 def _rank(guild: Json, member: Json) -> int:
     own = {str(role) for role in member.get("roles") or ()}
-    return max((int(role.get("position") or 0) for role in guild.get("roles") or () if str(role["id"]) in own), default=0)
+    positions = [int(role.get("position") or 0) for role in guild.get("roles") or () if str(role["id"]) in own]
+    return max(positions, default=0)
 
 
 def _in_timeout(member: Json, now: datetime) -> bool:

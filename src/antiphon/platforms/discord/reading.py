@@ -154,7 +154,7 @@ def heard(message: Json, me: Myself, place: Place, manners: Manners) -> Heard | 
 def text_of(said: str, message: Json, me: Myself, names: Names, *, title: str = "") -> str:
     """What the agent reads: names instead of ids, and in words what is no text (stickers, polls, what is forwarded)."""
     people = {
-        str(user["id"]): clean(str((user.get("member") or {}).get("nick") or user.get("global_name") or user["username"]))
+        str(user["id"]): sender_of({"author": user, "member": user.get("member")}).name
         for user in message.get("mentions") or ()
     }
     people.setdefault(me.id, me.names[0] if me.names else "you")

@@ -237,6 +237,7 @@ def _retry_after(answer: object, headers: Mapping[str, str]) -> float:
 ME = Route("GET", "/users/@me")
 APPLICATION = Route("GET", "/applications/@me")
 GATEWAY = Route("GET", "/gateway/bot")
+DIRECT = Route("POST", "/users/@me/channels")
 CHANNEL = Route("GET", "/channels/{channel}")
 MESSAGES = Route("GET", "/channels/{channel}/messages")
 SEND = Route("POST", "/channels/{channel}/messages")

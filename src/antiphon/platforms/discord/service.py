@@ -44,7 +44,14 @@ class DiscordService:
     """One process's part of the gateway. `run` it until the program stops; `replace` it when settings changed."""
 
     def __init__(
-        self, settings: DiscordSettings, *, api: DiscordRest, leases: LeaseStore, bus: Bus, dispatch: Dispatch, owner: str
+        self,
+        settings: DiscordSettings,
+        *,
+        api: DiscordRest,
+        leases: LeaseStore,
+        bus: Bus,
+        dispatch: Dispatch,
+        owner: str,
     ) -> None:
         self._settings = settings
         self._api = api
@@ -123,7 +130,9 @@ class DiscordService:
         gateway: Json = await self._api.call(rest.GATEWAY)
         start: Json = gateway.get("session_start_limit") or {}
         if start.get("remaining") == 0:
-            raise DiscordAway("Discord allows no more sessions today.", retry_after=float(start.get("reset_after", 60000)) / 1000)
+            raise DiscordAway(
+                "Discord allows no more sessions today.", retry_after=float(start.get("reset_after", 60000)) / 1000
+            )
         count = self._settings.shards or max(1, int(gateway.get("shards") or 1))
         names = [f"discord {me['id']} shard {number}/{count}" for number in range(count)]
         most = self._settings.shards_per_process or count

@@ -1,0 +1,105 @@
+"""Where each dispatch of the gateway goes. Called by the gateway's client for everything it hears; never waits.
+
+Holds the parts that live as long as one connection: the positions, the running commands, the voice rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from antiphon.platforms.discord.calling import Calling
+from antiphon.platforms.discord.events import EventLog
+from antiphon.platforms.discord.inbound import Inbound
+from antiphon.platforms.discord.voice import VoiceRooms
+
+if TYPE_CHECKING:
+    from antiphon.platforms.discord.gateway import GatewayClient, GatewayPlaces
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Dispatch:
+    """Hands dispatches on. `begin` before the gateway connects, `close` after it has ended."""
+
+    def __init__(
+        self, *, inbound: Inbound, events: EventLog, calling: Calling, voice: VoiceRooms, places: GatewayPlaces
+    ) -> None:
+        self.inbound = inbound
+        self.calling = calling
+        self.voice = voice
+        self._events = events
+        self._places = places
+        self._me = ""
+        self._running: list[asyncio.Task[None]] = []
+
+    async def begin(self, me: str, application: str) -> None:
+        """The bot is known and its shards are held."""
+        self._me = me
+        await self.inbound.begin(me)
+        jobs: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+            ("discord-events", self._events.run),
+            ("discord-voice", self.voice.run),
+            ("discord-commands", lambda: self.calling.register(application)),
+        ]
+        self._running = [asyncio.create_task(run(), name=name) for name, run in jobs]
+
+    def connect(self, client: GatewayClient) -> None:
+        """This client hears from now on."""
+        self._places.client = client
+        self.voice.connect(client)
+
+    def disconnected(self) -> None:
+        """It hears no more."""
+        self.inbound.disconnected()
+
+    async def close(self) -> None:
+        """End everything of the connection; what was not worked off is read again later."""
+        await self.inbound.close()
+        await self.calling.close()
+        self.voice.connect(None)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        with contextlib.suppress(asyncio.CancelledError):
+            self._places.client = None
+
+    def connection(self, shard: int, state: str) -> None:
+        """A shard's connection changed."""
+        del shard
+        if state == "resumed":
+            self.inbound.resumed()
+        elif state == "ready":
+            self.voice.rejoin()
+        elif state == "closed":
+            self.inbound.disconnected()
+
+    def hear(self, name: str, data: Any) -> None:
+        """A dispatch, by Discord's name of it."""
+        if not isinstance(data, dict):
+            data = {}
+        match name:
+            case "MESSAGE_CREATE":
+                self.inbound.created(data)
+            case "MESSAGE_UPDATE":
+                self.inbound.edited(data)
+            case "MESSAGE_DELETE":
+                self.inbound.deleted(str(data["channel_id"]), [str(data["id"])])
+            case "MESSAGE_DELETE_BULK":
+                self.inbound.deleted(str(data["channel_id"]), [str(id) for id in data.get("ids") or ()])
+            case "INTERACTION_CREATE":
+                self.calling.feed(data)
+            case "READY":
+                self.inbound.connected()
+            case "GUILD_CREATE":
+                self.inbound.server_seen(data)
+            case "VOICE_STATE_UPDATE":
+                self.voice.changed(str(data.get("guild_id") or ""))
+            case _:
+                pass
+        self._events.hear(name, data, self._me)
