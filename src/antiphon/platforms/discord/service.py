@@ -25,6 +25,7 @@ from antiphon.domain.ports import Bus
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.dispatch import Dispatch
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused, TokenRefused
+from antiphon.platforms.discord.inbound import Inbound
 from antiphon.platforms.discord.rest import DiscordRest, Json
 from antiphon.platforms.discord.transport import open_connector
 
@@ -63,6 +64,11 @@ class DiscordService:
         self._missing: list[str] = []
         self._refused_intents = False
         self.client: GatewayClient | None = None
+
+    @property
+    def inbound(self) -> Inbound:
+        """The way in: for whoever waits until everything that was heard is worked off."""
+        return self._dispatch.inbound
 
     def health(self) -> PartHealth:
         """How the connection is, for people."""
