@@ -141,6 +141,18 @@ def _parser() -> argparse.ArgumentParser:
     erase.add_argument("--yes", action="store_true", help="do not ask")
     erase.set_defaults(run=_user_erase)
 
+    sim = commands.add_parser("sim", help="simulated platforms on loopback, to try things out").add_subparsers(
+        required=True, metavar="PLATFORM"
+    )
+    discord = sim.add_parser("discord", help="a simulated Discord; prints how to reach it as one JSON line")
+    discord.add_argument("--port", type=int, default=0, help="of Discord's hosts (default: any free one)")
+    discord.add_argument("--control-port", type=int, default=0, help="of the control (default: any free one)")
+    discord.add_argument("--ca-out", type=Path, metavar="F", help="where to write the certificate to trust")
+    discord.add_argument("--token", help="the bot's token (default: a fresh one)")
+    discord.add_argument("--servers", type=int, default=0, metavar="N", help="add N servers, for measuring")
+    discord.add_argument("--members", type=int, default=1000, metavar="N", help="of each added server")
+    discord.set_defaults(run=_sim_discord)
+
     database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
     database.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
 
@@ -502,6 +514,29 @@ def _user_erase(options: argparse.Namespace) -> int:
             return FAILED
     receipt = _with_stores(options, lambda stores, settings: stores.personal_data.erase(options.person))
     print(json.dumps({"at": receipt.at.isoformat(), "erased": dict(receipt.erased)}, indent=2))
+    return DONE
+
+
+def _sim_discord(options: argparse.Namespace) -> int:
+    from antiphon.sim.discord.alone import run_alone
+
+    def announce(reach: dict[str, str]) -> None:
+        print(json.dumps(reach), flush=True)
+
+    try:
+        asyncio.run(
+            run_alone(
+                announce,
+                port=options.port,
+                control_port=options.control_port,
+                ca_file=options.ca_out,
+                token=options.token,
+                servers=options.servers,
+                members=options.members,
+            )
+        )
+    except OSError as error:
+        raise InvalidInput(f"The simulated Discord cannot start: {error.strerror or error}.") from error
     return DONE
 
 

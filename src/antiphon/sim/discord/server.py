@@ -13,6 +13,9 @@ from antiphon.sim.discord.gateway.connection import Connection
 from antiphon.sim.discord.gateway.hub import Hub
 from antiphon.sim.discord.journal import Journal
 from antiphon.sim.discord.rest.server import RestServer
+from antiphon.sim.discord.voice.gateway import VoiceConnection
+from antiphon.sim.discord.voice.rooms import Rooms
+from antiphon.sim.discord.voice.udp import VoiceRelay
 from antiphon.sim.discord.world.world import World
 
 _CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
@@ -25,6 +28,8 @@ class Server:
         self.world, self.faults, self.journal = world, faults, journal
         self.rest = RestServer(world, faults, journal)
         self.hub = Hub(world, faults, journal)
+        self.rooms = Rooms(world, self.hub, journal)
+        self._udp: asyncio.DatagramTransport | None = None
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -36,11 +41,18 @@ class Server:
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
         await site.start()
         self.port = self._runner.addresses[0][1]
+        loop = asyncio.get_running_loop()
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: VoiceRelay(self.rooms), local_addr=("127.0.0.1", 0))
+        self.rooms.udp_port = self._udp.get_extra_info("sockname")[1]
 
     async def stop(self) -> None:
+        for peer in list(self.rooms.peers.values()):
+            self.rooms.drop(peer, 4014, "Disconnected.")
         self.hub.disconnect(1001)
         await asyncio.sleep(0)
         self.hub.disconnect(0)
+        if self._udp is not None:
+            self._udp.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -56,11 +68,21 @@ class Server:
         """Source: docs, Gateway, "Connecting" (`v`, `encoding`, `compress`); close code 4012 for another version."""
         if self.faults.take("refuse_connection") is not None:
             return web.Response(status=502)
-        socket = web.WebSocketResponse(max_msg_size=1 << 20)
+        socket = web.WebSocketResponse(max_msg_size=1 << 20, timeout=2.0)
         await socket.prepare(request)
+        if request.host.partition(":")[0].endswith(".discord.media"):
+            return await self._voice(request, socket)
         if request.query.get("v") not in ("9", "10") or request.query.get("encoding", "json") != "json":
             await socket.close(code=4012, message=b"Invalid API version.")
             return socket
         compressed = request.query.get("compress") == "zlib-stream"
         await Connection(self.hub, socket, request.transport, compressed=compressed).serve()
+        return socket
+
+    async def _voice(self, request: web.Request, socket: web.WebSocketResponse) -> web.StreamResponse:
+        """Source: docs, Voice, "Voice Gateway Versioning": versions before 8 were switched off."""
+        if request.query.get("v") != "8":
+            await socket.close(code=4012, message=b"Unknown protocol.")
+            return socket
+        await VoiceConnection(self.rooms, self.journal, socket).serve()
         return socket

@@ -13,11 +13,11 @@ from antiphon.sim.discord import loopback, seed
 from antiphon.sim.discord.certificates import Authority
 from antiphon.sim.discord.clock import SimClock
 from antiphon.sim.discord.control.control import Control
+from antiphon.sim.discord.control.http import ControlServer
 from antiphon.sim.discord.faults import Faults
 from antiphon.sim.discord.journal import Journal
 from antiphon.sim.discord.limits import Limits
 from antiphon.sim.discord.server import Server
-from antiphon.sim.discord.voice.rooms import Rooms
 from antiphon.sim.discord.world.world import World
 
 
@@ -44,7 +44,8 @@ class DiscordSim:
             ca_file = Path(self._folder.name) / "ca.pem"
         self.ca_file = ca_file
         self._server = Server(self.world, self.faults, self.journal)
-        self.control = Control(self.world, self._server.hub, self.faults, self.journal, Rooms(), self._bot)
+        self.control = Control(self.world, self._server.hub, self.faults, self.journal, self._server.rooms, self._bot)
+        self._control_server: ControlServer | None = None
 
     @property
     def token(self) -> str:
@@ -68,7 +69,16 @@ class DiscordSim:
         authority.write_ca(self.ca_file)
         await self._server.start(self._wanted_port, authority.server_context())
 
+    async def serve_control(self, port: int = 0) -> str:
+        """Offer the control over HTTP too (`control/http.py`). Returns its address, which holds a secret."""
+        if self._control_server is None:
+            self._control_server = ControlServer(self.control)
+            await self._control_server.start(port)
+        return self._control_server.url
+
     async def stop(self) -> None:
+        if self._control_server is not None:
+            await self._control_server.stop()
         await self._server.stop()
         if self._folder is not None:
             self._folder.cleanup()

@@ -192,6 +192,13 @@ class Control:
         """Close every gateway connection with `code`; 0 breaks it without a word. Returns how many there were."""
         return self.hub.disconnect(code)
 
+    def disconnect_voice(self, code: int = 4015) -> int:
+        """Close every voice connection with `code`; 4015 asks clients to resume. Returns how many there were."""
+        peers = list(self.voice.peers.values())
+        for peer in peers:
+            peer.close(code, "fault")
+        return len(peers)
+
     def reconnect(self) -> None:
         """Ask clients to reconnect and resume (opcode 7)."""
         self.hub.reconnect()

@@ -171,19 +171,17 @@ class Player:
         if place.guild is None:
             raise LookupError(f"{place.name} is no voice channel")
         voice.join(self._control.world, place.guild, self.user, place.id, mute=mute, deaf=deaf)
-        self._control.voice.played_joined(place.guild, self.user)
 
     def leave_voice(self) -> None:
         for guild in self._control.world.guilds.values():
             if self.user.id in guild.voice_states:
                 voice.leave(self._control.world, guild, self.user.id)
-                self._control.voice.played_left(guild, self.user)
 
     def speak(self, on: bool = True) -> None:
         """Start or stop speaking: others in the channel are told by the voice gateway (opcode 5)."""
         for guild in self._control.world.guilds.values():
             if self.user.id in guild.voice_states:
-                self._control.voice.played_speaks(guild, self.user, on)
+                self._control.voice.speaks(guild, self.user, on)
 
     # Being there
 

@@ -118,7 +118,9 @@ class Connection:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                     await task
-            self._hub.closed(self, self._socket.close_code)
+            ours = self._closing is not None
+            code = self._closing[0] or 1006 if self._closing is not None else self._socket.close_code
+            self._hub.closed(self, code, by_client=not ours)
 
     async def _watch(self) -> None:
         """Close a connection that stopped sending heartbeats (4009 would ask for a new session; the docs name none).

@@ -36,7 +36,8 @@ class Hub:
         self.sessions: dict[str, Session] = {}
         self.connections: set[Connection] = set()
         self.log_events = True
-        self.on_voice_join: Callable[[Guild, Application, str], None] = lambda guild, application, session: None
+        self.voice_asked: Callable[[Guild, int], None] = lambda guild, user_id: None
+        """Told when a bot asks for the voice channel that it is in already."""
         world.listen(self._on_dispatch)
 
     # Telling
@@ -115,14 +116,17 @@ class Hub:
         self.connections.add(connection)
         self.journal.add("gateway.open")
 
-    def closed(self, connection: Connection, code: int | None) -> None:
+    def closed(self, connection: Connection, code: int | None, *, by_client: bool) -> None:
+        """Source: docs, Gateway, "Disconnecting": a client's 1000 or 1001 ends its session; Gateway Close Event Codes:
+        after 4007 and 4009 a new session is started.
+        """
         self.connections.discard(connection)
         session = connection.session
-        self.journal.add("gateway.close", code=code, session=session.id if session else None)
+        self.journal.add("gateway.close", code=int(code or 1006), session=session.id if session else None)
         if session is None or session.connection is not connection:
             return
         session.connection, session.ended_at = None, self.world.clock.now()
-        if code in (1000, 1001):
+        if code in ((1000, 1001) if by_client else (4007, 4009)):
             self.end(session)
         else:
             self._drop_old()
@@ -172,6 +176,8 @@ class Hub:
             "gateway.identify", session=session.id, bot=str(application.id), shard=list(shard), intents=intents
         )
         presence = data.get("presence") or {}
+        if presence.get("game"):  # the older form of one activity, still accepted
+            presence = {**presence, "activities": [presence["game"]]}
         application.user.presence = {
             "status": presence.get("status") or "online",
             "activities": presence.get("activities") or [],
@@ -306,11 +312,11 @@ class Hub:
         try:
             if known is not None and known.channel.id == channel_id:
                 move_self(self.world, known, mute=mute, deaf=deaf)
+                self.voice_asked(guild, bot)
                 return
-            state = join(self.world, guild, session.application.user, channel_id, mute=mute, deaf=deaf)
+            join(self.world, guild, session.application.user, channel_id, mute=mute, deaf=deaf)
         except Refused:
             return  # a bot that may not connect gets no answer
-        self.on_voice_join(guild, session.application, state.session_id)
 
     def send_to_bot(self, application_id: int, guild_id: int, event: str, data: dict[str, Any]) -> None:
         for session in self.sessions.values():

@@ -41,7 +41,8 @@ class RestServer:
         if matched is None:
             return web.Response(status=404, text="Not Found")
         name = f"{request.method} {matched.group(2)}"
-        response = await self._answer(request, matched.group(1), matched.group(2), name)
+        about: dict[str, str] = {}
+        response = await self._answer(request, matched.group(1), matched.group(2), name, about)
         scope = response.headers.get("X-RateLimit-Scope")
         if response.status in (401, 403) or (response.status == 429 and scope != "shared"):
             self.limiter.count_invalid()
@@ -50,12 +51,13 @@ class RestServer:
             route=name,
             status=response.status,
             ms=round((time.perf_counter() - started) * 1000, 3),
-            **({"bot": request["bot"]} if "bot" in request else {}),
-            **({"result": request["result"]} if "result" in request else {}),
+            **about,
         )
         return response
 
-    async def _answer(self, request: web.Request, version: str | None, path: str, name: str) -> web.Response:
+    async def _answer(
+        self, request: web.Request, version: str | None, path: str, name: str, about: dict[str, str]
+    ) -> web.Response:
         """Source: docs, Reference, "API Versioning", "User Agent", "Authentication"."""
         if self.limiter.banned():
             return web.Response(status=429, text="error code: 1015", headers={"Retry-After": "600"})
@@ -78,7 +80,7 @@ class RestServer:
         except Refused as refusal:
             return _error(refusal)
         if application is not None:
-            request["bot"] = str(application.id)
+            about["bot"] = str(application.id)
         caller = str(application.id) if application else "-"
         bucket = self.limiter.bucket(route, parameters, caller)
         if (limited := self._limited(route, bucket, caller, name)) is not None:
@@ -87,7 +89,7 @@ class RestServer:
             status = int(fault.get("status", 500))
             text = fault.get("message", f"{status}: {'Internal Server Error' if status == 500 else 'Fault'}")
             return _error(refused(status, int(fault.get("code", 0)), text))
-        response = await self._run(request, route, parameters, application)
+        response = await self._run(request, route, parameters, application, about)
         response.headers.update(bucket.headers(self.world.clock.now()))
         if self.faults.take("lost_answer", route=name) is not None:
             return self._cut(request)
@@ -113,7 +115,12 @@ class RestServer:
         return None
 
     async def _run(
-        self, request: web.Request, route: Route, parameters: dict[str, str], application: Application | None
+        self,
+        request: web.Request,
+        route: Route,
+        parameters: dict[str, str],
+        application: Application | None,
+        about: dict[str, str],
     ) -> web.Response:
         try:
             body, uploads = await self._body(request)
@@ -130,7 +137,7 @@ class RestServer:
         if reply.body is None:
             return web.Response(status=reply.status if reply.status != 200 else 204)
         if isinstance(reply.body, dict) and "id" in reply.body:
-            request["result"] = reply.body["id"]
+            about["result"] = str(reply.body["id"])
         return _json(reply.body, reply.status)
 
     async def _body(self, request: web.Request) -> tuple[Any, list[Upload]]:
