@@ -93,6 +93,7 @@ async def test_resume_replays_what_was_missed_once_and_in_order(discord_sim: Dis
             assert await ahead.closed() == 4007
         control.disconnect(4000)
         await client.closed()
+    await control.wait_for(lambda: control.log("gateway.close", code=4000))
     control.advance(3600)
     async with raw(discord_sim) as client:
         await client.send(6, {"token": discord_sim.token, "session_id": session, "seq": seen})
