@@ -132,7 +132,7 @@ class TurnBrain:
         waiting = engines.pending_calls(snapshot) if snapshot else ()
         job = engines.Job(
             text=request.text,
-            persona=self._settings.system_prompt,
+            persona="\n\n".join(part for part in (self._settings.system_prompt, request.role) if part.strip()),
             context=context,
             session=session,
             visible=await self._visible(request.requester, waiting),

@@ -22,6 +22,8 @@ from antiphon.config.providers import split_model
 from antiphon.config.speech import SpeechSettings
 from antiphon.config.speech_services import SpeechServiceSettings
 from antiphon.config.values import Part, UserPath, WebUrl, is_loopback, model_name, networks, syslog_address, url_check
+from antiphon.config.values import Part, UserPath, WebUrl, model_name, syslog_address, url_check
+from antiphon.config.voice import VoiceSettings
 
 DEFAULT_PROMPT = (
     "You are Antiphon, a helpful assistant in a shared chat. Answer briefly and concretely. "
@@ -395,6 +397,7 @@ class Settings(BaseSettings):
     livekit: LiveKitSettings = Field(default_factory=LiveKitSettings)
     speech: SpeechSettings = Field(default_factory=SpeechSettings)
     speech_services: SpeechServiceSettings = Field(default_factory=SpeechServiceSettings)
+    voice: VoiceSettings = Field(default_factory=VoiceSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     dashboards: DashboardSettings = Field(default_factory=DashboardSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -19,6 +19,11 @@ def turn_topic(channel: str) -> str:
     return f"turn.{channel}"
 
 
+def voice_topic(session: str) -> str:
+    """The topic on which the events of one spoken session are published."""
+    return f"voice.{session}"
+
+
 TASK_CANCEL = "task.cancel"
 """A person asked to stop a running task."""
 KEY_REVOKED = "key.revoked"
@@ -123,6 +128,63 @@ TOPICS: tuple[TopicShape, ...] = (
             ),
         ),
         {"task": TEXT, "turn": TEXT, "attempt": WHOLE},
+    ),
+    TopicShape(
+        "voice.<session>",
+        "What happens in one spoken session. The API streams the same events at `/ws/transcript/<session>`.",
+        (
+            EventShape(
+                "transcript",
+                "A stretch of speech as far as it is known; `role` is user or agent. Once `final`, of an answer that "
+                "was interrupted `text` is what was heard and `unheard` the rest.",
+                {
+                    "segment": WHOLE,
+                    "role": TEXT,
+                    "speaker": TEXT,
+                    "text": TEXT,
+                    "final": YES_NO,
+                    "at": TEXT,
+                    "interrupted": YES_NO,
+                    "unheard": TEXT,
+                    "heard_seconds": NUMBER_OR_NULL,
+                },
+            ),
+            EventShape(
+                "speech",
+                "`who` (user or agent) began or stopped to make a sound; `state` is started or stopped.",
+                {"who": TEXT, "state": TEXT},
+            ),
+            EventShape(
+                "state", "The agent is listening, thinking, speaking or waiting (for an approval).", {"state": TEXT}
+            ),
+            EventShape(
+                "interrupted",
+                "An answer was interrupted; its segment with what was heard.",
+                {"segment": WHOLE, "text": TEXT, "unheard": TEXT, "heard_seconds": NUMBER_OR_NULL},
+            ),
+            EventShape(
+                "tool",
+                "A tool call; `status` is running, done, failed, denied or unknown.",
+                {"execution": TEXT, "tool": TEXT, "status": TEXT, "summary": TEXT, "seconds": NUMBER_OR_NULL},
+            ),
+            EventShape("approval", "A human is asked.", {"approval": TEXT, "summary": TEXT, "expires": TEXT}),
+            EventShape(
+                "latency",
+                "How long a turn took, in parts of seconds that follow each other.",
+                {
+                    "turn": WHOLE,
+                    "speech_end": NUMBER_OR_NULL,
+                    "transcript": NUMBER_OR_NULL,
+                    "endpoint": NUMBER_OR_NULL,
+                    "first_token": NUMBER_OR_NULL,
+                    "first_audio": NUMBER_OR_NULL,
+                    "stop": NUMBER_OR_NULL,
+                },
+            ),
+            EventShape("error", "Something failed; the session goes on.", {"code": TEXT, "message": TEXT}),
+            EventShape("ended", "The session is over; no event follows.", {"reason": TEXT}),
+        ),
+        {"id": WHOLE},
     ),
     TopicShape(
         TASK_CANCEL,

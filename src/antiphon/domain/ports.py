@@ -36,6 +36,7 @@ from antiphon.domain.schedule import Entry, NewEntry, Timing
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.turns import TurnEvent, TurnRequest
 from antiphon.domain.usage import Today, UsageQuery, UsageRow
+from antiphon.domain.voice import EndReason, NewVoiceSession, Segment, TurnTimes, VoiceRecord, VoiceSession
 from antiphon.domain.work import Delivery, Lease, Outcome, Pause, Task, TaskFailure, Usage, Work
 
 
@@ -387,6 +388,50 @@ class PollStore(Protocol):
 
     async def close(self, poll: int) -> Poll:
         """Close a poll; a closed one stays as it is. `NotFound`."""
+        ...
+
+
+class VoiceStore(Protocol):
+    """Spoken sessions with their transcripts. A room belongs to whoever used its name first."""
+
+    async def claim_room(self, room: str, person: int) -> None:
+        """Make a room a person's own, if it is nobody's. `NotFound` when it is somebody else's."""
+        ...
+
+    async def begin(self, session: NewVoiceSession) -> VoiceSession:
+        """Store the beginning of a session, claiming its room. `NotFound` when that is somebody else's."""
+        ...
+
+    async def get(self, key: str, person: int) -> VoiceSession:
+        """A person's session. `NotFound`."""
+        ...
+
+    async def record(self, key: str, person: int) -> VoiceRecord:
+        """The same with everything that was said. `NotFound`."""
+        ...
+
+    async def segments(self, key: str, after: int) -> Sequence[Segment]:
+        """The segments of a session with a higher number than `after`, in order."""
+        ...
+
+    async def add_segment(self, key: str, segment: Segment) -> None:
+        """Store a segment that is final; the same number again replaces it. Nothing happens once it was deleted."""
+        ...
+
+    async def add_turn(self, key: str, times: TurnTimes) -> None:
+        """Store how long a turn took; the same turn again replaces it. Nothing happens once it was deleted."""
+        ...
+
+    async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
+        """Store that a session is over. The first reason stands."""
+        ...
+
+    async def end_forgotten(self) -> int:
+        """End what an earlier run of the program left open; returns how many."""
+        ...
+
+    async def delete(self, key: str, person: int) -> None:
+        """Delete a session with its transcript. `NotFound`. What was agreed in it stays in its channel."""
         ...
 
 

@@ -49,6 +49,8 @@ class TurnRequest:
     """Fences the records of tool calls: a worker that lost its task starts no tool."""
     spoken: bool = False
     """Somebody listens to the answer: the brain waits less long for a model that does not begin."""
+    role: str = ""
+    """What the agent is asked to be in this conversation, beside what the settings say."""
     meter: Meter = field(default_factory=Meter)
 
 

@@ -105,6 +105,8 @@ def erase_person(tx: Tx, person: int, erased: Erased) -> None:
     delete_files(models.Attachment.objects.filter(person_id=person), erased)
     erased.drop("votes", models.PollVote.objects.filter(person_id=person))
     erased.drop("polls", models.Poll.objects.filter(Q(person_id=person) | Q(channel__in=own)))
+    erased.drop("spoken sessions", models.VoiceSession.objects.filter(person_id=person))
+    models.VoiceRoom.objects.filter(person_id=person).delete()
     erased.drop("imports", models.ThreadImport.objects.filter(person_id=person))
     _erase_accounts(person, erased)
     keys = list(models.Key.objects.filter(person_id=person).values_list("pk", flat=True))

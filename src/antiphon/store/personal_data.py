@@ -117,6 +117,9 @@ def _collect(person: int, at: datetime) -> PersonalData:
             }
             for channel in own
         ],
+        "spoken_sessions": [
+            _spoken(row) for row in models.VoiceSession.objects.filter(person_id=person).order_by("pk")
+        ],
         "messages_elsewhere": _messages(elsewhere),
         "attachments": [
             {
@@ -138,6 +141,15 @@ def _messages(rows: QuerySet) -> list[Mapping[str, object]]:
         {"id": str(pk), "author": author, "name": name, "text": text, "at": _time(at), "channel": channel}
         for pk, author, name, text, at, channel in rows.order_by("pk").values_list(*fields).iterator(1000)
     ]
+
+
+def _spoken(row: models.VoiceSession) -> Mapping[str, object]:
+    return {
+        "id": row.key,
+        "room": row.room.name,
+        "started_at": _time(row.started_at),
+        "segments": _rows(row.segments.all(), "number", "author", "speaker", "text", "at"),
+    }
 
 
 def _rows(rows: QuerySet, *fields: str) -> list[Mapping[str, object]]:

@@ -46,7 +46,10 @@ def _messages(before: datetime, limit: int, erased: Erased) -> int:
 
 
 def _transcripts(before: datetime, limit: int, erased: Erased) -> int:
-    return _tasks(Q(kind=TaskKind.SPOKEN), before, limit, erased)
+    old = models.VoiceSession.objects.filter(ended_at__lt=before).order_by("pk")
+    found = list(old.values_list("pk", flat=True)[:limit])
+    erased.drop("spoken sessions", models.VoiceSession.objects.filter(pk__in=found))
+    return max(len(found), _tasks(Q(kind=TaskKind.SPOKEN), before, limit, erased))
 
 
 def _tasks(kind: Q, before: datetime, limit: int, erased: Erased) -> int:

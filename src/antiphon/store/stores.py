@@ -41,6 +41,7 @@ from antiphon.store.thread_files import DjangoThreadFileStore
 from antiphon.store.threads import DjangoThreadStore
 from antiphon.store.usage import DjangoUsageStore
 from antiphon.store.users import DjangoUserStore
+from antiphon.store.voice import DjangoVoiceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Stores:
     polls: DjangoPollStore
     platforms: DjangoPlatformStore
     leases: DjangoLeaseStore
+    voice: DjangoVoiceStore
     panels: DjangoPanelStore
     personal_data: DjangoPersonalDataStore
     retention: DjangoRetentionStore
@@ -120,6 +122,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         polls=DjangoPollStore(database, clock),
         platforms=DjangoPlatformStore(database, clock),
         leases=DjangoLeaseStore(database, clock),
+        voice=DjangoVoiceStore(database, clock),
         panels=DjangoPanelStore(database, clock),
         personal_data=DjangoPersonalDataStore(database, clock, attachments),
         retention=DjangoRetentionStore(database, attachments),

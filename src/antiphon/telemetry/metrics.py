@@ -53,6 +53,26 @@ HTTP_REQUESTS = Counter(
 )
 LISTENERS = Gauge("antiphon_listeners", "Open event streams (SSE and WebSocket) of this process.", registry=REGISTRY)
 
+VOICE_SESSIONS = Gauge(
+    "antiphon_voice_sessions", "Spoken sessions that go on in this process.", ("transport",), registry=REGISTRY
+)
+VOICE_ENDED = Counter(
+    "antiphon_voice_sessions_ended", "Spoken sessions that ended, by the reason.", ("reason",), registry=REGISTRY
+)
+VOICE_LATENCY = Histogram(
+    "antiphon_voice_latency_seconds",
+    "Parts of the time a person waited for a spoken answer.",
+    ("part",),
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20),
+    registry=REGISTRY,
+)
+VOICE_TURNS = Counter(
+    "antiphon_voice_turns",
+    "Spoken answers: heard to the end (whole), interrupted, or failed.",
+    ("result",),
+    registry=REGISTRY,
+)
+
 TOKENS = Counter("antiphon_tokens", "Tokens of turns: input and output.", ("direction",), registry=REGISTRY)
 COST = Counter("antiphon_cost", "Cost of turns by the price table, in its currency.", registry=REGISTRY)
 LIMITS = Counter(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import structlog
 
+from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import LeaseLost, StoreUnavailable
 from antiphon.domain.identity import Requester
@@ -36,10 +37,14 @@ class LiveTurns:
         self._lease_seconds = lease_seconds
         self._message_chars = message_chars
 
-    def start(self, message: InboundMessage, requester: Requester, *, session: str, thread: int = 0) -> LiveTurn:
-        """A turn for what was heard so far. Nothing is stored before `commit`."""
+    def start(
+        self, message: InboundMessage, requester: Requester, *, session: str, thread: int = 0, role: str = ""
+    ) -> LiveTurn:
+        """A turn for what was heard so far. Nothing is stored before `commit`. `role` is what the session asks for."""
         check_text(message.text, self._message_chars)
-        return LiveTurn(self._store, self._tasks, self._brain, message, requester, session, thread, self._lease_seconds)
+        return LiveTurn(
+            self._store, self._tasks, self._brain, message, requester, session, thread, self._lease_seconds, role
+        )
 
 
 class LiveTurn:
@@ -55,10 +60,12 @@ class LiveTurn:
         session: str,
         thread: int,
         lease_seconds: float,
+        role: str = "",
     ) -> None:
         self._store = store
         self._tasks = tasks
         self._brain = brain
+        self._role = role
         self._message = message
         self._requester = requester
         self._session = session
@@ -101,6 +108,7 @@ class LiveTurn:
             commit=None if work else self._task_once_committed,
             lease=work.lease if work else None,
             spoken=True,
+            role=self._role,
             meter=self._meter,
         )
         async with contextlib.aclosing(self._brain.turn(request)) as events:
@@ -140,11 +148,11 @@ class LiveTurn:
         finally:
             await self._stop_heartbeat()
 
-    async def pause(self, pause: Pause) -> None:
+    async def pause(self, pause: Pause) -> Sequence[Approval]:
         """The turn asks for an approval: it waits like a written one and is continued by a worker in writing."""
         work = await self.commit()
         try:
-            await self._tasks.pause(work.lease, pause)
+            return await self._tasks.pause(work.lease, pause)
         finally:
             await self._stop_heartbeat()
 

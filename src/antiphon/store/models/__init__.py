@@ -17,6 +17,7 @@ from antiphon.store.models.moderation import Case, Event
 from antiphon.store.models.panels import PanelState
 from antiphon.store.models.people import Account, Key, Membership, Person, RecoveryCode, SignedIn, SignInToken, User
 from antiphon.store.models.polls import Poll, PollVote
+from antiphon.store.models.voice import VoiceRoom, VoiceSegment, VoiceSession, VoiceTurn
 from antiphon.store.models.work import Approval, Pause, Reply, Task, ToolExecution, Turn
 
 __all__ = [
@@ -54,4 +55,8 @@ __all__ = [
     "ToolExecution",
     "Turn",
     "User",
+    "VoiceRoom",
+    "VoiceSegment",
+    "VoiceSession",
+    "VoiceTurn",
 ]

@@ -1,0 +1,144 @@
+"""Spoken sessions: rooms, what was said in them, how long each answer took. What `store/voice.py` keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from antiphon.domain.conversation import Author
+from antiphon.domain.errors import InvalidInput
+
+LONGEST_ROOM = 100
+LONGEST_LABEL = 100
+_PLAIN_ROOM = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def check_room(room: str) -> str:
+    """Return `room` when it can name a room, else raise `InvalidInput`."""
+    if not room.strip() or len(room) > LONGEST_ROOM or not room.isprintable():
+        raise InvalidInput(
+            f"A room is named by 1 to {LONGEST_ROOM} printable characters.", fields={"room": "not the name of a room"}
+        )
+    return room
+
+
+def room_channel(room: str) -> str:
+    """The channel that a room's conversation is part of: spoken turns are stored there like written ones."""
+    if _PLAIN_ROOM.fullmatch(room):
+        return f"web:voice:{room}"
+    return f"web:voice-x:{hashlib.sha256(room.encode()).hexdigest()}"
+
+
+class EndReason(StrEnum):
+    """Why a spoken session is over."""
+
+    STOPPED = "stopped"
+    """Somebody ended it."""
+    LEFT = "left"
+    """The connection went and did not come back."""
+    IDLE = "idle"
+    """Nobody spoke for long."""
+    REPLACED = "replaced"
+    """Its owner began another one in the same room."""
+    REVOKED = "revoked"
+    """The credential it was started with ended."""
+    FAILED = "failed"
+    """Something broke that it cannot go on without."""
+    SHUTDOWN = "shutdown"
+    """The program was stopped."""
+    CRASHED = "crashed"
+    """The program ended without a word; found at the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewVoiceSession:
+    """A session to be begun. `identity` is what the person is called there: a label, never authority."""
+
+    key: str
+    room: str
+    person: int
+    identity: str
+    channel: str
+    transport: str
+    language: str = ""
+    voice: str = ""
+    system_prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSession:
+    """A spoken session as it is kept. `key` is its public id; `ended_at` is None while it goes on."""
+
+    key: str
+    room: str
+    person: int
+    identity: str
+    channel: str
+    transport: str
+    language: str
+    voice: str
+    system_prompt: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    reason: EndReason | None = None
+    recording: bool = False
+    """Whether there is a recording to listen to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One stretch of speech, once it is final. `number` counts from 1 in its session.
+
+    `text` is what was heard: of an interrupted answer only the words that were played, and `unheard` the others.
+    """
+
+    number: int
+    author: Author
+    speaker: str
+    text: str
+    at: datetime
+    interrupted: bool = False
+    unheard: str = ""
+    heard_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTimes:
+    """How long one spoken turn took from the person's last word to the agent's first sound, in parts of seconds.
+
+    The parts follow each other; their sum is what the person waited. What was not measured is None.
+    """
+
+    turn: int
+    speech_end: float | None = None
+    """From the last sound of the person until the silence was long enough."""
+    endpoint: float | None = None
+    """Until it was decided that they are done."""
+    transcript: float | None = None
+    """Until the words were there."""
+    first_token: float | None = None
+    """Until the model began to answer."""
+    first_audio: float | None = None
+    """Until the first sound of the answer went out."""
+    stop: float | None = None
+    """If it was interrupted: from the first sound of the interruption until the agent was silent."""
+
+    @property
+    def parts(self) -> dict[str, float | None]:
+        """The parts by name, as they are stored and shown."""
+        return {name: getattr(self, name) for name in PARTS}
+
+
+PARTS = ("speech_end", "endpoint", "transcript", "first_token", "first_audio", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceRecord:
+    """A session with everything that was said in it."""
+
+    session: VoiceSession
+    segments: tuple[Segment, ...]
+    turns: tuple[TurnTimes, ...]

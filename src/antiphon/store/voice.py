@@ -1,0 +1,197 @@
+"""Implements `domain.ports.VoiceStore`: spoken sessions with their transcripts. Called by `voice.service`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from antiphon.domain.conversation import Author
+from antiphon.domain.errors import NotFound
+from antiphon.domain.ports import Clock
+from antiphon.domain.voice import (
+    LONGEST_LABEL,
+    PARTS,
+    EndReason,
+    NewVoiceSession,
+    Segment,
+    TurnTimes,
+    VoiceRecord,
+    VoiceSession,
+)
+from antiphon.store import models
+from antiphon.store.db import Database, Tx
+
+
+class DjangoVoiceStore:
+    """Rooms, sessions, segments and the times of turns."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def claim_room(self, room: str, person: int) -> None:
+        """Make a room a person's own, if it is nobody's."""
+        if await self._database.read(lambda _: _is_own(room, person)):
+            return
+        await self._database.run(self._claim, room, person)
+
+    async def begin(self, session: NewVoiceSession) -> VoiceSession:
+        """Store the beginning of a session."""
+
+        def begin(tx: Tx) -> VoiceSession:
+            room = self._claim(tx, session.room, session.person)
+            row = models.VoiceSession.objects.create(
+                key=session.key,
+                room=room,
+                person_id=session.person,
+                identity=_plain(session.identity)[:LONGEST_LABEL],
+                channel=session.channel,
+                transport=session.transport,
+                language=session.language[:35],
+                voice=_plain(session.voice)[:100],
+                system_prompt=_plain(session.system_prompt),
+                started_at=self._clock.now(),
+            )
+            return session_of(row)
+
+        return await self._database.run(begin)
+
+    def _claim(self, _: Tx, room: str, person: int) -> models.VoiceRoom:
+        row, _created = models.VoiceRoom.objects.get_or_create(
+            name=room, defaults={"person_id": person, "created_at": self._clock.now()}
+        )
+        if row.person_id != person:
+            raise NotFound("There is no such room.")
+        return row
+
+    async def get(self, key: str, person: int) -> VoiceSession:
+        """A person's session."""
+        return await self._database.read(lambda _: session_of(_own(key, person)))
+
+    async def record(self, key: str, person: int) -> VoiceRecord:
+        """The same with everything that was said."""
+
+        def record(_: Tx) -> VoiceRecord:
+            row = _own(key, person)
+            segments = tuple(_segment(one) for one in row.segments.order_by("number"))
+            turns = tuple(_times(one) for one in row.turns.order_by("number"))
+            return VoiceRecord(session_of(row), segments, turns)
+
+        return await self._database.read(record)
+
+    async def segments(self, key: str, after: int) -> Sequence[Segment]:
+        """The segments of a session from a number on."""
+
+        def segments(_: Tx) -> list[Segment]:
+            rows = models.VoiceSegment.objects.filter(session__key=key, number__gt=after)
+            return [_segment(row) for row in rows.order_by("number")]
+
+        return await self._database.read(segments)
+
+    async def add_segment(self, key: str, segment: Segment) -> None:
+        """Store a segment that is final."""
+
+        def add(_: Tx) -> None:
+            session = models.VoiceSession.objects.filter(key=key).first()
+            if session is None:
+                return
+            models.VoiceSegment.objects.update_or_create(
+                session=session,
+                number=segment.number,
+                defaults={
+                    "author": segment.author.value,
+                    "speaker": _plain(segment.speaker)[:LONGEST_LABEL],
+                    "text": _plain(segment.text),
+                    "unheard": _plain(segment.unheard),
+                    "interrupted": segment.interrupted,
+                    "heard_seconds": segment.heard_seconds,
+                    "at": segment.at,
+                },
+            )
+
+        await self._database.run(add)
+
+    async def add_turn(self, key: str, times: TurnTimes) -> None:
+        """Store how long a turn took."""
+
+        def add(_: Tx) -> None:
+            session = models.VoiceSession.objects.filter(key=key).first()
+            if session is not None:
+                models.VoiceTurn.objects.update_or_create(
+                    session=session, number=times.turn, defaults={"parts": times.parts}
+                )
+
+        await self._database.run(add)
+
+    async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
+        """Store that a session is over. The first reason stands."""
+        now = self._clock.now()
+        await self._database.run(
+            lambda _: models.VoiceSession.objects.filter(key=key, ended_at=None).update(
+                ended_at=now, reason=reason.value, recording=recording
+            )
+        )
+
+    async def end_forgotten(self) -> int:
+        """End what an earlier run of the program left open."""
+        now = self._clock.now()
+        return await self._database.run(
+            lambda _: models.VoiceSession.objects.filter(ended_at=None).update(
+                ended_at=now, reason=EndReason.CRASHED.value
+            )
+        )
+
+    async def delete(self, key: str, person: int) -> None:
+        """Delete a session with its transcript."""
+        await self._database.run(lambda _: _own(key, person).delete())
+
+
+def session_of(row: models.VoiceSession) -> VoiceSession:
+    """A row as the domain knows it."""
+    return VoiceSession(
+        key=row.key,
+        room=row.room.name,
+        person=row.person_id,
+        identity=row.identity,
+        channel=row.channel,
+        transport=row.transport,
+        language=row.language,
+        voice=row.voice,
+        system_prompt=row.system_prompt,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        reason=EndReason(row.reason) if row.reason else None,
+        recording=row.recording,
+    )
+
+
+def _is_own(room: str, person: int) -> bool:
+    return models.VoiceRoom.objects.filter(name=room, person_id=person).exists()
+
+
+def _own(key: str, person: int) -> models.VoiceSession:
+    row = models.VoiceSession.objects.select_related("room").filter(key=key, person_id=person).first()
+    if row is None:
+        raise NotFound("There is no such spoken session.")
+    return row
+
+
+def _segment(row: models.VoiceSegment) -> Segment:
+    return Segment(
+        number=row.number,
+        author=Author(row.author),
+        speaker=row.speaker,
+        text=row.text,
+        at=row.at,
+        interrupted=row.interrupted,
+        unheard=row.unheard,
+        heard_seconds=row.heard_seconds,
+    )
+
+
+def _times(row: models.VoiceTurn) -> TurnTimes:
+    return TurnTimes(row.number, **{name: row.parts.get(name) for name in PARTS})
+
+
+def _plain(text: str) -> str:
+    """Without NUL, which PostgreSQL cannot hold."""
+    return text.replace("\x00", "")

@@ -1,0 +1,97 @@
+"""The sound of a session as a file, when the owner turned that on: the person left, the agent right.
+
+Both sides are put where they were heard in time. The file is written beside its final name and renamed once whole.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import wave
+from pathlib import Path
+
+import structlog
+
+from antiphon.voice.transports.transport import RATE
+
+log = structlog.stdlib.get_logger(__name__)
+
+FLUSH_SECONDS = 2.0
+"""Sound is written this long after it was heard: until then the other side may still join in."""
+
+
+class Recording:
+    """A WAV file that grows while people speak."""
+
+    def __init__(self, path: Path, began: float) -> None:
+        self._path = path
+        self._part = path.with_suffix(".part")
+        self._began = began
+        self._sides = (array.array("h"), array.array("h"))
+        self._written = 0  # samples of each side
+        self._file: wave.Wave_write | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._failed = False
+
+    def person(self, pcm: bytes, now: float) -> None:
+        """What the person said until now."""
+        self._put(0, pcm, now)
+
+    def agent(self, pcm: bytes, now: float) -> None:
+        """What the agent says from now on."""
+        self._put(1, pcm, now)
+
+    def _put(self, side: int, pcm: bytes, now: float) -> None:
+        if self._failed:
+            return
+        samples = self._sides[side]
+        at = round((now - self._began) * RATE) - self._written
+        if (gap := at - len(samples)) > RATE // 10:  # shorter gaps are the network's
+            samples.frombytes(bytes(2 * gap))
+        samples.frombytes(pcm)
+        if at > 2 * FLUSH_SECONDS * RATE and self._writing is None:
+            self._writing = asyncio.create_task(self._flush(at - round(FLUSH_SECONDS * RATE)), name="voice-recording")
+
+    async def _flush(self, count: int) -> None:
+        frames = self._take(count)
+        try:
+            await asyncio.to_thread(self._write, frames)
+        except OSError as error:
+            self._failed = True
+            log.error("voice.recording_failed", error=error.strerror)
+        finally:
+            self._writing = None
+
+    def _take(self, count: int) -> bytes:
+        both = array.array("h", bytes(4 * count))
+        for side, samples in enumerate(self._sides):
+            part = samples[:count]
+            del samples[:count]
+            both[side : 2 * len(part) : 2] = part
+        self._written += count
+        return both.tobytes()
+
+    def _write(self, frames: bytes) -> None:
+        if self._file is None:
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            self._part.touch(mode=0o600)
+            self._file = wave.open(str(self._part), "wb")  # noqa: SIM115 - closed in aclose
+            self._file.setnchannels(2)
+            self._file.setsampwidth(2)
+            self._file.setframerate(RATE)
+        self._file.writeframes(frames)
+
+    async def aclose(self) -> bool:
+        """Write the rest; whether there is a file now."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+        rest = max(len(side) for side in self._sides)
+        if rest and not self._failed:
+            await self._flush(rest)
+        if self._file is None:
+            return False
+        await asyncio.to_thread(self._file.close)
+        if self._failed:
+            return False
+        await asyncio.to_thread(self._part.rename, self._path)
+        return True

@@ -1,0 +1,304 @@
+"""The spoken sessions of this process: rooms, tickets, beginning and ending. What `api` and `run` call.
+
+Nothing heavy is imported here. The engine (`session`, and LiveKit's library with it) is loaded in a thread, when the
+program has time or with the first session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from antiphon.config import Settings
+from antiphon.domain.errors import AntiphonError, NotFound, Unavailable
+from antiphon.domain.health import PartHealth, PartState
+from antiphon.domain.ports import Bus, Clock, VoiceStore
+from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech, VoiceInfo
+from antiphon.domain.voice import EndReason, NewVoiceSession, VoiceSession, check_room, room_channel
+from antiphon.threads.approvals import Approvals
+from antiphon.threads.live import LiveTurns
+from antiphon.voice.recording import Recording
+from antiphon.voice.tickets import Tickets
+from antiphon.voice.transports.transport import Transport
+
+if TYPE_CHECKING:
+    from antiphon.voice.session import Session
+
+log = structlog.stdlib.get_logger(__name__)
+
+FOLDER = "recordings"
+LOAD_SECONDS = 30.0
+"""How long loading an engine may take while somebody waits to talk."""
+_FULL = "Too many people are talking here just now. Try again in a moment."
+_NO_ENGINE = "Nothing to listen and speak with is ready yet. Try again in a moment."
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What opens the way for a person's sound. `token` is a secret."""
+
+    token: str
+    transport: str
+    url: str
+    expires_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody who wants to talk asks for. `identity` is a label."""
+
+    room: str
+    identity: str
+    language: str = ""
+    voice: str = ""
+    system_prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be chosen here."""
+
+    voices: Sequence[VoiceInfo]
+    stt: str
+    tts: str
+    turns: str
+    transport: str
+
+
+class VoiceSessions:
+    """Every session of this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: VoiceStore,
+        live: LiveTurns,
+        approvals: Approvals,
+        bus: Bus,
+        clock: Clock,
+        speech: Callable[[], tuple[SpeechToText, TextToSpeech]],
+        name_of: Callable[[int], Awaitable[str]],
+    ) -> None:
+        """`speech` makes the engines, cheaply; it is called once. `name_of` gives what a person is called."""
+        self._settings = settings
+        self._store = store
+        self._live = live
+        self._approvals = approvals
+        self._bus = bus
+        self._clock = clock
+        self._make_speech = speech
+        self._name_of = name_of
+        self._loop = asyncio.get_running_loop()
+        self._speech: tuple[SpeechToText, TextToSpeech] | None = None
+        self._sessions: dict[str, Session] = {}
+        self._rooms: dict[str, str] = {}
+        self._loading: asyncio.Task[Any] | None = None
+        self._closed = False
+        self.tickets = Tickets(self._loop.time, seconds=settings.voice.ticket_seconds)
+
+    # --- what the API calls -------------------------------------------------------------------------------------------
+
+    async def token(self, person: int, room: str, identity: str, name: str) -> Pass:
+        """A way in for a person's sound. The room becomes theirs; `NotFound` when it is somebody else's."""
+        check_room(room)
+        await self._store.claim_room(room, person)
+        livekit = self._settings.livekit
+        if livekit.url:
+            return self._room_pass(room, identity, name)
+        return Pass(self.tickets.issue(person, room), "embedded", "/ws/voice/", self._settings.voice.ticket_seconds)
+
+    def _room_pass(self, room: str, identity: str, name: str) -> Pass:
+        raise Unavailable("Rooms of a LiveKit server cannot be used yet.")
+
+    async def start(self, person: int, wish: Wish) -> Session:
+        """Begin a session. One that goes on in the same room ends: its owner speaks from elsewhere now."""
+        check_room(wish.room)
+        if self._closed:
+            raise Unavailable("The program is being stopped.")
+        await self._store.claim_room(wish.room, person)
+        if (earlier := self._sessions.get(self._rooms.get(wish.room, ""))) is not None:
+            await asyncio.wait({earlier.end(EndReason.REPLACED)})
+        if len(self._sessions) >= self._settings.voice.sessions:
+            raise Unavailable(_FULL)
+        module = await self._engine()
+        stt, tts = await self._engines()
+        row = await self._store.begin(
+            NewVoiceSession(
+                key=secrets.token_hex(12),
+                room=wish.room,
+                person=person,
+                identity=wish.identity,
+                channel=room_channel(wish.room),
+                transport="livekit" if self._settings.livekit.url else "embedded",
+                language=wish.language,
+                voice=wish.voice,
+                system_prompt=wish.system_prompt,
+            )
+        )
+        try:
+            return await self._open(module, row, stt, tts)
+        except BaseException:
+            with contextlib.suppress(AntiphonError):
+                await self._store.end(row.key, EndReason.FAILED, recording=False)
+            raise
+
+    async def _open(self, module: Any, row: VoiceSession, stt: SpeechToText, tts: TextToSpeech) -> Session:
+        settings = self._settings.voice
+        around = module.Surroundings(
+            settings=settings,
+            store=self._store,
+            live=self._live,
+            approvals=self._approvals,
+            bus=self._bus,
+            clock=self._clock,
+            stt=stt,
+            tts=tts,
+            detector=self._detector,
+        )
+        path = self.recording_path(row.key)
+        session: Session = module.Session(
+            row,
+            around,
+            name=await self._name_of(row.person),
+            language=row.language,
+            recording=Recording(path, self._loop.time()) if settings.record else None,
+            ended=self._forget,
+        )
+        # In a task of its own: the library leaves marks in the context it is started in.
+        await asyncio.create_task(session.start(), name=f"voice-start-{row.key}")
+        self._sessions[row.key] = session
+        self._rooms[row.room] = row.key
+        return session
+
+    def _detector(self) -> Any:
+        from antiphon.voice.detectors import make_detector
+
+        return make_detector(self._settings.voice.turn_detection, self._settings.models_path)
+
+    def find(self, key: str, person: int) -> Session | None:
+        """A person's session that goes on in this process."""
+        session = self._sessions.get(key)
+        return session if session is not None and session.row.person == person else None
+
+    async def stop(self, key: str, person: int) -> None:
+        """End a session; one that is over stays so. `NotFound`."""
+        session = self.find(key, person)
+        if session is None:
+            await self._store.get(key, person)
+            return
+        await asyncio.wait({session.end(EndReason.STOPPED)})
+
+    async def delete(self, key: str, person: int) -> None:
+        """End a session and delete what was said in it, with its recording. `NotFound`."""
+        await self.stop(key, person)
+        await self._store.delete(key, person)
+        await asyncio.to_thread(self.recording_path(key).unlink, missing_ok=True)
+
+    async def connect(self, session: Session, transport: Transport) -> None:
+        """Carry a session by a transport."""
+        await session.connect(transport)
+
+    def recording_path(self, key: str) -> Path:
+        """Where the recording of a session lies, if there is one."""
+        if not key.isalnum():
+            raise NotFound("There is no such recording.")
+        return self._settings.data_dir / FOLDER / f"{key}.wav"
+
+    async def options(self) -> Options:
+        """What can be chosen: voices, and which engines do the work."""
+        stt, tts = self._both()
+        voices: Sequence[VoiceInfo] = ()
+        with contextlib.suppress(AntiphonError):
+            voices = await tts.voices()
+        transport = "livekit" if self._settings.livekit.url else "embedded"
+        return Options(voices, stt.name, tts.name, self._settings.voice.turn_detection, transport)
+
+    async def parts(self) -> list[PartHealth]:
+        """The state of live voice, for people."""
+        stt, tts = self._both()
+        return [_part("listening", await stt.status()), _part("speaking", await tts.status())]
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def talking(self) -> int:
+        """How many sessions go on here."""
+        return len(self._sessions)
+
+    async def begin(self) -> None:
+        """Once at the start of the program: what an earlier run left open is over."""
+        if forgotten := await self._store.end_forgotten():
+            log.info("voice.ended_forgotten", sessions=forgotten)
+
+    async def warm_up(self) -> None:
+        """Load what the first session needs. Called when the program has nothing better to do."""
+        try:
+            await self._engine()
+            await self._engines()
+        except Exception as error:
+            log.warning("voice.warm_up_failed", error=type(error).__name__)
+
+    async def aclose(self) -> None:
+        """End every session, and the engines."""
+        self._closed = True
+        if ending := {session.end(EndReason.SHUTDOWN) for session in list(self._sessions.values())}:
+            await asyncio.wait(ending, timeout=4.0)
+        if self._loading is not None:
+            await asyncio.wait({self._loading})
+        if self._speech is not None:
+            for engine in self._speech:
+                with contextlib.suppress(Exception):
+                    await engine.aclose()
+
+    def _forget(self, session: Session, reason: EndReason) -> None:
+        self._sessions.pop(session.row.key, None)
+        if self._rooms.get(session.row.room) == session.row.key:
+            del self._rooms[session.row.room]
+
+    async def _engine(self) -> Any:
+        """The module `session`, loaded once."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(_load), name="voice-loading")
+        try:
+            return await asyncio.shield(self._loading)
+        except ImportError as error:
+            self._loading = None
+            raise Unavailable(
+                "Live voice needs the package livekit-agents; .venv/bin/pip install 'antiphon[voice]'."
+            ) from error
+
+    def _both(self) -> tuple[SpeechToText, TextToSpeech]:
+        if self._speech is None:
+            self._speech = self._make_speech()
+        return self._speech
+
+    async def _engines(self) -> tuple[SpeechToText, TextToSpeech]:
+        """The engines, loaded. Raises `SpeechError` or `Unavailable`."""
+        stt, tts = self._both()
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                await asyncio.gather(stt.load(), tts.load())
+        except TimeoutError:
+            raise Unavailable(_NO_ENGINE) from None
+        return stt, tts
+
+
+def _load() -> Any:
+    from antiphon.voice import session, turn_taking  # late: more than a second of imports
+
+    turn_taking.prepare()
+    return session
+
+
+def _part(name: str, status: EngineStatus) -> PartHealth:
+    ready = status.state is EngineState.READY
+    detail = " ".join(part for part in (status.name, status.detail, status.remedy) if part)
+    return PartHealth(name=name, state=PartState.OK if ready else PartState.DEGRADED, detail=detail)

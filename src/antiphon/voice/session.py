@@ -1,0 +1,251 @@
+"""READ FIRST. One spoken session: a person, a line to them, and everything between their words and ours.
+
+    transport -> line -> turn_taking -> listening (recogniser)
+                              |              |
+                              v              v
+                            turns  <----  words            turns -> threads/live: rows, tools, approvals
+                              |
+                              v
+    transport <- line <- playout <- speaking (voice)       transcript -> telling: events, stored segments
+
+`service` makes sessions and ends them. A session outlives its transport: a browser that lost its connection comes back
+within `reconnect_seconds`. Whatever ends a session, it leaves no task, no socket and no engine behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from antiphon.config.voice import VoiceSettings
+from antiphon.domain.ports import Bus, Clock, VoiceStore
+from antiphon.domain.speech import SpeechToText, TextToSpeech
+from antiphon.domain.voice import EndReason, VoiceSession
+from antiphon.telemetry import metrics
+from antiphon.threads.approvals import Approvals
+from antiphon.threads.live import LiveTurns
+from antiphon.voice.line import Line
+from antiphon.voice.listening import Listening
+from antiphon.voice.playout import Playout
+from antiphon.voice.recording import Recording
+from antiphon.voice.speaking import Speaking
+from antiphon.voice.spoken import Spoken
+from antiphon.voice.telling import Teller
+from antiphon.voice.transcript import Transcript
+from antiphon.voice.transports.transport import RATE, Transport
+from antiphon.voice.turn_taking import Parts, TurnTaking
+from antiphon.voice.turns import Turns
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every session of a process shares."""
+
+    settings: VoiceSettings
+    store: VoiceStore
+    live: LiveTurns
+    approvals: Approvals
+    bus: Bus
+    clock: Clock
+    stt: SpeechToText
+    tts: TextToSpeech
+    detector: Callable[[], Any]
+    """Makes what decides that a person is done."""
+
+
+class Session:
+    """One conversation. `ended` is called once, with the reason, when everything of it is freed."""
+
+    def __init__(
+        self,
+        session: VoiceSession,
+        around: Surroundings,
+        *,
+        name: str,
+        language: str,
+        recording: Recording | None,
+        ended: Callable[[Session, EndReason], None],
+    ) -> None:
+        """`name` is the person's; `language` is what is spoken, "" lets the engines choose."""
+        self.row = session
+        self._around = around
+        self._name = name
+        self._language = language
+        self._recording = recording
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._muted = False
+        self._held: bool | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = self._loop.time()
+        self._away_since: float | None = self._last
+        self._ending: asyncio.Task[None] | None = None
+        self._on_end: list[Callable[[], None]] = []
+        self.over = asyncio.Event()
+        """Set when everything is freed."""
+
+    async def start(self) -> None:
+        """Be ready for a transport. Raises what the engines raise; nothing is left then."""
+        around, row = self._around, self.row
+        self._teller = Teller(around.bus, row.key)
+        self._transcript = Transcript(
+            self._teller, around.store, around.clock, session=row.key, identity=row.identity or self._name
+        )
+        self._taking = TurnTaking(
+            around.settings,
+            language=self._language,
+            detector=around.detector(),
+            activity=self._active,
+            failed=lambda: self.end(EndReason.FAILED),
+        )
+        self._line = Line(heard=self._hear, said=self._said, changed=self._line_changed)
+        self._playout = Playout(self._line, started=self._taking.sounded, finished=self._heard_out)
+        listening = Listening(around.stt, language=self._language, failed=self._trouble)
+        speaking = Speaking(
+            around.tts,
+            language=self._language,
+            voice=row.voice,
+            played=lambda spoken: spoken.heard_samples / RATE if self._playout.active is not spoken else self._sent(),
+            failed=self._trouble,
+        )
+        turns = Turns(
+            row,
+            live=around.live,
+            approvals=around.approvals,
+            bus=around.bus,
+            clock=around.clock,
+            transcript=self._transcript,
+            teller=self._teller,
+            name=self._name,
+            language=self._language,
+            say=self._taking.say,
+        )
+        self._parts = Parts(turns, self._transcript, listening, speaking, self._playout)
+        turns.follow()
+        await self._taking.start(self._parts)
+        metrics.VOICE_SESSIONS.labels(transport=row.transport).inc()
+        self._timer = self._loop.call_later(1.0, self._look)
+        log.info("voice.started", session=row.key, transport=row.transport)
+
+    def _sent(self) -> float:
+        return self._playout.heard / RATE
+
+    def on_end(self, deed: Callable[[], None]) -> None:
+        """Do something when the session ends."""
+        self._on_end.append(deed)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a transport carries it now."""
+        return self._line.open
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What somebody who comes to follow is told first."""
+        return {"id": self._transcript.final}
+
+    async def connect(self, transport: Transport) -> None:
+        """Be carried by this transport from now on."""
+        await self._line.connect(transport)
+
+    def control(self, message: Mapping[str, Any]) -> None:
+        """What the person's side says beside the sound."""
+        match message.get("type"):
+            case "mute":
+                self._muted = bool(message.get("muted", True))
+            case "ptt":
+                self._held = bool(message.get("down", False))
+            case _:
+                return
+        self._active()
+
+    def end(self, reason: EndReason) -> asyncio.Task[None]:
+        """End it. Returns the one task that does; twice is once."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(reason), name=f"voice-end-{self.row.key}")
+        return self._ending
+
+    async def _end(self, reason: EndReason) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for deed in self._on_end:
+            deed()
+        try:
+            await self._freed(self._taking.aclose(), "engine")
+            await self._freed(self._playout.aclose(), "playout")
+            await self._freed(self._parts.listening.aclose(), "recogniser")
+            await self._freed(self._parts.turns.aclose(), "turns")
+            self._transcript.close_all()
+            recorded = False
+            if self._recording is not None:
+                recorded = await self._recording.aclose()
+            self._teller.do(lambda: self._around.store.end(self.row.key, reason, recording=recorded))
+            self._transcript.tell("ended", reason=reason.value)
+            await self._freed(self._teller.done(), "telling")
+            await self._freed(self._line.disconnect(), "line")
+            await self._teller.aclose()
+        finally:
+            metrics.VOICE_SESSIONS.labels(transport=self.row.transport).dec()
+            metrics.VOICE_ENDED.labels(reason=reason.value).inc()
+            log.info("voice.ended", session=self.row.key, reason=reason.value)
+            self.over.set()
+            self._ended(self, reason)
+
+    async def _freed(self, deed: Any, what: str) -> None:
+        """One part of ending. Whatever it does, the others are freed too."""
+        try:
+            async with asyncio.timeout(6):
+                await deed
+        except TimeoutError:
+            log.error("voice.not_freed_in_time", part=what, session=self.row.key)
+        except Exception:
+            log.exception("voice.not_freed", part=what, session=self.row.key)
+
+    # --- sound --------------------------------------------------------------------------------------------------------
+
+    def _hear(self, pcm: bytes) -> None:
+        if self._muted or self._held is False:
+            return
+        if self._recording is not None:
+            self._recording.person(pcm, self._loop.time())
+        self._taking.hear(pcm)
+
+    def _said(self, pcm: bytes) -> None:
+        if self._recording is not None:
+            self._recording.agent(pcm, self._loop.time())
+
+    def _heard_out(self, spoken: Spoken) -> None:
+        self._taking.played(spoken)
+
+    def _line_changed(self, there: bool) -> None:
+        if there:
+            self._away_since = None
+            self._playout.reconnected()
+        else:
+            self._away_since = self._loop.time()
+            self._playout.lost()
+            self._taking.interrupt()
+            self._muted, self._held = False, None
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _active(self) -> None:
+        self._last = self._loop.time()
+
+    def _look(self) -> None:
+        """Once a second: has everybody gone, or gone to sleep?"""
+        now, settings = self._loop.time(), self._around.settings
+        self._timer = self._loop.call_later(1.0, self._look)
+        if self._away_since is not None and now - self._away_since > settings.reconnect_seconds:
+            self.end(EndReason.LEFT)
+        elif now - self._last > settings.idle_minutes * 60:
+            self.end(EndReason.IDLE)
+
+    def _trouble(self, code: str, words: str) -> None:
+        self._transcript.tell("error", code=code, message=words)

@@ -1,0 +1,158 @@
+"""From an answer's text to its sound, piece by piece: the first clause is spoken while the model still writes.
+
+A piece is cut as soon as it can be spoken well. Marks that nobody reads aloud become spaces, so that every word keeps
+its place in the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import aclosing
+from typing import cast
+
+import structlog
+
+from antiphon.domain.errors import AntiphonError
+from antiphon.domain.speech import SAMPLE_BYTES, SpeechChunk, TextToSpeech
+from antiphon.speech.resampling import Resampler
+from antiphon.voice.spoken import Spoken
+from antiphon.voice.transports.transport import RATE
+
+log = structlog.stdlib.get_logger(__name__)
+
+FIRST_PIECE_CHARS = 30
+"""From this length on the first piece may end at a comma: the person waits for it."""
+LONGEST_PIECE = 240
+AHEAD_SECONDS = 6.0
+"""Sound that is made in advance; more would be wasted by an interruption."""
+CHUNK_SECONDS = 15.0
+"""How long the engine may take for the next piece of sound."""
+NO_VOICE = "My voice failed. The answer stands in the transcript."
+
+_SENTENCE = re.compile(r"[.!?…。！？:]+[\"')\]»”*_]*\s+|\n+")  # noqa: RUF001 - full-width marks end sentences too
+_CLAUSE = re.compile(r"[,;–—]\s+")  # noqa: RUF001 - dashes of prose
+_UNREAD = re.compile(
+    r"(?P<image>!\[[^\]]*\]\([^)\s]*\))|\[(?P<label>[^\]]*)\]\([^)\s]*\)|(?P<address>https?://\S+)"
+    r"|(?P<marks>[*_`~#>|]+|[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]+|^\s*[-+]\s)",
+    re.MULTILINE,
+)
+
+
+def speakable(text: str) -> str:
+    """The text with everything that is not read aloud replaced by as many spaces."""
+
+    def blank(match: re.Match[str]) -> str:
+        if match["label"] is not None:
+            return f" {match['label']}".ljust(len(match[0]))
+        return " " * len(match[0])
+
+    return _UNREAD.sub(blank, text)
+
+
+def next_piece(text: str, *, first: bool, complete: bool) -> int:
+    """How many characters of `text` can be spoken now; 0 when more must come first."""
+    for match in _SENTENCE.finditer(text):
+        if match.end() >= 2:
+            return match.end()
+    if first:
+        for match in _CLAUSE.finditer(text):
+            if match.end() >= FIRST_PIECE_CHARS:
+                return match.end()
+    if len(text) > LONGEST_PIECE:
+        return max(text.rfind(" ", 0, LONGEST_PIECE) + 1, 1) if " " in text[:LONGEST_PIECE] else LONGEST_PIECE
+    return len(text) if complete else 0
+
+
+class Speaking:
+    """The voice of one session."""
+
+    def __init__(
+        self,
+        tts: TextToSpeech,
+        *,
+        language: str,
+        voice: str,
+        played: Callable[[Spoken], float],
+        failed: Callable[[str, str], None],
+    ) -> None:
+        """`played` says how many seconds of an answer went out; `failed` is told a code and words for the person."""
+        self._tts = tts
+        self._language = language
+        self._voice = voice
+        self._played = played
+        self._failed = failed
+
+    async def speak(self, text: AsyncIterable[str], spoken: Spoken) -> AsyncGenerator[bytes, None]:
+        """The sound of an answer at the wire's rate, in pieces of any size. Text that cannot be spoken is noted all
+        the same."""
+        waiting, at, broken = "", 0, False
+        async for delta in text:
+            spoken.text += delta
+            waiting += delta
+            while not broken and (cut := next_piece(waiting, first=at == 0, complete=False)):
+                piece, waiting = waiting[:cut], waiting[cut:]
+                async for pcm in self._piece(piece, at, spoken):
+                    yield pcm
+                at += cut
+                broken = spoken.pieces[-1].end is None if spoken.pieces else False
+        while not broken and waiting and (cut := next_piece(waiting, first=at == 0, complete=True)):
+            piece, waiting = waiting[:cut], waiting[cut:]
+            async for pcm in self._piece(piece, at, spoken):
+                yield pcm
+            at += cut
+            broken = spoken.pieces[-1].end is None if spoken.pieces else False
+        spoken.complete = not broken
+
+    async def _piece(self, text: str, at: int, spoken: Spoken) -> AsyncGenerator[bytes, None]:
+        words = speakable(text)
+        if not any(char.isalnum() for char in words):
+            return
+        while spoken.samples / RATE - self._played(spoken) > AHEAD_SECONDS:
+            await asyncio.sleep(0.1)
+        piece = spoken.begin(at, text)
+        try:
+            async with aclosing(self._synthesize(words)) as chunks:
+                async for chunk in chunks:
+                    if chunk.words:
+                        piece.words.extend(chunk.words)
+                    if chunk.pcm:
+                        spoken.sounded(len(chunk.pcm) // SAMPLE_BYTES)
+                        yield chunk.pcm
+        except AntiphonError as error:
+            log.warning("voice.synthesis_failed", code=error.code)
+            self._failed(error.code, NO_VOICE)
+            return
+        except TimeoutError:
+            log.warning("voice.synthesis_hangs", engine=self._tts.name)
+            self._failed("speech_timeout", NO_VOICE)
+            return
+        except Exception:
+            log.exception("voice.synthesis_failed")
+            self._failed("speech_failed", NO_VOICE)
+            return
+        piece.end = spoken.samples
+
+    async def _synthesize(self, words: str) -> AsyncGenerator[SpeechChunk, None]:
+        """Chunks at the wire's rate."""
+        resampler: Resampler | None = None
+        chunks = cast(
+            "AsyncGenerator[SpeechChunk, None]",
+            self._tts.synthesize(words, voice=self._voice, language=self._language),
+        )
+        async with aclosing(chunks):
+            while True:
+                try:
+                    async with asyncio.timeout(CHUNK_SECONDS):
+                        chunk = await anext(chunks)
+                except StopAsyncIteration:
+                    break
+                if resampler is None and self._tts.sample_rate != RATE:
+                    resampler = Resampler(self._tts.sample_rate, RATE)
+                if resampler is None:
+                    yield chunk
+                else:
+                    yield SpeechChunk(resampler.process(chunk.pcm), chunk.words)
+        if resampler is not None and (rest := resampler.flush()):
+            yield SpeechChunk(rest)
