@@ -24,7 +24,7 @@ class Line:
         changed: Callable[[bool], None],
         said: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`said` is given what we say. `changed` is told when there is a transport (True) and when it is gone (False)."""
+        """`said` is given what we say; `changed` is told that there is a transport (True) or none (False)."""
         self._heard = heard
         self._said = said
         self._changed = changed

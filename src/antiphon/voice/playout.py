@@ -126,7 +126,7 @@ class Playout:
             return
         self._paused = False
         if self._spoken is not None and self._ending is None:
-            self._take_back()
+            self._take_back(self._spoken)
             self._wake.set()
 
     @property
@@ -197,9 +197,9 @@ class Playout:
                 continue
             frame = self._next_frame()
             if frame is not None:
-                await self._write(frame)
+                await self._write(frame, self._spoken)
             elif self._flushed and self._sent >= self._spoken.samples:
-                await self._wait_for_the_end(loop)
+                await self._wait_for_the_end(loop, self._spoken)
             else:
                 self._wake.clear()
 
@@ -211,9 +211,7 @@ class Playout:
             return bytes(self._audio[at:]).ljust(FRAME_BYTES, b"\0")
         return None
 
-    async def _write(self, frame: bytes) -> None:
-        spoken = self._spoken
-        assert spoken is not None
+    async def _write(self, frame: bytes, spoken: Spoken) -> None:
         if self._written <= self._line.played:  # nothing is on its way
             self._written = self._line.played
             self._base = self._written - self._sent
@@ -235,9 +233,7 @@ class Playout:
             del self._audio[: (heard - self._first) * 2]
             self._first = heard
 
-    async def _wait_for_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
-        spoken = self._spoken
-        assert spoken is not None
+    async def _wait_for_the_end(self, loop: asyncio.AbstractEventLoop, spoken: Spoken) -> None:
         if self.heard < spoken.samples and loop.time() < self._heard_by + REPORT_SECONDS:
             await asyncio.sleep(FRAME_MS / 1000)
             return
@@ -249,10 +245,9 @@ class Playout:
         self._heard_by = 0.0
         self._line.clear()
 
-    def _take_back(self) -> None:
+    def _take_back(self, spoken: Spoken) -> None:
         """What was written and not heard will be written again."""
-        assert self._spoken is not None
-        self._spoken.heard_samples = self._sent = self.heard
+        spoken.heard_samples = self._sent = self.heard
         self._written = self._line.played
         self._base = self._written - self._sent
 

@@ -26,6 +26,7 @@ from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
 from antiphon.voice.recording import Recording
 from antiphon.voice.tickets import Tickets
+from antiphon.voice.transports.livekit_tokens import ENTER_SECONDS, LiveKitAccess
 from antiphon.voice.transports.transport import Transport
 
 if TYPE_CHECKING:
@@ -116,7 +117,13 @@ class VoiceSessions:
         return Pass(self.tickets.issue(person, room), "embedded", "/ws/voice/", self._settings.voice.ticket_seconds)
 
     def _room_pass(self, room: str, identity: str, name: str) -> Pass:
-        raise Unavailable("Rooms of a LiveKit server cannot be used yet.")
+        token = self._access.person_token(room, identity, name)
+        return Pass(token, "livekit", self._settings.livekit.browser_url, ENTER_SECONDS)
+
+    @property
+    def _access(self) -> LiveKitAccess:
+        livekit = self._settings.livekit
+        return LiveKitAccess(livekit.url, livekit.api_key, livekit.api_secret.get_secret_value())
 
     async def start(self, person: int, wish: Wish) -> Session:
         """Begin a session. One that goes on in the same room ends: its owner speaks from elsewhere now."""
@@ -176,7 +183,21 @@ class VoiceSessions:
         await asyncio.create_task(session.start(), name=f"voice-start-{row.key}")
         self._sessions[row.key] = session
         self._rooms[row.room] = row.key
+        if self._settings.livekit.url:
+            try:
+                await session.connect(self._in_room(session))
+            except AntiphonError:
+                await asyncio.wait({session.end(EndReason.FAILED)})
+                raise
         return session
+
+    def _in_room(self, session: Session) -> Transport:
+        from antiphon.voice.transports.livekit import LiveKitTransport
+
+        row = session.row
+        return LiveKitTransport(
+            self._access, room=row.room, person=row.identity, session=row.key, control=session.control
+        )
 
     def _detector(self) -> Any:
         from antiphon.voice.detectors import make_detector

@@ -134,7 +134,8 @@ class TurnTaking:
     @property
     def parts(self) -> Parts:
         """What it connects; there from `start` on."""
-        assert self._parts is not None
+        if self._parts is None:
+            raise RuntimeError("the conversation has not begun")
         return self._parts
 
     async def start(self, parts: Parts) -> None:
@@ -518,7 +519,7 @@ class _Brain(llm.LLM):
 
     def __init__(self, taking: TurnTaking) -> None:
         super().__init__()
-        self.taking = taking
+        self._taking = taking
 
     @property
     def model(self) -> str:
@@ -538,24 +539,26 @@ class _Brain(llm.LLM):
         tool_choice: Any = NOT_GIVEN,
         extra_kwargs: Any = NOT_GIVEN,
     ) -> llm.LLMStream:
-        return _Words(self, chat_ctx=chat_ctx, tools=[], conn_options=_CONNECT)
+        return _Words(self, self._taking, chat_ctx)
 
 
 class _Words(llm.LLMStream):
     """One answer on its way from the brain to the voice."""
 
+    def __init__(self, brain: _Brain, taking: TurnTaking, chat_ctx: llm.ChatContext) -> None:
+        self._taking = taking  # before the base, which starts to run
+        super().__init__(brain, chat_ctx=chat_ctx, tools=[], conn_options=_CONNECT)
+
     async def _run(self) -> None:
-        brain = self._llm
-        assert isinstance(brain, _Brain)
         said = next(
             item for item in reversed(self._chat_ctx.items) if isinstance(item, llm.ChatMessage) and item.role == "user"
         )
         try:
-            turn = brain.taking.answer(said.id, said.text_content or "")
+            turn = self._taking.answer(said.id, said.text_content or "")
         except AntiphonError as error:
             self._send(said.id, error.message)
             return
-        async with aclosing(brain.taking.words(turn)) as words:
+        async with aclosing(self._taking.words(turn)) as words:
             async for text in words:
                 self._send(said.id, text)
 

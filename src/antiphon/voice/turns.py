@@ -170,14 +170,13 @@ class Turns:
         self._numbers += 1
         turn.number = self._numbers
         turn.wanted.set()
-        if turn.live is not None:
-            self._in_order(lambda: self._commit(turn))
+        if (live := turn.live) is not None:
+            self._in_order(lambda: self._commit(turn, live))
 
-    async def _commit(self, turn: SpokenTurn) -> None:
-        assert turn.live is not None
+    async def _commit(self, turn: SpokenTurn, live: LiveTurn) -> None:
         for wait in COMMIT_WAITS:
             try:
-                work = await turn.live.commit()
+                work = await live.commit()
             except (ChannelBusy, StoreUnavailable) as error:
                 log.info("voice.commit_waits", code=error.code)
                 await asyncio.sleep(wait)
@@ -201,13 +200,13 @@ class Turns:
 
     async def words(self, turn: SpokenTurn) -> AsyncGenerator[str, None]:
         """The answer as it is written. Closing it stops the model, but no tool that has started."""
-        if turn.decision is not None:
+        live = turn.live
+        if live is None:
             await turn.wanted.wait()
-            yield await self._decide(turn.decision)
+            yield await self._decide(approve=bool(turn.decision))
             return
-        assert turn.live is not None
         try:
-            async with aclosing(turn.live.events()) as events:
+            async with aclosing(live.events()) as events:
                 async for event in events:
                     match event:
                         case TextDelta(text=text):
@@ -216,7 +215,7 @@ class Turns:
                         case ToolStarted() | ToolFinished():
                             self._tell_tool(turn, event)
                         case Paused():
-                            yield await self._ask(turn, event)
+                            yield await self._ask(turn, live, event)
                         case Final():
                             turn.usage = event.usage
                             if not turn.written and event.text:
@@ -303,11 +302,9 @@ class Turns:
         common = {"task": str(task), "turn": turn, "attempt": attempt}
         self._teller.do(lambda: self._bus.publish(turn_topic(self._session.channel), name, {**common, **payload}))
 
-    async def _ask(self, turn: SpokenTurn, paused: Paused) -> str:
+    async def _ask(self, turn: SpokenTurn, live: LiveTurn, paused: Paused) -> str:
         """Store the question, and return the words that ask it."""
         await turn.wanted.wait()
-        assert turn.live is not None
-        live = turn.live
         turn.paused = True
         pause = Pause(
             snapshot=paused.snapshot,
@@ -335,7 +332,7 @@ class Turns:
         what = "; and ".join(approval.summary.rstrip(".?! ") for approval in approvals)
         return ("\n" if turn.written else "") + QUESTION.format(what=what)
 
-    async def _decide(self, approve: bool) -> str:
+    async def _decide(self, *, approve: bool) -> str:
         """Answer everything that was asked, with the authority of the session's own person."""
         who = Requester(person=self._session.person, platform="web", channel=self._session.channel)
         asked, self._asking = self._asking, {}

@@ -60,7 +60,7 @@ class WebSocketTransport:
         self._began = time.monotonic()
         self._taken = 0.0
 
-    # --- what the engine uses ------------------------------------------------------------------------------------------
+    # --- what the engine uses -----------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """It is open: the server accepted it."""
@@ -122,7 +122,7 @@ class WebSocketTransport:
             self._there.set()
             self._due.set()
 
-    # --- the socket ----------------------------------------------------------------------------------------------------
+    # --- the socket ---------------------------------------------------------------------------------------------------
 
     async def serve(self) -> int | None:
         """Carry messages until the end. Returns the code to close with, None when the client has gone."""

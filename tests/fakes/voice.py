@@ -1,0 +1,336 @@
+"""Everything a spoken session needs, in memory: stores, a transport with a virtual ear, speech to feed it with."""
+
+from __future__ import annotations
+
+import asyncio
+import wave
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.bus.memory import MemoryBus
+from antiphon.config import Settings
+from antiphon.domain.approvals import Approval, ApprovalState
+from antiphon.domain.conversation import InboundMessage
+from antiphon.domain.errors import Conflict, Forbidden, NotFound
+from antiphon.domain.events import BusEvent, voice_topic
+from antiphon.domain.identity import Requester
+from antiphon.domain.ports import Brain, Clock
+from antiphon.domain.speech import SpeechToText, TextToSpeech
+from antiphon.domain.voice import EndReason, NewVoiceSession, Segment, TurnTimes, VoiceRecord, VoiceSession
+from antiphon.domain.work import Lease, Outcome, Pause, Work
+from antiphon.threads.live import LiveTurns
+from antiphon.voice.service import VoiceSessions, Wish
+from antiphon.voice.transports.transport import FRAME_BYTES, FRAME_SAMPLES, RATE, SILENCE
+
+PERSON = 7
+
+
+class FakeVoiceStore:
+    """Implements `domain.ports.VoiceStore`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.rooms: dict[str, int] = {}
+        self.sessions: dict[str, VoiceSession] = {}
+        self.kept: dict[str, dict[int, Segment]] = {}
+        self.turns: dict[str, dict[int, TurnTimes]] = {}
+        self.broken: Exception | None = None
+
+    async def claim_room(self, room: str, person: int) -> None:
+        if self.rooms.setdefault(room, person) != person:
+            raise NotFound("There is no such room.")
+
+    async def begin(self, session: NewVoiceSession) -> VoiceSession:
+        await self.claim_room(session.room, session.person)
+        row = VoiceSession(
+            key=session.key,
+            room=session.room,
+            person=session.person,
+            identity=session.identity,
+            channel=session.channel,
+            transport=session.transport,
+            language=session.language,
+            voice=session.voice,
+            system_prompt=session.system_prompt,
+            started_at=self._clock.now(),
+        )
+        self.sessions[session.key] = row
+        self.kept[session.key], self.turns[session.key] = {}, {}
+        return row
+
+    async def get(self, key: str, person: int) -> VoiceSession:
+        row = self.sessions.get(key)
+        if row is None or row.person != person:
+            raise NotFound("There is no such spoken session.")
+        return row
+
+    async def record(self, key: str, person: int) -> VoiceRecord:
+        row = await self.get(key, person)
+        return VoiceRecord(row, tuple(await self.segments(key, 0)), tuple(self.turns[key].values()))
+
+    async def segments(self, key: str, after: int) -> Sequence[Segment]:
+        return [segment for number, segment in sorted(self.kept.get(key, {}).items()) if number > after]
+
+    async def add_segment(self, key: str, segment: Segment) -> None:
+        if self.broken is not None:
+            raise self.broken
+        if key in self.kept:
+            self.kept[key][segment.number] = segment
+
+    async def add_turn(self, key: str, times: TurnTimes) -> None:
+        if key in self.turns:
+            self.turns[key][times.turn] = times
+
+    async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
+        row = self.sessions[key]
+        if row.ended_at is None:
+            self.sessions[key] = replace(row, ended_at=self._clock.now(), reason=reason, recording=recording)
+
+    async def end_forgotten(self) -> int:
+        forgotten = [key for key, row in self.sessions.items() if row.ended_at is None]
+        for key in forgotten:
+            await self.end(key, EndReason.CRASHED, recording=False)
+        return len(forgotten)
+
+    async def delete(self, key: str, person: int) -> None:
+        await self.get(key, person)
+        del self.sessions[key], self.kept[key], self.turns[key]
+
+
+class FakeLive:
+    """Implements `domain.ports.LiveStore` and what `threads.live` uses of `TaskStore`."""
+
+    def __init__(self) -> None:
+        self.begun: list[InboundMessage] = []
+        self.finished: list[Outcome] = []
+        self.paused: list[Pause] = []
+        self.given_back: list[int] = []
+        self.log: list[str] = []
+        self.busy: list[Exception] = []
+        self.approvals: Sequence[Approval] = ()
+
+    async def begin(self, message: InboundMessage, owner: str, lease_seconds: float) -> Work:
+        if self.busy:
+            raise self.busy.pop(0)
+        self.begun.append(message)
+        task = len(self.begun)
+        self.log.append(f"begin {task}")
+        return Work(
+            lease=Lease(task, owner, 1),
+            channel=message.channel,
+            thread=1,
+            message=task,
+            text=message.text,
+            requester=Requester(message.person or 0, "web", message.channel),
+        )
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+        self.finished.append(outcome)
+        self.log.append(f"finish {lease.task}")
+
+    async def pause(self, lease: Lease, pause: Pause) -> Sequence[Approval]:
+        self.paused.append(pause)
+        self.log.append(f"pause {lease.task}")
+        return self.approvals
+
+    async def give_back(self, owner: str, tasks: Sequence[int]) -> None:
+        self.given_back.extend(tasks)
+
+    async def renew(self, owner: str, tasks: Sequence[int], lease_seconds: float) -> Mapping[int, bool]:
+        return dict.fromkeys(tasks, False)
+
+
+class FakeApprovals:
+    """What a session uses of `threads.approvals.Approvals`."""
+
+    def __init__(self) -> None:
+        self.decided: list[tuple[int, int, bool]] = []
+        self.known: dict[int, Approval] = {}
+        self.forbidden = False
+
+    async def decide(self, approval_id: int, who: Requester, *, approve: bool) -> Approval:
+        if self.forbidden:
+            raise Forbidden("This approval is not yours to answer.")
+        if approval_id not in self.known:
+            raise Conflict("decided")
+        self.decided.append((approval_id, who.person, approve))
+        state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
+        return replace(self.known.pop(approval_id), state=state)
+
+
+class Ear:
+    """A transport in memory: `say` speaks to the session in real time, `heard` is what came back and was played.
+
+    With `reports` it tells what it has played like a browser does, else it is taken to play at once.
+    """
+
+    name = "embedded"
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.events: list[dict[str, Any]] = []
+        self.cleared: list[float] = []
+        self.first_sound: list[float] = []
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._closed = asyncio.Event()
+        self._until = 0.0
+        self._written = 0
+        self._loop = asyncio.get_running_loop()
+
+    async def open(self) -> None:
+        return
+
+    async def receive(self) -> bytes | None:
+        return await self._frames.get()
+
+    async def write(self, pcm: bytes) -> None:
+        now = self._loop.time()
+        if now > self._until:
+            self.first_sound.append(now)
+        self._until = max(self._until, now) + len(pcm) / 2 / RATE
+        self._written += len(pcm) // 2
+        self.heard += pcm
+
+    def clear(self) -> None:
+        ahead = max(0, self._written - self.played)
+        if ahead:
+            del self.heard[-2 * ahead :]
+        self._written = self.played
+        self._until = 0.0
+        self.cleared.append(self._loop.time())
+
+    @property
+    def played(self) -> int:
+        ahead = max(0.0, self._until - self._loop.time())
+        return max(0, self._written - round(ahead * RATE))
+
+    async def send_event(self, event: Mapping[str, Any]) -> None:
+        self.events.append(dict(event))
+
+    @property
+    def closed(self) -> asyncio.Event:
+        return self._closed
+
+    async def aclose(self) -> None:
+        if not self._closed.is_set():
+            self._closed.set()
+            self._frames.put_nowait(None)
+
+    def hang_up(self) -> None:
+        self._closed.set()
+        self._frames.put_nowait(None)
+
+    async def say(self, pcm: bytes, *, then: float = 0.0) -> float:
+        """Speak, then stay silent for `then` seconds; returns the loop's time of the last sample."""
+        began, number = self._loop.time(), 0
+        end = 0.0
+        for sound, seconds in ((pcm, None), (b"", then)):
+            whole = sound + bytes(-len(sound) % FRAME_BYTES) if seconds is None else bytes(round(seconds * 50) * 640)
+            for at in range(0, len(whole), FRAME_BYTES):
+                self._frames.put_nowait(whole[at : at + FRAME_BYTES])
+                number += 1
+                if (wait := began + number * 0.02 - self._loop.time()) > 0:
+                    await asyncio.sleep(wait)
+            if seconds is None:
+                end = self._loop.time()
+        return end
+
+    async def silence(self, seconds: float) -> None:
+        """Say nothing, as a microphone does."""
+        await self.say(b"", then=seconds)
+
+    @property
+    def energy(self) -> float:
+        """How loud what was heard is, on average."""
+        sound = np.frombuffer(bytes(self.heard), np.int16).astype(np.float64)
+        return float(np.sqrt((sound**2).mean())) if len(sound) else 0.0
+
+
+class Heard:
+    """The events of a session, as they are told on the bus."""
+
+    def __init__(self, bus: MemoryBus, session: str) -> None:
+        self.events: list[BusEvent] = []
+        self._bus = bus
+        self._session = session
+        self._listening = asyncio.Event()
+        self._task = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        async with self._bus.subscribe(voice_topic(self._session)) as events:
+            self._listening.set()
+            async for event in events:
+                self.events.append(event)
+
+    async def ready(self) -> None:
+        await self._listening.wait()
+
+    def named(self, name: str) -> list[dict[str, object]]:
+        return [event.payload for event in self.events if event.name == name]
+
+    def final(self, role: str = "") -> list[str]:
+        said = [one for one in self.named("transcript") if one["final"] and role in ("", one["role"])]
+        return [str(one["text"]) for one in said]
+
+    async def aclose(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+
+class Voices:
+    """`VoiceSessions` over fakes, for tests."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, brain: Brain, stt: SpeechToText, tts: TextToSpeech
+    ) -> None:
+        self.store = FakeVoiceStore(clock)
+        self.live = FakeLive()
+        self.approvals = FakeApprovals()
+        self.bus = MemoryBus(clock)
+        self.service = VoiceSessions(
+            settings,
+            store=self.store,
+            live=LiveTurns(
+                store=self.live,
+                tasks=self.live,  # type: ignore[arg-type]
+                brain=brain,
+                lease_seconds=30,
+                message_chars=1000,
+            ),
+            approvals=self.approvals,  # type: ignore[arg-type]
+            bus=self.bus,
+            clock=clock,
+            speech=lambda: (stt, tts),
+            name_of=self._name,
+        )
+
+    async def _name(self, person: int) -> str:
+        return "Ada"
+
+    async def talk(self, room: str = "r1", person: int = PERSON, **wish: str) -> tuple[Any, Ear, Heard]:
+        """A session with an ear at the other end."""
+        session = await self.service.start(person, Wish(room, "ada", **wish))
+        heard = Heard(self.bus, session.row.key)
+        await heard.ready()
+        ear = Ear()
+        await session.connect(ear)
+        return session, ear, heard
+
+
+def tone(seconds: float, hertz: float = 440.0) -> bytes:
+    """A sound that is no speech."""
+    at = np.arange(round(seconds * RATE)) / RATE
+    return (np.sin(2 * np.pi * hertz * at) * 8000).astype("<i2").tobytes()
+
+
+def wav(path: Path) -> bytes:
+    """The samples of a file at the wire's rate."""
+    with wave.open(str(path)) as file:
+        return file.readframes(file.getnframes())
+
+
+__all__ = ["FRAME_SAMPLES", "PERSON", "SILENCE", "Ear", "FakeLive", "FakeVoiceStore", "Heard", "Voices", "tone", "wav"]
