@@ -284,9 +284,7 @@ class Heard:
 class Voices:
     """`VoiceSessions` over fakes, for tests."""
 
-    def __init__(
-        self, settings: Settings, clock: Clock, brain: Brain, stt: SpeechToText, tts: TextToSpeech
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, brain: Brain, stt: SpeechToText, tts: TextToSpeech) -> None:
         self.store = FakeVoiceStore(clock)
         self.live = FakeLive()
         self.approvals = FakeApprovals()

@@ -25,6 +25,7 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.events import BusEvent, turn_topic
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Principal, Requester, Role, User
+from antiphon.domain.turns import Final, TextDelta
 from antiphon.domain.work import Lease, Outcome, TaskState
 from antiphon.platforms.web import WebAuthority
 from antiphon.run.clock import SystemClock
@@ -37,10 +38,14 @@ from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
+from antiphon.threads.live import LiveTurns
 from antiphon.threads.moving import ThreadMover
 from antiphon.tools.builtin.source import BuiltinTools
 from antiphon.tools.catalog import Catalog
 from antiphon.tools.policy import ToolPolicy
+from antiphon.voice.service import VoiceSessions
+from tests.fakes.brain import ScriptedBrain
+from tests.fakes.speech import FakeListener, FakeSpeaker
 from tests.fakes.status import FakeStatus
 
 if TYPE_CHECKING:  # the stores' models can only be imported once Django is configured
@@ -191,6 +196,21 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
     async def nothing_to_wait_for() -> None:
         pass
 
+    async def name_of(person: int) -> str:
+        return (await stores.people.person(person)).name
+
+    brain = ScriptedBrain(lambda _: [TextDelta("It is sunny "), TextDelta("in Paris."), Final("It is sunny in Paris.")])
+    live = LiveTurns(store=stores.live, tasks=stores.tasks, brain=brain, lease_seconds=30, message_chars=1000)
+    voice = VoiceSessions(
+        settings,
+        store=stores.voice,
+        live=live,
+        approvals=approvals,
+        bus=bus,
+        clock=clock,
+        speech=lambda: (FakeListener(), FakeSpeaker()),
+        name_of=name_of,
+    )
     configuration = Configuration(settings)
     services = ApiServices(
         settings=settings,
@@ -215,6 +235,8 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         cancel=control.cancel,
         retry=control.retry,
         usage=stores.usage,
+        voice=voice,
+        voice_store=stores.voice,
         export_thread=mover.export,
         import_thread=mover.import_file,
         decide=decide,
@@ -242,6 +264,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
             parts=parts,
         )
     finally:
+        await voice.aclose()
         await api.aclose()
         await stores.close()
 

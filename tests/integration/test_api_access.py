@@ -18,12 +18,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from antiphon.config import HttpSettings, Settings
 from antiphon.domain.approvals import ApproverRule, PauseRequest
-from antiphon.domain.conversation import InboundMessage, ServerRef
+from antiphon.domain.conversation import Author, InboundMessage, ServerRef
 from antiphon.domain.events import DISCORD_GATEWAY
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.identity import Role, Sender
 from antiphon.domain.memories import MemoryScope
 from antiphon.domain.schedule import EntryKind, NewEntry
+from antiphon.domain.voice import EndReason, NewVoiceSession, Segment
 from antiphon.domain.work import Pause
 from tests.integration.api_world import Someone, World, a_world, both_engines
 from tests.integration.test_api_messages import error_of
@@ -45,7 +46,7 @@ def filled(route: str, ids: dict[str, str]) -> str:
     """A route with real ids of things in it."""
     if route.startswith("/^"):
         return "/api/no/such/route"
-    noun = route.split("/")[2]
+    noun = "voice" if "/api" not in route else route.split("/")[2]
     return re.sub(r"<str:(\w+)>", lambda match: ids["channel" if match[1] == "key" else noun], route)
 
 
@@ -105,7 +106,18 @@ async def something_of_everything(world: World, who: Someone) -> dict[str, str]:
         "keys": str(who.key_id),
         "users": str(who.user.id),
         "sessions": str(await a_session(world, who)),
+        "voice": await a_spoken_session(world, who),
     }
+
+
+async def a_spoken_session(world: World, who: Someone) -> str:
+    """One of the past, with something said in it."""
+    store = world.stores.voice
+    new = NewVoiceSession("a" * 24, "heron", who.person, "heron", "web:voice:heron", "embedded")
+    session = await store.begin(new)
+    await store.add_segment(session.key, Segment(1, Author.PERSON, "heron", "heron", datetime.now(UTC)))
+    await store.end(session.key, EndReason.STOPPED, recording=False)
+    return session.key
 
 
 async def a_session(world: World, who: Someone) -> int:

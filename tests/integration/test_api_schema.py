@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from antiphon.domain.identity import Role
 from antiphon.domain.memories import MemoryScope
+from antiphon.domain.voice import EndReason
 from tests.integration.api_world import World, both_engines
 from tests.integration.test_api_access import api_routes, filled, something_of_everything
 from tests.integration.test_api_messages import error_of
@@ -36,6 +37,10 @@ async def description(world: World, documents: dict[str, Any]) -> dict[str, Any]
 def template(route: str) -> str:
     """A route of the resolver as OpenAPI writes it."""
     return re.sub(r"<str:(\w+)>", r"{\1}", route)
+
+
+ROOMS = ("/api/voice/session", "/api/voice/token")
+"""What they name stands in the query or in the body, and may be somebody else's."""
 
 
 async def test_it_is_an_openapi_3_1_document(
@@ -80,7 +85,7 @@ async def test_every_operation_names_its_errors_and_its_parameters(world: World,
         for method, operation in methods.items():
             responses = operation["responses"]
             assert {"400", "401", "403", "406", "413", "500", "503"} <= set(responses), (method, path)
-            assert ("404" in responses) == ("{" in path)
+            assert ("404" in responses) == ("{" in path or path in ROOMS)
             assert ("415" in responses) == ("requestBody" in operation)
             for status, response in responses.items():
                 if int(status) >= 400:
@@ -157,6 +162,7 @@ async def test_real_answers_are_as_described(world: World, documents: dict[str, 
                     if answer.status_code < 300:
                         good.add((method, path))
         good |= await again_with_fresh_ones(world, client, document)
+        good |= await aloud(world, client, document)
     good |= await as_a_signed_in_owner(world, document)
     described = {
         (method.upper(), path)
@@ -228,6 +234,36 @@ async def again_with_fresh_ones(
         matches(document, answer, "POST", f"/api/approvals/{{id}}/{verb}")
         if answer.status_code == 200:
             good.add(("POST", f"/api/approvals/{{id}}/{verb}"))
+    return good
+
+
+async def aloud(world: World, client: httpx.AsyncClient, document: dict[str, Any]) -> set[tuple[str, str]]:
+    """A spoken session from its beginning to its end, by the routes at the root and by those below /api."""
+    good: set[tuple[str, str]] = set()
+
+    async def ask(method: str, path: str, body: object = None, **query: str) -> Any:
+        address = path.replace("{id}", query.pop("id", ""))
+        answer = await client.request(method, address, json=body, params=query or None)
+        matches(document, answer, method, path)
+        assert answer.status_code < 300, answer.text
+        good.add((method, path))
+        return answer.json() if answer.headers.get("content-type") == "application/json" else None
+
+    for root in ("", "/api/voice"):
+        assert (await ask("GET", f"{root}/token", room="r", identity="me"))["token"]
+        session = (await ask("POST", f"{root}/session", {"room": "r", "identity": "me"}))["session_id"]
+        assert await ask("DELETE", f"{root}/session/{{id}}", id=session) == {"stopped": True}
+        assert (await ask("GET", f"{root}/transcripts/{{id}}", id=session))["segments"] == []
+    await world.stores.voice.end(session, EndReason.STOPPED, recording=True)
+    path = world.services.voice.recording_path(session)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"RIFF")
+    await world.stores.database.run(lambda tx: tx.execute("UPDATE antiphon_voicesession SET recording = %s", True))
+    assert (await ask("GET", "/api/voice/sessions"))["items"][0]["recording"]
+    await ask("GET", "/api/voice/sessions/{id}/recording", id=session)
+    await ask("GET", "/api/voice/sessions/{id}", id=session)
+    await ask("DELETE", "/api/voice/sessions/{id}", id=session)
+    assert not path.exists()
     return good
 
 

@@ -16,6 +16,7 @@ from antiphon.api.origins import Origins, Scope
 from antiphon.api.services import ApiServices
 from antiphon.api.state import ApiState
 from antiphon.config import Settings
+from antiphon.domain.events import voice_topic
 from antiphon.domain.identity import Principal, Role
 
 SIGN_IN = "/sign-in"
@@ -60,6 +61,7 @@ class Api:
     async def aclose(self) -> None:
         """End every stream and stop following the bus."""
         await self.state.hub.aclose()
+        await self.state.transcripts.aclose()
         await self.state.auth.aclose()
 
 
@@ -71,6 +73,7 @@ def build_asgi(services: ApiServices) -> Api:
     from antiphon.api.assets import build_static
     from antiphon.api.auth import Authenticator
     from antiphon.api.hub import Hub
+    from antiphon.api.listeners import FlatFrame
     from antiphon.api.rates import Buckets
 
     settings = services.settings
@@ -78,6 +81,10 @@ def build_asgi(services: ApiServices) -> Api:
 
     async def owner_of(channel: str) -> int | None:
         return (await database.read(reads.owner_of, channel))[1]
+
+    async def nobody(session: str) -> int | None:
+        del session  # who listens to a session has been asked for it before
+        return None
 
     def messages_rate() -> tuple[int, float]:
         per_minute = services.configuration.running.limits.messages_per_minute
@@ -94,6 +101,7 @@ def build_asgi(services: ApiServices) -> Api:
             cookie_name=django_settings.SESSION_COOKIE_NAME,
         ),
         hub=Hub(services.bus, owner_of, services.should_stop),
+        transcripts=Hub(services.bus, nobody, services.should_stop, topic_of=voice_topic, frame_of=FlatFrame.of),
         origins=Origins(settings),
         messages=Buckets(messages_rate, now=time.monotonic),
         sign_ins=Buckets(lambda: (SIGN_IN_BURST, SIGN_INS_PER_MINUTE), now=time.monotonic),
@@ -127,11 +135,18 @@ def _routes(state: ApiState, static: AsgiApp) -> AsgiApp:
     from antiphon.api.lean import LeanRoutes
     from antiphon.api.sockets import ChannelSocket, unknown_socket
     from antiphon.api.urls import build_admin_urlpatterns, build_urlpatterns
+    from antiphon.api.voice_sockets import TranscriptSocket, VoiceSocket
 
     lean = LeanRoutes(state.services.parts, state.auth.principal_of)
     api = ApiHandler(UrlModule(build_urlpatterns(state)))
     admin = _AdminDoor(state, AdminHandler(UrlModule(build_admin_urlpatterns())))
-    sockets = URLRouter([path("ws/channels/<str:key>", ChannelSocket(state))])
+    sockets = URLRouter(
+        [
+            path("ws/channels/<str:key>", ChannelSocket(state)),
+            path("ws/transcript/<str:id>", TranscriptSocket(state)),
+            path("ws/voice/<str:id>", VoiceSocket(state)),
+        ]
+    )
 
     async def routes(scope: Scope, receive: Receive, send: Send) -> None:
         where = scope["path"]

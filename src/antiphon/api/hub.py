@@ -14,7 +14,7 @@ from contextvars import Context
 import structlog
 
 from antiphon.api.listeners import Ended, Frame, Listener
-from antiphon.domain.events import RESET, turn_topic
+from antiphon.domain.events import RESET, BusEvent, turn_topic
 from antiphon.domain.ports import Bus
 from antiphon.telemetry import metrics
 
@@ -30,9 +30,9 @@ _AT_ONCE = 64
 class _Topic:
     """One channel with listeners. `owner` is None until the channel is known to exist."""
 
-    def __init__(self, channel: str) -> None:
+    def __init__(self, channel: str, name: str) -> None:
         self.channel = channel
-        self.name = turn_topic(channel)
+        self.name = name
         self.owner: int | None = None
         self.listeners: dict[Listener, None] = {}
         self.live = asyncio.Event()
@@ -62,8 +62,13 @@ class Hub:
         should_stop: Callable[[], bool],
         *,
         queue_limit: int = QUEUE_LIMIT,
+        topic_of: Callable[[str], str] = turn_topic,
+        frame_of: Callable[[BusEvent], Frame] = Frame.of,
     ) -> None:
+        """`topic_of` names the topic of a channel, `frame_of` makes what its listeners get of an event."""
         self._bus = bus
+        self._topic_of = topic_of
+        self._frame_of = frame_of
         self._owner_of = owner_of
         self._should_stop = should_stop
         self._limit = queue_limit
@@ -85,7 +90,7 @@ class Hub:
         """
         topic = self._topics.get(channel)
         if topic is None:
-            topic = self._topics[channel] = _Topic(channel)
+            topic = self._topics[channel] = _Topic(channel, self._topic_of(channel))
             topic.pump = asyncio.create_task(self._pump(topic), name=f"api-hub-{topic.name}", context=Context())
         listener = Listener(person, self._limit, reset_when_full=reset_when_full)
         catching_up: asyncio.Task[None] | None = None
@@ -126,7 +131,7 @@ class Hub:
                         topic.owned_by(await self._owner_of(topic.channel))
                         if topic.owner is None:
                             continue
-                    frame = Frame.of(event)
+                    frame = self._frame_of(event)
                     for number, listener in enumerate(list(topic.listeners), 1):
                         listener.put(frame)
                         if number % _AT_ONCE == 0:
@@ -145,7 +150,7 @@ class Hub:
         try:
             async with self._bus.subscribe(topic, after=after) as events:
                 async for event in events:
-                    if not listener.replay(Frame.of(event)):
+                    if not listener.replay(self._frame_of(event)):
                         return
         except Exception as error:
             log.warning("api.hub_resume_failed", error=type(error).__name__)

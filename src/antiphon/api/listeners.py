@@ -73,6 +73,20 @@ class Frame:
         return self._sse
 
 
+class FlatFrame(Frame):
+    """An event as one flat object whose `type` is its name; its payload says where it stands (`id`)."""
+
+    __slots__ = ()
+
+    @property
+    def ws(self) -> dict[str, Any]:
+        """The ASGI message that sends this event."""
+        if self._ws is None:
+            rest = self._text[1:] if self._text == "{}" else "," + self._text[1:]
+            self._ws = {"type": "websocket.send", "text": f'{{"type":{json.dumps(self.name)}{rest}'}
+        return self._ws
+
+
 class Listener:
     """The receiving end. `reset_when_full` chooses what happens to a slow one: start afresh, or end as `SLOW`."""
 

@@ -37,6 +37,7 @@ _ERRORS: dict[int, str] = {
     422: "A value is not allowed; `fields` names it.",
     429: "Too many requests; Retry-After says when to come back.",
     500: "Something failed on the server; it is in its log under the X-Request-Id.",
+    502: "An engine or a service we asked failed; the message says what is missing.",
     503: "The database or another needed part does not answer now; Retry-After says when to try again.",
 }
 _ALWAYS = (400, 401, 403, 406, 413, 500, 503)
@@ -61,6 +62,17 @@ status, summary}`, `tool.finished {.., seconds}`, `approval.needed {approval, su
 `reset {}`: read the messages again, something was missed. The socket closes with 4400 malformed, 4401 unauthorised,
 4403 missing scope, 4404 unknown, 4408 too slow, 4413 too large, 1012 restarting, 1013 try again later; a client may
 send `{"type": "ping"}`.
+
+**Live voice.** `POST /session` begins a spoken session. `GET /token` gives the way in for its sound: a single-use
+ticket for the WebSocket `/ws/voice/{session_id}?ticket=`, or, with a LiveKit server, a token of that server and its
+address. The socket carries PCM (16 bit little-endian, mono, 16 kHz, frames of 20 ms) in binary messages both ways, and
+JSON: `hello {rate, frame_ms}`, `played {samples}` (of all that was received since the socket opened, how much was
+really played), `mute {muted}`, `ptt {down}` from the client; `hello`, `clear` (drop what was not played yet), `error
+{code, message}` from the server. It closes with 4400 malformed, 4401 unauthorised, 4404 unknown, 4408 too slow, 4409
+ticket used, 4413 too large. The WebSocket `/ws/transcript/{session_id}?after=` tells what happens, as flat JSON:
+`transcript {segment, role, speaker, text, final, at, interrupted, unheard}`, `speech {who, state}`, `state {state}`,
+`interrupted {segment, text, unheard}`, `tool`, `approval`, `latency`, `error`, `ended {reason}`; `id` in each is the
+last segment up to which all are final, and `after` resumes there.
 """
 
 
@@ -69,13 +81,13 @@ class AntiphonSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         """For example `channels_messages_post`: the path's words and the method."""
-        words = [word for word in self.path.removeprefix("/api/").split("/") if not word.startswith("{")]
+        words = [word for word in _words(self.path) if not word.startswith("{")]
         one = "one_" if self.path.endswith("}") else ""
         return "_".join([*words, f"{one}{self.method.lower()}"])
 
     def get_tags(self) -> list[str]:
         """The first noun of the path."""
-        return [self.path.removeprefix("/api/").split("/")[0]]
+        return [next(word for word in _words(self.path) if word != "root")]
 
     def get_auth(self) -> list[dict[str, Any]]:
         """A key or a session; nothing for public routes."""
@@ -107,6 +119,11 @@ class AntiphonSchema(AutoSchema):
         handler = getattr(self.view, self.method.lower())
         statuses |= set(getattr(handler, "also", ()))
         return statuses
+
+
+def _words(path: str) -> list[str]:
+    """The nouns of a path; those at the root are told from those below /api."""
+    return path.removeprefix("/api/").split("/") if path.startswith("/api/") else ["root", *path.strip("/").split("/")]
 
 
 def describe(*, also: tuple[int, ...] = (), **description: Any) -> Any:

@@ -31,10 +31,12 @@ from antiphon.domain.ports import (
     ThreadStore,
     UsageStore,
     UserStore,
+    VoiceStore,
 )
 from antiphon.domain.work import Task
 from antiphon.store.db import Database
 from antiphon.telemetry.recent import Watched
+from antiphon.voice.service import VoiceSessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class ApiServices:
     credentials: CredentialStore
     sessions: SessionStore
     usage: UsageStore
+    voice: VoiceSessions
+    voice_store: VoiceStore
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
     retry: Callable[[int], Awaitable[Task]]

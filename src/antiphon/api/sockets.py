@@ -58,7 +58,7 @@ class ChannelSocket:
             owner = await listenable_channel(self._state.services.database, channel, identity.principal.person)
             after = resume_point(scope, header_too=False)
         except Exception as error:
-            await refuse(send, _code_of(error))
+            await refuse(send, code_of(error))
             return
         await self._serve(scope, receive, send, channel=channel, owner=owner, after=after, identity=identity)
 
@@ -77,12 +77,12 @@ class ChannelSocket:
         async with hub.listen(channel, person, owner=owner, after=after, reset_when_full=False) as listener:
             with auth.watch(identity, scope, lambda: listener.end(Ended.REVOKED)):
                 await send({"type": "websocket.accept"})
-                code = await _converse(listener, receive, send)
+                code = await converse(listener, receive, send)
         if code is not None:
-            await _close(send, code)
+            await close_socket(send, code)
 
 
-async def _converse(listener: Listener, receive: Receive, send: Send) -> int | None:
+async def converse(listener: Listener, receive: Receive, send: Send) -> int | None:
     """Pass events on until the end; returns the close code, or None when the client has gone."""
 
     async def write(frame: Frame) -> None:
@@ -132,7 +132,7 @@ def _is_ping(content: str | bytes) -> bool:
 async def refuse(send: Send, code: int) -> None:
     """Open the socket only to close it with a code that the client can read."""
     await send({"type": "websocket.accept"})
-    await _close(send, code)
+    await close_socket(send, code)
 
 
 async def unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,7 +141,8 @@ async def unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await refuse(send, UNKNOWN)
 
 
-async def _close(send: Send, code: int) -> None:
+async def close_socket(send: Send, code: int) -> None:
+    """Close with a code, if the client takes it in time."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await send({"type": "websocket.close", "code": code})
@@ -149,7 +150,8 @@ async def _close(send: Send, code: int) -> None:
         pass
 
 
-def _code_of(error: Exception) -> int:
+def code_of(error: Exception) -> int:
+    """The close code that refuses for this reason."""
     match error:
         case Unauthenticated():
             return UNAUTHENTICATED

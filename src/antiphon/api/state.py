@@ -18,6 +18,8 @@ class ApiState:
     services: ApiServices
     auth: Authenticator
     hub: Hub
+    transcripts: Hub
+    """Listeners of spoken sessions."""
     origins: Origins
     messages: Buckets
     """How fast a person may send messages."""

@@ -33,6 +33,7 @@ from antiphon.api.views import (
     threads,
     usage,
     users,
+    voice,
     watch,
 )
 
@@ -40,7 +41,7 @@ Patterns = list[URLPattern | URLResolver]
 
 
 def build_urlpatterns(state: ApiState) -> Patterns:
-    """Every route below /api."""
+    """Every route below /api, and those of live voice at the root."""
     with_state: dict[str, Any] = {"state": state}
     routes: Patterns = [
         path("api/health", health.HealthView.as_view(**with_state)),
@@ -110,6 +111,20 @@ def build_urlpatterns(state: ApiState) -> Patterns:
         path("api/panels", panels.PanelsView.as_view(**with_state)),
         path("api/panels/stream", panels.PanelStreamView.as_view(**with_state)),
         path("api/panels/<str:name>", panels.PanelView.as_view(**with_state)),
+        path("api/voice/options", voice.OptionsView.as_view(**with_state)),
+        path("api/voice/sessions", voice.SessionsView.as_view(**with_state)),
+        path("api/voice/sessions/<str:id>", voice.PastSessionView.as_view(**with_state)),
+        path("api/voice/sessions/<str:id>/recording", voice.RecordingView.as_view(**with_state)),
+        *(
+            path(root + route, view.as_view(**with_state))
+            for root in ("", "api/voice/")
+            for route, view in (
+                ("token", voice.TokenView),
+                ("session", voice.SessionView),
+                ("session/<str:id>", voice.OneSessionView),
+                ("transcripts/<str:id>", voice.TranscriptView),
+            )
+        ),
         path("api/docs", docs.DocsView.as_view(**with_state)),
     ]
     described: Patterns = []

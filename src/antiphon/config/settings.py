@@ -22,7 +22,6 @@ from antiphon.config.providers import split_model
 from antiphon.config.speech import SpeechSettings
 from antiphon.config.speech_services import SpeechServiceSettings
 from antiphon.config.values import Part, UserPath, WebUrl, is_loopback, model_name, networks, syslog_address, url_check
-from antiphon.config.values import Part, UserPath, WebUrl, model_name, syslog_address, url_check
 from antiphon.config.voice import VoiceSettings
 
 DEFAULT_PROMPT = (

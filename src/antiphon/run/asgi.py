@@ -1,6 +1,6 @@
 """The one port: which of the web faces answers a path, and the door in front of the pages.
 
-`/health /api /ws /admin /metrics` (and later `/token /session /transcripts`) belong to Django, `/static` is files, the
+`/health /api /ws /admin /metrics /token /session /transcripts` belong to Django, `/static` is files, the
 rest are the console's pages, shown to signed-in people only.
 """
 
@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-CONTROL_PLANE = ("/health", "/api", "/ws", "/admin", "/metrics")
+CONTROL_PLANE = ("/health", "/api", "/ws", "/admin", "/metrics", "/token", "/session", "/transcripts")
 SIGN_IN = "/sign-in"
 CONSOLE_FILES = "/static/console"
 OPEN_PAGES = (SIGN_IN, "/welcome", CONSOLE_FILES)

@@ -64,11 +64,15 @@ from antiphon.tools.builtin.source import BuiltinTools
 from antiphon.tools.catalog import Catalog, ToolSource
 from antiphon.tools.execute import ToolExecutor
 from antiphon.tools.policy import ToolPolicy
+from antiphon.voice.service import VoiceSessions
 
 if TYPE_CHECKING:
     from antiphon.store.stores import Stores
 
 log = structlog.stdlib.get_logger(__name__)
+
+VOICE_AFTER = 5.0
+"""Seconds after everything else that live voice is loaded, which takes the processor for more than one."""
 
 PANELS_IN_REDIS_EVERY, PANELS_IN_DATABASE_EVERY = 1.0, 5.0
 """Seconds between two times the panels are stored, if they changed."""
@@ -110,6 +114,7 @@ class Antiphon:
         self._panels = panels
         self._closing = closing
         self._watched = watched
+        self._talks = False
         self.stores = stores
         self.bus = bus
         self.stop = stop
@@ -200,8 +205,22 @@ class Antiphon:
         self.scheduler = Scheduler(stores.schedule, signals, clock)
         self.speech = open_speech(settings, phrases=_phrases)
         closing.push_async_callback(self.speech.aclose)
+<<<<<<< HEAD
         self.discord = DiscordPart(settings, self._discord_ports(owner, counter), platforms, authority)
         closing.push_async_callback(self.discord.aclose)
+=======
+        self.voice = VoiceSessions(
+            settings,
+            store=stores.voice,
+            live=self.live,
+            approvals=self.approvals,
+            bus=bus,
+            clock=clock,
+            speech=lambda: (self.speech.stt, self.speech.tts),
+            name_of=self._name_of,
+        )
+        closing.push_async_callback(self.voice.aclose)
+>>>>>>> 3205bfc (Live voice: spoken sessions over a WebSocket, their API, transcripts that resume)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
         self.trials = Trials(lambda: self.live_settings.configuration.stored, self.brain.warm_up)
 
@@ -258,7 +277,11 @@ class Antiphon:
         if embedded:
             # The lock on the data folder says that we are alone: whoever held a lease here is gone.
             await self.stores.tasks.reap(owners_are_gone=True)
+<<<<<<< HEAD
             await self.stores.outbox.reap()
+=======
+            await self.voice.begin()
+>>>>>>> 3205bfc (Live voice: spoken sessions over a WebSocket, their API, transcripts that resume)
         runner_ended, loaded = asyncio.Event(), asyncio.Event()
 
         async def run_turns() -> None:
@@ -275,14 +298,22 @@ class Antiphon:
             await loaded.wait()
             await self.brain.watch(stop)
 
+        async def warm_voice() -> None:
+            await loaded.wait()
+            await asyncio.sleep(VOICE_AFTER)
+            await self.voice.warm_up()
+
         async with asyncio.TaskGroup() as group:
             group.create_task(run_turns(), name="runner")
             group.create_task(self.outbox.run(runner_ended), name="outbox")
             group.create_task(self.scheduler.run(stop), name="scheduler")
             group.create_task(self.retention.run(stop), name="retention")
-            watching = group.create_task(watch_experts(), name="expert health")
+            beside = [group.create_task(watch_experts(), name="expert health")]
+            if self._talks:
+                beside.append(group.create_task(warm_voice(), name="voice warm-up"))
             await runner_ended.wait()
-            watching.cancel()
+            for task in beside:
+                task.cancel()
         await self.executor.drain(1.0)
 
     async def _warm_up(self) -> None:
@@ -308,6 +339,7 @@ class Antiphon:
         from antiphon.api.asgi import build_asgi
         from antiphon.api.services import ApiServices
 
+        self._talks = True
         stores = self.stores
         api = build_asgi(
             ApiServices(
@@ -333,6 +365,8 @@ class Antiphon:
                 cancel=self.control.cancel,
                 retry=self.control.retry,
                 usage=stores.usage,
+                voice=self.voice,
+                voice_store=stores.voice,
                 export_thread=self.mover.export,
                 import_thread=self.mover.import_file,
                 decide=self._decide,
@@ -359,10 +393,22 @@ class Antiphon:
         who = Requester(person=principal.person, platform="web", channel="")
         return await self.approvals.decide(approval, who, approve=approve)
 
+    async def _name_of(self, person: int) -> str:
+        return (await self.stores.people.person(person)).name
+
     async def parts(self) -> list[PartHealth]:
         """The state of every part, for people: the banner, the status page and the status tool."""
+<<<<<<< HEAD
         own = [await self.stores.health.health(), await self.bus.health()]
         return [*own, *await self.brain.health.parts(), self.discord.health()]
+=======
+        return [
+            await self.stores.health.health(),
+            await self.bus.health(),
+            *await self.brain.health.parts(),
+            *await self.voice.parts(),
+        ]
+>>>>>>> 3205bfc (Live voice: spoken sessions over a WebSocket, their API, transcripts that resume)
 
     async def announcement(self, address: str) -> str:
         """The start-up banner, with a sign-in link while the owner has never signed in."""

@@ -202,7 +202,7 @@ class VoiceSessions:
     def _detector(self) -> Any:
         from antiphon.voice.detectors import make_detector
 
-        return make_detector(self._settings.voice.turn_detection, self._settings.models_path)
+        return make_detector(self._settings.voice.turn_detection)
 
     def find(self, key: str, person: int) -> Session | None:
         """A person's session that goes on in this process."""
@@ -321,5 +321,5 @@ def _load() -> Any:
 
 def _part(name: str, status: EngineStatus) -> PartHealth:
     ready = status.state is EngineState.READY
-    detail = " ".join(part for part in (status.name, status.detail, status.remedy) if part)
-    return PartHealth(name=name, state=PartState.OK if ready else PartState.DEGRADED, detail=detail)
+    detail = f"{status.name}: {status.detail}" if status.detail else status.name
+    return PartHealth(name, PartState.OK if ready else PartState.OFF, detail, "" if ready else status.remedy)

@@ -146,9 +146,9 @@ class Session:
         return self._line.open
 
     @property
-    def state(self) -> dict[str, object]:
-        """What somebody who comes to follow is told first."""
-        return {"id": self._transcript.final}
+    def state(self) -> str:
+        """What the agent does now: listening, thinking, speaking or waiting."""
+        return self._taking.state
 
     async def connect(self, transport: Transport) -> None:
         """Be carried by this transport from now on."""

@@ -109,8 +109,8 @@ class Speaking:
         words = speakable(text)
         if not any(char.isalnum() for char in words):
             return
-        while (ahead := spoken.samples / RATE - self._played(spoken)) > AHEAD_SECONDS:
-            await asyncio.sleep(ahead - AHEAD_SECONDS + 0.05)  # it plays in real time, or not at all
+        if (ahead := spoken.samples / RATE - self._played(spoken)) > AHEAD_SECONDS:
+            await asyncio.sleep(ahead - AHEAD_SECONDS)
         piece = spoken.begin(at, text)
         try:
             async with aclosing(self._synthesize(words)) as chunks:

@@ -107,7 +107,7 @@ class TurnTaking:
         language: str,
         detector: Any,
         activity: Callable[[], None],
-        failed: Callable[[], None],
+        failed: Callable[[], object],
     ) -> None:
         """`detector` decides that a person is done: "vad", or an object of LiveKit's protocol."""
         self._settings = settings
@@ -375,8 +375,15 @@ class TurnTaking:
             self._fell_silent()
             transcript.tell("speech", who="agent", state="stopped")
         if event.new_state in ("listening", "thinking", "speaking"):
-            waits = event.new_state == "listening" and self.parts.turns.asking
-            transcript.tell("state", state="waiting" if waits else event.new_state)
+            transcript.tell("state", state=self.state)
+
+    @property
+    def state(self) -> str:
+        """What the agent does now: listening, thinking, speaking or waiting."""
+        now = self._session.agent_state if self._session is not None else "listening"
+        if now not in ("thinking", "speaking"):
+            return "waiting" if self.parts.turns.asking else "listening"
+        return now
 
     def _fell_silent(self) -> None:
         """If somebody interrupted: how long that took."""

@@ -288,12 +288,12 @@ class Turns:
         finished = isinstance(event, ToolFinished)
         status = _STATUS.get(event.status, event.status) if finished else "running"
         seconds = round(event.seconds, 3) if finished else None
-        told = {"execution": str(event.execution), "tool": event.tool, "summary": event.summary}
+        told: dict[str, object] = {"execution": str(event.execution), "tool": event.tool, "summary": event.summary}
         self._transcript.tell("tool", **told, status=status, seconds=seconds)
         work = turn.live.work if turn.live is not None else None
         if work is not None:
             name = "tool.finished" if finished else "tool.started"
-            payload = {**told, "status": event.status if finished else "started"}
+            payload: dict[str, object] = {**told, "status": event.status if finished else "started"}
             if finished:
                 payload["seconds"] = event.seconds
             self._publish(work.lease.task, work.lease.turn, work.lease.attempt, name, payload)

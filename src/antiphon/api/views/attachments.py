@@ -27,7 +27,7 @@ _TOO_FAST = "You are uploading faster than files are taken. Send this one again 
 _CHUNK = 256 * 1024
 _NAME = OpenApiParameter("name", str, OpenApiParameter.QUERY, description="The file's name, for a body without a form.")
 _FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
-_BYTES = {"type": "string", "format": "binary"}
+BYTES = {"type": "string", "format": "binary"}
 
 
 class AnyMediaType(BaseContentNegotiation):
@@ -47,7 +47,7 @@ class UploadView(ApiView):
         "The media type is found out from the bytes. Name the id in `attachments` of a message within a day; an upload "
         "that no message uses is deleted. A conversation that does not exist yet takes uploads for its first message.",
         parameters=[_NAME],
-        request={"multipart/form-data": _FORM, "application/octet-stream": _BYTES},
+        request={"multipart/form-data": _FORM, "application/octet-stream": BYTES},
         responses={201: shapes.AttachmentItem},
         also=(413, 429),
     )
@@ -70,7 +70,7 @@ class AttachmentView(ApiView):
         summary="The file itself",
         description="For whoever may see its conversation. PNG, JPEG, GIF and WebP images may be shown in place; "
         "everything else is a download.",
-        responses={(200, "*/*"): _BYTES},
+        responses={(200, "*/*"): BYTES},
     )
     async def get(self, request: Request, id: str) -> HttpResponseBase:
         """Send it piece by piece."""
@@ -82,19 +82,13 @@ class AttachmentView(ApiView):
         path = self.services.attachments.path(stored.digest)
         if not await asyncio.to_thread(path.is_file):
             raise NotFound("The content of this attachment is gone.")
-        pieces = _pieces(path)
-        response = StreamingHttpResponse(
-            pieces,
-            content_type="text/plain; charset=utf-8" if file.media_type == "text/plain" else file.media_type,
-            headers={
-                "Content-Length": str(file.size),
-                "Content-Disposition": _disposition(file.name, inline=file.media_type in SAFE_IMAGES),
-                "Content-Security-Policy": "default-src 'none'; sandbox",
-                "Cache-Control": "private, max-age=3600",
-            },
+        return sent_file(
+            path,
+            size=file.size,
+            media_type="text/plain; charset=utf-8" if file.media_type == "text/plain" else file.media_type,
+            name=file.name,
+            inline=file.media_type in SAFE_IMAGES,
         )
-        response.source = pieces  # pyright: ignore[reportAttributeAccessIssue] - the handler closes it
-        return response
 
     @describe(summary="Give up an upload", description="Only before a message uses it.", responses={204: None})
     async def delete(self, request: Request, id: str) -> HttpResponse:
@@ -114,6 +108,23 @@ def _file_of(request: Any) -> tuple[IO[bytes], str]:
     if len(files) != 1:
         raise InvalidInput("A form holds exactly one file.", fields={"file": "not exactly one"})
     return files[0], request.GET.get("name", "") or files[0].name or ""
+
+
+def sent_file(path: Path, *, size: int, media_type: str, name: str, inline: bool) -> HttpResponseBase:
+    """A file as an answer, sent piece by piece; only what cannot do harm is shown in place (`inline`)."""
+    pieces = _pieces(path)
+    response = StreamingHttpResponse(
+        pieces,
+        content_type=media_type,
+        headers={
+            "Content-Length": str(size),
+            "Content-Disposition": _disposition(name, inline=inline),
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, max-age=3600",
+        },
+    )
+    response.source = pieces  # pyright: ignore[reportAttributeAccessIssue] - the handler closes it
+    return response
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

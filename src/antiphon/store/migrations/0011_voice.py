@@ -8,7 +8,7 @@ import antiphon.store.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("antiphon", "0009_panels"),
+        ("antiphon", "0010_named_leases"),
     ]
 
     operations = [

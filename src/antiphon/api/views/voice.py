@@ -1,0 +1,230 @@
+"""Spoken sessions: the way in, beginning and ending one, transcripts, and what is kept of those of the past.
+
+The routes at the root (`/token`, `/session`, `/transcripts`) and those below `/api/voice` are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from antiphon.api import shapes, voice_rows, voice_shapes
+from antiphon.api.paging import envelope, page_of
+from antiphon.api.schema import PAGING, describe
+from antiphon.api.views.attachments import BYTES, AnyMediaType, sent_file
+from antiphon.api.views.base import ApiView, json_answer
+from antiphon.domain.errors import InvalidInput, NotFound
+from antiphon.domain.voice import LONGEST_LABEL, EndReason, VoiceRecord, VoiceSession
+from antiphon.voice.service import Wish
+from antiphon.voice.transcript import segment_event
+
+_ROOM = OpenApiParameter("room", str, OpenApiParameter.QUERY, required=True, description="Becomes yours with this.")
+_IDENTITY = OpenApiParameter(
+    "identity", str, OpenApiParameter.QUERY, required=True, description="What you are called there: a label."
+)
+_NAME = OpenApiParameter("name", str, OpenApiParameter.QUERY, description="To be shown. Default: identity.")
+
+
+class TokenView(ApiView):
+    """`/token`."""
+
+    @describe(
+        summary="The way in for a person's sound",
+        description="For the room that is named, which belongs to whoever named it first: others get 404. `transport` "
+        "is livekit (`token` is one of that server, `url` its address) or embedded (`token` is a ticket for the "
+        "WebSocket, single use and short-lived).",
+        parameters=[_ROOM, _IDENTITY, _NAME],
+        responses={200: voice_shapes.VoicePass},
+        also=(404, 422),
+    )
+    async def get(self, request: Request) -> HttpResponse:
+        """A token for one connection."""
+        room, identity = _label(request, "room"), _label(request, "identity")
+        name = _label(request, "name", missing=identity)
+        way = await self.services.voice.token(self.person, room, identity, name)
+        return json_answer(
+            {"token": way.token, "transport": way.transport, "url": way.url, "expires_in": way.expires_in}
+        )
+
+
+class SessionView(ApiView):
+    """`/session`."""
+
+    @describe(
+        summary="Begin a spoken session",
+        description="In a room of yours. A session that goes on there ends: its owner speaks from elsewhere now.",
+        request=voice_shapes.NewVoiceSession,
+        responses={201: voice_shapes.VoiceBegun},
+        also=(404, 502),
+    )
+    async def post(self, request: Request) -> HttpResponse:
+        """The engine is ready when this is answered; the sound comes with the transport."""
+        body = self.body(voice_shapes.NewVoiceSession)
+        wish = Wish(
+            body["room"],
+            body["identity"],
+            language=body.get("language", ""),
+            voice=body.get("voice", ""),
+            system_prompt=body.get("system_prompt", ""),
+        )
+        session = await self.services.voice.start(self.person, wish)
+        self._end_with_the_credential(session)
+        return json_answer({"session_id": session.row.key}, HTTPStatus.CREATED)
+
+    def _end_with_the_credential(self, session: Any) -> None:
+        """A key that is revoked, or a browser that is signed out, speaks no more."""
+        scope = self.request._request.scope
+        watching = contextlib.ExitStack()
+        watching.enter_context(self.state.auth.watch(self.identity, scope, lambda: session.end(EndReason.REVOKED)))
+        session.on_end(watching.close)
+
+
+class OneSessionView(ApiView):
+    """`/session/{id}`."""
+
+    @describe(summary="End a spoken session", description="Twice is once.", responses={200: voice_shapes.VoiceStopped})
+    async def delete(self, request: Request, id: str) -> HttpResponse:
+        """Everything of it is freed when this is answered."""
+        await self.services.voice.stop(id, self.person)
+        return json_answer({"stopped": True})
+
+
+class TranscriptView(ApiView):
+    """`/transcripts/{id}`."""
+
+    @describe(
+        summary="What was said in a session",
+        description="Everything that is final so far, the oldest first.",
+        responses={200: voice_shapes.VoiceTranscript},
+    )
+    async def get(self, request: Request, id: str) -> HttpResponse:
+        """As it is stored."""
+        record = await self.services.voice_store.record(id, self.person)
+        return json_answer({"session_id": id, "segments": _segments(record)})
+
+
+class SessionsView(ApiView):
+    """`/api/voice/sessions`."""
+
+    @describe(
+        summary="My spoken sessions",
+        description="Newest first.",
+        parameters=PAGING,
+        responses={200: shapes.page_shape(voice_shapes.VoiceSessionItem)},
+    )
+    async def get(self, request: Request) -> HttpResponse:
+        """A page of them."""
+        page = page_of(request.GET)
+        rows = await self.services.database.read(voice_rows.sessions, self.person, page)
+        return json_answer(envelope(rows, page, lambda row: session_document(row[1]), lambda row: (row[0],)))
+
+
+class PastSessionView(ApiView):
+    """`/api/voice/sessions/{id}`."""
+
+    @describe(summary="One spoken session", responses={200: voice_shapes.VoiceSessionDetail})
+    async def get(self, request: Request, id: str) -> HttpResponse:
+        """With what was said and how long each answer took."""
+        record = await self.services.voice_store.record(id, self.person)
+        return json_answer(
+            {
+                **session_document(record.session),
+                "segments": _segments(record),
+                "turns": [{"turn": times.turn, **times.parts} for times in record.turns],
+            }
+        )
+
+    @describe(
+        summary="Delete a spoken session",
+        description="With its transcript and its recording. What was agreed in it stays in its conversation.",
+        responses={204: None},
+    )
+    async def delete(self, request: Request, id: str) -> HttpResponse:
+        """For good."""
+        await self.services.voice.delete(id, self.person)
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+class RecordingView(ApiView):
+    """`/api/voice/sessions/{id}/recording`."""
+
+    content_negotiation_class = AnyMediaType
+
+    @describe(
+        summary="The recording of a session",
+        description="When voice.record was on: a WAV file, the person left, the agent right.",
+        responses={(200, "*/*"): BYTES},
+    )
+    async def get(self, request: Request, id: str) -> HttpResponseBase:
+        """Send it piece by piece."""
+        session = await self.services.voice_store.get(id, self.person)
+        path = self.services.voice.recording_path(session.key)
+        if not session.recording or not await asyncio.to_thread(path.is_file):
+            raise NotFound("There is no recording of this session.")
+        size = (await asyncio.to_thread(path.stat)).st_size
+        return sent_file(path, size=size, media_type="audio/wav", name=f"{session.room}.wav", inline=True)
+
+
+class OptionsView(ApiView):
+    """`/api/voice/options`."""
+
+    @describe(summary="What can be chosen for a session", responses={200: voice_shapes.VoiceOptions})
+    async def get(self, request: Request) -> HttpResponse:
+        """Languages, voices, engines."""
+        options = await self.services.voice.options()
+        return json_answer(
+            {
+                "languages": [{"tag": tag, "title": title} for tag, title in voice_shapes.LANGUAGES],
+                "voices": [
+                    {"name": voice.name, "language": voice.language, "title": voice.title} for voice in options.voices
+                ],
+                "engines": {
+                    "stt": options.stt,
+                    "tts": options.tts,
+                    "turns": options.turns,
+                    "transport": options.transport,
+                },
+            }
+        )
+
+
+def session_document(session: VoiceSession) -> dict[str, Any]:
+    """A session as the API shows it."""
+    return {
+        "id": session.key,
+        "room": session.room,
+        "identity": session.identity,
+        "channel": session.channel,
+        "transport": session.transport,
+        "language": session.language,
+        "voice": session.voice,
+        "system_prompt": session.system_prompt,
+        "started_at": session.started_at,
+        "ended_at": session.ended_at,
+        "reason": session.reason.value if session.reason else None,
+        "recording": session.recording,
+    }
+
+
+def _segments(record: VoiceRecord) -> list[dict[str, object]]:
+    return [segment_event(segment) for segment in record.segments]
+
+
+def _label(request: Request, name: str, *, missing: str | None = None) -> str:
+    """A label from the query. Raises `InvalidInput` naming it."""
+    given = request.GET.get(name, missing)
+    if given is None or not given.strip():
+        if missing is not None:
+            return missing
+        raise InvalidInput(f"{name} is missing.", fields={name: "is missing"})
+    if len(given) > LONGEST_LABEL or not given.isprintable():
+        problem = f"1 to {LONGEST_LABEL} printable characters"
+        raise InvalidInput(f"{name} is {problem}.", fields={name: problem})
+    return given
