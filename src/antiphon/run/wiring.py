@@ -205,10 +205,8 @@ class Antiphon:
         self.scheduler = Scheduler(stores.schedule, signals, clock)
         self.speech = open_speech(settings, phrases=_phrases)
         closing.push_async_callback(self.speech.aclose)
-<<<<<<< HEAD
         self.discord = DiscordPart(settings, self._discord_ports(owner, counter), platforms, authority)
         closing.push_async_callback(self.discord.aclose)
-=======
         self.voice = VoiceSessions(
             settings,
             store=stores.voice,
@@ -220,7 +218,6 @@ class Antiphon:
             name_of=self._name_of,
         )
         closing.push_async_callback(self.voice.aclose)
->>>>>>> 3205bfc (Live voice: spoken sessions over a WebSocket, their API, transcripts that resume)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
         self.trials = Trials(lambda: self.live_settings.configuration.stored, self.brain.warm_up)
 
@@ -277,11 +274,8 @@ class Antiphon:
         if embedded:
             # The lock on the data folder says that we are alone: whoever held a lease here is gone.
             await self.stores.tasks.reap(owners_are_gone=True)
-<<<<<<< HEAD
             await self.stores.outbox.reap()
-=======
             await self.voice.begin()
->>>>>>> 3205bfc (Live voice: spoken sessions over a WebSocket, their API, transcripts that resume)
         runner_ended, loaded = asyncio.Event(), asyncio.Event()
 
         async def run_turns() -> None:
@@ -398,17 +392,8 @@ class Antiphon:
 
     async def parts(self) -> list[PartHealth]:
         """The state of every part, for people: the banner, the status page and the status tool."""
-<<<<<<< HEAD
         own = [await self.stores.health.health(), await self.bus.health()]
-        return [*own, *await self.brain.health.parts(), self.discord.health()]
-=======
-        return [
-            await self.stores.health.health(),
-            await self.bus.health(),
-            *await self.brain.health.parts(),
-            *await self.voice.parts(),
-        ]
->>>>>>> 3205bfc (Live voice: spoken sessions over a WebSocket, their API, transcripts that resume)
+        return [*own, *await self.brain.health.parts(), *await self.voice.parts(), self.discord.health()]
 
     async def announcement(self, address: str) -> str:
         """The start-up banner, with a sign-in link while the owner has never signed in."""
