@@ -104,6 +104,7 @@ def test_the_page_is_light(context: BrowserContext, server: Server, signed_in: S
     page.goto(server.url)
     page.locator("#log .msg, #empty").first.wait_for(state="visible")
     sizes = {answer.url: answer.request.sizes()["responseBodySize"] for answer in answers}
+    print(f"the chat page weighs {sum(sizes.values()) / 1000:.1f} kB in {len(sizes)} files")
     assert sum(sizes.values()) <= WEIGHT_LIMIT, sizes
     static = [answer for answer in answers if "/static/" in answer.url]
     assert static

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
 from antiphon.console.navigation import PAGES
 from antiphon.domain.identity import Role
+from tests.e2e.accessibility import Quiet
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
@@ -71,6 +72,7 @@ def test_hostile_words_are_inert_on_every_page(
     context.add_cookies(hostile_signed_in["cookies"])  # type: ignore[typeddict-item, arg-type]
     context.add_init_script(TRAP)
     page = context.new_page()
+    quiet = Quiet(page)
     loads: list[str] = []
     page.on("request", lambda request: loads.append(request.url))
     for entry in PAGES:
@@ -83,7 +85,7 @@ def test_hostile_words_are_inert_on_every_page(
         policy = answer.headers["content-security-policy"]
         assert "unsafe" not in policy, path
         assert "script-src 'self';" in policy, path
-        page.wait_for_load_state("networkidle")
+        quiet.wait()
         if entry.path in SHOWS_WORDS:
             expect(page.locator("body"), path).to_contain_text("onerror=alert")
         assert page.evaluate(INERT) == [], path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,6 @@ from tests.e2e.chat import Watch
 from tests.e2e.server import Server
 from tests.e2e.slow_model import SlowModel
 
-PAGES = ("/setup", "/settings", "/account", "/users", "/keys")
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PASSWORD = "larks sing before six"
 
 
@@ -89,7 +88,8 @@ def test_from_nothing_to_a_working_model(
     fresh.stop()  # what was written is what the next start reads
     fresh.start()
     page.goto(f"{fresh.url}/setup")
-    expect(page.locator("#model .chip").first).to_have_text("works")
+    # A try waits for the library behind models, which is loaded at start.
+    expect(page.locator("#model .chip").first).to_have_text("works", timeout=60_000)
     expect(page.locator("#model").get_by_label("Key")).to_have_attribute("placeholder", re.compile("stored"))
     page.locator("#model").get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Remove it").click()
@@ -207,20 +207,6 @@ def test_a_setting_is_found_changed_refused_and_set_back(
     expect(locked).to_be_disabled()
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_the_pages_are_accessible_in_both_themes_and_fit_a_phone(
-    context: BrowserContext, server: Server, signed_in: StorageState, path: str
-) -> None:
-    page = inside(context, signed_in)
-    page.goto(f"{server.url}{path}")
-    page.locator(".body :is(.card, tbody tr, .empty)").first.wait_for(state="visible")
-    for scheme, width in (("light", 1280), ("dark", 390)):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.set_viewport_size({"width": width, "height": 844})
-        assert serious_findings(page) == [], scheme
-        assert page.evaluate(OVERFLOW) == 0
-
-
 def test_the_sign_in_page_is_accessible(context: BrowserContext, server: Server) -> None:
     page = context.new_page()
     page.goto(f"{server.url}/sign-in")
@@ -228,9 +214,10 @@ def test_the_sign_in_page_is_accessible(context: BrowserContext, server: Server)
 
 
 def test_a_member_sees_none_of_it(context: BrowserContext, server: Server) -> None:
-    server.user("mara")
+    name = f"mara-{uuid.uuid4().hex[:8]}"
+    server.user(name)
     page = context.new_page()
-    page.goto(server.link("mara"))
+    page.goto(server.link(name))
     page.wait_for_url(f"{server.url}/")
     for path in ("/setup", "/settings", "/users", "/keys"):
         answer = page.request.get(f"{server.url}{path}")

@@ -39,13 +39,14 @@ BOB = Person(2, "Bob")
 
 @dataclass
 class Workbench:
-    """Everything a turn touches. Extra `tools` come beside the built-in ones."""
+    """Everything a turn touches. Extra `tools` come beside the built-in ones, or (`builtin` off) stand alone."""
 
     tools: tuple[AnyTool, ...] = ()
     choice: ModelChoice | None = field(default_factory=ModelChoice)
     settings: Settings = field(default_factory=Settings)
     secrets: tuple[str, ...] = ()
     always_ask: tuple[str, ...] = ()
+    builtin: bool = True
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -77,7 +78,7 @@ class Workbench:
             policy,
             lambda: self.catalog,
         )
-        self.catalog = Catalog([builtin, FixedTools(*self.tools)])
+        self.catalog = Catalog([*([builtin] if self.builtin else []), FixedTools(*self.tools)])
         self.executor = ToolExecutor(self.catalog, policy, self.executions, self.clock, Redactor(self.secrets))
         self.brain = TurnBrain(
             self.settings,

@@ -48,7 +48,7 @@ class Program:
     """A running role. `out` is what it printed so far, `log` what it logged."""
 
     def __init__(self, folder: Path, role: str = "up", name: str = "", **more: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._role = role
         self._name = name or role
         self._more: Mapping[str, str] = more
@@ -74,15 +74,15 @@ class Program:
         with self._file("out").open("ab") as out, self._file("log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "antiphon", self._role],
-                cwd=self._folder,
-                env=environment(self._folder, ANTIPHON_HTTP__PORT=str(self.port), **self._more),
+                cwd=self.folder,
+                env=environment(self.folder, ANTIPHON_HTTP__PORT=str(self.port), **self._more),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
             )
 
     def _file(self, kind: str) -> Path:
-        return self._folder / f"{self._name}.{kind}"
+        return self.folder / f"{self._name}.{kind}"
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
