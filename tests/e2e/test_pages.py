@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -99,7 +100,7 @@ def test_what_was_said_is_found_and_a_link_leads_to_it(context: BrowserContext, 
     page.goto(f"{server.url}/history")
     page.get_by_label("Find words in everything that was said").fill(word.upper())
     expect(page.locator(".result mark").first).to_have_text(word)
-    assert f"q={word.upper()}" in page.url
+    expect(page).to_have_url(re.compile(f"q={word.upper()}"))
     page.reload()  # the filters are in the address
     page.locator(".result", has_text="remember that I saw").first.click()
     expect(page.locator(".msg.here")).to_contain_text(word)
@@ -116,6 +117,84 @@ def test_files_are_picked_sent_shown_and_kept_with_the_draft(chat: Chat) -> None
     chat.ask("what is 2 plus 2")
     expect(page.locator(".msg.call .files")).to_contain_text("notes.txt")
     expect(page.locator("#files li")).to_have_count(0)
+
+
+PUT = """([type, target]) => {
+  const files = new DataTransfer();
+  files.items.add(new File(["tall and grey"], `${type}.txt`, { type: "text/plain" }));
+  const event = type === "paste" ? new ClipboardEvent(type, { clipboardData: files, bubbles: true, cancelable: true })
+    : new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true });
+  document.querySelector(target).dispatchEvent(event);
+}"""
+
+
+def test_files_are_pasted_dropped_and_left_out_again(chat: Chat) -> None:
+    page = chat.page
+    page.evaluate(PUT, ["paste", "#say"])
+    expect(page.locator("#files li")).to_contain_text("paste.txt")
+    page.evaluate(PUT, ["dragenter", ".talkpane"])
+    expect(page.locator(".talkpane[data-drop]")).to_have_count(1)
+    page.evaluate(PUT, ["drop", ".talkpane"])
+    expect(page.locator(".talkpane[data-drop]")).to_have_count(0)
+    expect(page.locator("#files li", has_text="13 bytes")).to_have_count(2)
+    page.get_by_role("button", name="Leave paste.txt out").click()
+    chat.ask("what is 2 plus 2")
+    expect(page.locator(".msg.call .files li")).to_have_count(1)
+    expect(page.locator(".msg.call .files")).to_contain_text("drop.txt")
+
+
+def test_how_an_answer_came_about_is_told_in_words(chat: Chat) -> None:
+    page = chat.page
+    chat.ask("remember that herons are grey")
+    chat.ask("what do you know about herons")
+    page.get_by_role("link", name="How this answer came about").last.click()
+    page.locator("details.turn > summary").click()
+    turn = page.locator("details.turn")
+    expect(turn).to_contain_text("offline was asked: no language model is set up.")
+    expect(turn.locator(".given")).to_contain_text("Who asked")
+    expect(turn.get_by_role("link", name="A memory").first).to_have_attribute("href", "/memories")
+    turn.get_by_role("link", name=re.compile("messages? before")).click()
+    expect(page.locator(".msg.here")).to_contain_text("remember that herons are grey")
+
+
+def test_a_reminder_is_made_from_its_page_and_comes_in_the_conversation(chat: Chat) -> None:
+    page = chat.page
+    chat.ask("what is 8 plus 9")
+    page.goto(f"{chat.server.url}/reminders")
+    page.get_by_role("button", name="New reminder").click()
+    page.get_by_label("What", exact=True).fill("feed the herons")
+    page.get_by_label("When").fill("2001-01-01T10:00")
+    page.get_by_label("How often").select_option("FREQ=DAILY")
+    page.get_by_label("In the conversation").select_option(chat.key)
+    page.get_by_role("button", name="Remind me").click()
+    expect(page.locator("#dialog-problem")).to_contain_text("passed already")
+    page.get_by_label("When").fill("2031-01-01T10:00")
+    page.get_by_role("button", name="Remind me").click()
+    row = page.locator("#list li", has_text="feed the herons")
+    expect(row).to_contain_text("every day at 10:00 (Europe/Berlin)")
+    row.get_by_role("link", name="where it was asked").click()
+    expect(page.locator(".msg.reply .said").last).to_contain_text("17")
+    page.goto(f"{chat.server.url}/history?channel={chat.key}")
+    expect(page.locator(".result", has_text=re.compile(r"8 \S+ 9 = 17"))).to_have_count(1)
+    assert "**" not in page.locator("#list").inner_text()  # the marks of Markdown are for the conversation
+
+
+def test_what_is_off_leads_to_where_it_is_set_up(chat: Chat) -> None:
+    page = chat.page
+    there = "ollama at http://127.0.0.1:11434/v1 with llama3.2"
+    parts = [
+        {
+            "name": "model",
+            "state": "off",
+            "detail": f"the offline model answers. On this machine, not used: {there}",
+            "remedy": "to use it set ANTIPHON_MODEL=ollama:llama3.2 and start again",
+        },
+    ]
+    page.route("**/api/health", lambda route: route.fulfill(json={"status": "ok", "parts": parts}))
+    page.goto(f"{chat.server.url}/status")
+    page.get_by_role("link", name="set it up here").click()
+    expect(page.locator("#model .outcome")).to_contain_text(there)
+    expect(page.locator("#model .chip").first).to_have_text("not set up")
 
 
 def test_many_questions_leave_room_for_words(chat: Chat) -> None:

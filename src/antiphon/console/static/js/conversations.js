@@ -2,14 +2,12 @@
 
 import { ApiError, withQuery } from "./api.js";
 import { byId, h, reconcile } from "./dom.js";
+import { plain } from "./said.js";
 import { brief, now } from "./times.js";
 
 const EVERY_MS = 30_000;
 const ENOUGH = 20;
 const MOST_AT_ONCE = 100;
-
-/** Markdown as it may stand in one line: without its marks. */
-const plain = (text) => (text ?? "").replace(/[*_`#>|]+/g, "").trim();
 
 export const titleOf = (channel) => channel.title || plain(channel.preview).slice(0, 60) || "New conversation";
 

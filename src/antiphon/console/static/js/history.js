@@ -59,7 +59,7 @@ function row(item) {
         "span",
         { class: "what" },
         h("span", { class: "row" }, h("b", {}, item.name), h("span", { class: "muted cut" }, placeOf(item))),
-        h("span", { class: "text" }, ...excerpt(item.text, q)),
+        h("span", { class: "text" }, ...excerpt(item, q)),
       ),
       h("time", { datetime: item.at, title: exact(item.at) }, brief(item.at)),
     ),

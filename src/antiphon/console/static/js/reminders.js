@@ -1,7 +1,10 @@
 // Open reminders and timers, the next one first; they can be changed and cancelled.
 
+import { all } from "./api.js";
+import { titleOf } from "./conversations.js";
 import { askForm, confirmDeed } from "./dialog.js";
-import { button, byId, h, icon } from "./dom.js";
+import { button, byId, h, icon, toast } from "./dom.js";
+import { newId } from "./keep.js";
 import { empty, List } from "./list.js";
 import { attempt, start } from "./shell.js";
 import { due, exact } from "./times.js";
@@ -11,6 +14,7 @@ const visit = await start({ onBack: () => list.refresh() });
 let list;
 
 if (visit) {
+  byId("make").addEventListener("click", () => make());
   list = new List(byId("list"), {
     api: visit.api,
     path: () => "/api/reminders?limit=100",
@@ -56,15 +60,41 @@ function repeats({ repeats: rule }) {
   return rule ? [icon("repeat"), ` ${rule.words} (${rule.timezone}); next `] : [];
 }
 
+const RULES = [
+  ["", "once"],
+  ["FREQ=DAILY", "every day"],
+  ["FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "on weekdays"],
+  ["FREQ=WEEKLY", "every week"],
+  ["FREQ=MONTHLY", "every month"],
+];
+const notOver = ({ due_at }) => (Date.parse(due_at) > Date.now() ? "" : "That time has passed already.");
+
+/** A new one, in one of the person's own conversations: there it will be said. */
+async function make() {
+  const channels = await attempt(() => all(visit.api, "/api/channels", 2));
+  if (!channels) return;
+  const places = channels.map((one) => [one.key, titleOf(one)]);
+  if (!places.length) return toast("Say something in the chat first: reminders come in a conversation", "bell");
+  const answer = await askForm({
+    title: "New reminder",
+    yes: "Remind me",
+    fields: [
+      { name: "text", label: "What", maxlength: 1000, required: true },
+      { name: "due_at", label: "When", type: "datetime-local", value: localInput(Date.now() + 3_600_000), required: true },
+      { name: "rule", label: "How often", options: RULES },
+      { name: "channel", label: "In the conversation", options: places, value: places[0][0] },
+    ],
+    check: notOver,
+  });
+  if (!answer) return;
+  const wanted = { ...answer, due_at: new Date(answer.due_at).toISOString(), id: newId() };
+  if (!answer.rule) delete wanted.rule;
+  if (await attempt(() => visit.api.post("/api/reminders", wanted), "It will be said")) list.refresh();
+}
+
 /** Change what is said and when; how it repeats, too. The time is that of this browser's clock. */
 async function edit(item) {
-  const rules = new Map([
-    ["", "once"],
-    ["FREQ=DAILY", "every day"],
-    ["FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "on weekdays"],
-    ["FREQ=WEEKLY", "every week"],
-    ["FREQ=MONTHLY", "every month"],
-  ]);
+  const rules = new Map(RULES);
   const rule = item.repeats?.rule ?? "";
   if (!rules.has(rule)) rules.set(rule, item.repeats.words);
   const answer = await askForm({
@@ -75,7 +105,7 @@ async function edit(item) {
       { name: "due_at", label: "When", type: "datetime-local", value: localInput(item.due_at), required: true },
       { name: "rule", label: "How often", options: [...rules], value: rule },
     ],
-    check: ({ due_at }) => (Date.parse(due_at) > Date.now() ? "" : "That time has passed already."),
+    check: notOver,
   });
   if (!answer) return;
   const change = { text: answer.text, rule: answer.rule };

@@ -13,12 +13,19 @@ export function placeOf({ platform, server, title, channel }) {
   return [platformName(platform), server, place].filter(Boolean).join(" · ");
 }
 
+/** Markdown as it may stand in one line: without its marks. */
+export const plain = (text) => (text ?? "").replace(/[*_`#>|]+/g, "").trim();
+
 export const transcriptLink = (item) => `/history/${encodeURIComponent(item.channel)}?at=${item.id}`;
 
-/** A readable part of a text around the first `words`, which are marked. Texts and elements. */
-export function excerpt(text, words = "") {
-  const flat = text.replace(/\s+/g, " ").trim();
+/** A readable part of an item's text around the first `words`, which are marked. Texts and elements.
+ *
+ * What the agent says is Markdown: its marks are left out, unless they are what was looked for.
+ */
+export function excerpt({ text, author }, words = "") {
   const wanted = words.trim().toLowerCase();
+  const bare = author === "agent" ? plain(text) : text;
+  const flat = (bare.toLowerCase().includes(wanted) ? bare : text).replace(/\s+/g, " ").trim();
   const first = wanted ? flat.toLowerCase().indexOf(wanted) : -1;
   const from = first > EXCERPT / 2 ? first - EXCERPT / 3 : 0;
   const part = `${from ? "…" : ""}${flat.slice(from, from + EXCERPT)}${flat.length > from + EXCERPT ? "…" : ""}`;

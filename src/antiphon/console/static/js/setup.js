@@ -75,6 +75,8 @@ function build() {
     new StorageCard(),
   );
   byId("cards").replaceChildren(...cards.map((card) => card.element));
+  cards[0].offer();
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 /** A card: state, fields, a test, and saving. */
@@ -163,7 +165,9 @@ class Card {
   written() {
     const places = new Set(this.keys.map((key) => (setting(key).value === null ? tree.secrets : tree.file)));
     const from = this.keys.map(setting).filter((item) => item.is_set);
-    const now = from.length ? `Now from ${[...new Set(from.map((item) => item.origin))].join(", ")}. ` : "";
+    // An origin is "FILE key", or the name of a variable: the place is enough here.
+    const sources = new Set(from.map(({ origin }) => (origin.startsWith("/") ? origin.split(" ")[0] : origin)));
+    const now = sources.size ? `Now from ${[...sources].join(", ")}. ` : "";
     return `${now}Saved to ${[...places].join(" and ")}.`;
   }
 
@@ -217,7 +221,7 @@ class Card {
   async save() {
     this.problem.textContent = "";
     const values = this.values();
-    if (!Object.keys(values).length) return toast("Nothing was changed", "idle");
+    if (!Object.keys(values).length) return this.problem.textContent || toast("Nothing was changed", "idle");
     if (!(await this.write(values))) return;
     const waits = Object.keys(values).some((key) => setting(key).pending);
     toast(waits ? "Saved; takes effect at the next start" : "Saved, in effect now");
@@ -264,6 +268,15 @@ class ModelCard extends Card {
   }
   get isSet() {
     return Boolean(stored("model"));
+  }
+
+  /** Model servers that were found on this machine: they are offered, never used unasked. */
+  async offer() {
+    if (this.isSet) return;
+    const health = await visit.api.get("/api/health").catch(() => ({ parts: [] }));
+    const part = health.parts.find(({ name }) => name === "model");
+    const [, there] = /On this machine, not used: (.*)/.exec(part?.detail ?? "") ?? [];
+    if (there) this.result.replaceChildren(h("p", { class: "small" }, icon("pulse"), " On this machine, not used: ", h("b", {}, there)));
   }
   get provider() {
     return PROVIDERS.find(({ id }) => id === this.choice?.value);
@@ -326,6 +339,7 @@ class ModelCard extends Card {
 
   show(found) {
     super.show(found);
+    if (found.state === "ok" && !this.controls.get("name").input.value.trim()) this.state("off", "choose a model");
     this.names.replaceChildren(...found.choices.map((name) => h("option", { value: name })));
     if (!found.choices.length) return;
     const pick = (name) => {

@@ -13,6 +13,7 @@ const STATES = {
   degraded: ["bad", "error", "in trouble"],
   off: ["", "pause", "off"],
 };
+const CARDS = new Set(["model", "discord", "telegram", "livekit"]);
 const visit = await start({ onBack: () => read() });
 
 if (visit) {
@@ -54,8 +55,15 @@ function part({ name, state, detail, remedy }) {
     { "data-state": state },
     h("div", { class: "row" }, h("b", {}, name.replaceAll("_", " ")), h("span", { class: `chip ${tone}` }, icon(iconName), word)),
     detail ? h("p", { class: "small" }, detail) : null,
-    remedy ? h("p", { class: "small muted" }, h("b", {}, state === "ok" ? "Good to know: " : "What to do: "), remedy) : null,
+    remedy ? h("p", { class: "small muted" }, h("b", {}, state === "ok" ? "Good to know: " : "What to do: "), remedy, ...setUp(name, state)) : null,
   );
+}
+
+/** The page on which an operator puts a part right without leaving the browser. */
+function setUp(name, state) {
+  const card = name.split(" ")[0];
+  if (state === "ok" || !visit.isOperator || !CARDS.has(card)) return [];
+  return [", or ", h("a", { href: `/setup#${card}` }, "set it up here")];
 }
 
 /** What the agent does for the person who looks (an operator: for everybody). */

@@ -3,6 +3,7 @@
 import { ApiError } from "./api.js";
 import { button, byId, errorCard, h } from "./dom.js";
 import { call, reply, toolRow } from "./messages.js";
+import { provenance } from "./provenance.js";
 import { start } from "./shell.js";
 import { exact, took } from "./times.js";
 import { asked, canRetry, deeds, isOpen, placeOfTask, spent, stateChip } from "./work.js";
@@ -93,7 +94,8 @@ function turn(item) {
     ["Cost", item.cost ? item.cost.toFixed(4) : ""],
     ["Error", item.error],
   ]);
-  const trace = Object.keys(item.trace).length ? h("pre", { tabindex: "0" }, JSON.stringify(item.trace, null, 2)) : null;
+  const raw = h("pre", { tabindex: "0" }, JSON.stringify(item.trace, null, 2));
+  const trace = Object.keys(item.trace).length ? h("details", { class: "raw" }, h("summary", {}, "All of it, as it is stored"), raw) : null;
   return h(
     "details",
     { class: "turn" },
@@ -104,7 +106,7 @@ function turn(item) {
       ` ${item.model || "no model"}, ${took(item.seconds)}, ${item.result}`,
     ),
     list,
-    trace && h("h3", { class: "eyebrow" }, "What it was given, and why it went this way"),
+    ...provenance(item.trace, task.channel),
     trace,
   );
 }
