@@ -1,6 +1,7 @@
-"""Writes antiphon.example.toml and docs/reference/settings.md from the settings tree.
+"""Writes antiphon.example.toml, docs/reference/settings.md and docs/reference/speech.md from the settings tree and from
+the tables of the speech engines.
 
-Run it after changing a setting: `.venv/bin/python scripts/write_settings_docs.py`. A test compares both files with the
+Run it after changing a setting: `.venv/bin/python scripts/write_settings_docs.py`. A test compares the files with the
 tree, so forgetting it does not go unnoticed.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, Key, all_keys, sections
+from antiphon.speech import _registry
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,9 +81,10 @@ antiphon.toml: http.prot: is not a setting; did you mean http.port?
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     (ROOT / "antiphon.example.toml").write_text("\n".join(example()) + "\n", encoding="utf-8")
     (ROOT / "docs" / "reference" / "settings.md").write_text("\n".join(reference()) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "reference" / "speech.md").write_text("\n".join(engines()) + "\n", encoding="utf-8")
 
 
 def example() -> Iterator[str]:
@@ -136,6 +139,63 @@ def reference() -> Iterator[str]:
                 bounds = f", {' and '.join(inner.limits)}" if inner.limits else ""
                 default = "needed" if inner.required else f"`{written(inner)}`"
                 yield f"| `{key.name}[].{inner.name}` | {inner.kind}{bounds} | {default} | {inner.description} |"
+
+
+SPEECH_HEAD = """\
+# Speech engines
+
+`speech.stt` and `speech.tts` ([settings.md](settings.md)) name the engines that listen and speak, in order: each steps
+in when those before it fail, in the middle of a sentence too, and hears what was said so far or goes on where the other
+one stopped. `antiphon speech list` shows which can be used here and what the others need, `antiphon speech test` tries
+them out, `antiphon speech download` fetches models ([cli.md](cli.md)).
+
+```toml
+[speech]
+stt = ["faster_whisper:small", "pocketsphinx"]  # better ears; the default one steps in
+tts = ["piper", "espeak"]
+language = "de"
+
+[speech.engines.piper]
+voice = "de_DE-thorsten-medium"
+```
+
+`name:argument` sets one key of an engine, the one marked below. Everything else stands in its table
+`[speech.engines.NAME]`; where one name listens and speaks, keys for one of both stand in `[speech.engines.NAME.stt]` or
+`.tts`. A table in a variable is JSON: `ANTIPHON_SPEECH__ENGINES='{"espeak": {"rate": 170}}'`. Only an owner changes the
+engines in the console, since they decide where speech and keys are sent; their tables are changed in the file.
+
+The default engines work offline with nothing to fetch. The one that listens understands **English commands**, not
+dictation, and no other language; speaking covers over a hundred languages in a plain voice.
+
+Another package adds an engine by an entry point in the group `antiphon.speech.stt` or `antiphon.speech.tts` that leads
+to a module with a constant `ENGINE` (`antiphon.speech.engine`).
+"""
+
+
+def engines() -> Iterator[str]:
+    """The lines of docs/reference/speech.md."""
+    yield SPEECH_HEAD.rstrip("\n")
+    for kind, title in (("stt", "Listening"), ("tts", "Speaking")):
+        yield from ("", f"## {title}")
+        for name in _registry.names(kind):
+            engine = _registry.engine(kind, name)
+            yield from ("", f"### {name} ({kind})", "", f"{engine.title[0].upper()}{engine.title[1:]}.", "")
+            yield "| key | default | meaning |"
+            yield "| --- | --- | --- |"
+            for key, field in engine.config.model_fields.items():
+                marked = f"`{key}` (argument)" if key == engine.argument else f"`{key}`"
+                value = field.get_default(call_default_factory=True)
+                default = "needed" if field.is_required() else f"`{plain(value)}`"
+                yield f"| {marked} | {default} | {field.description or ''} |"
+
+
+def plain(value: object) -> str:
+    """A default as TOML."""
+    if value is None or isinstance(value, SecretStr):
+        return '""'
+    if isinstance(value, tuple):
+        value = list(value)
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 
 def by_section() -> Iterator[tuple[str, Iterable[Key]]]:

@@ -22,6 +22,7 @@ from antiphon.domain.identity import SCOPES, Key, Role, User
 from antiphon.domain.moving import ImportedThread
 from antiphon.domain.personal_data import CONFIRMATION
 from antiphon.run.banner import SIGN_IN_VALID
+from antiphon.run.speech_commands import add_commands as add_speech_commands
 
 if TYPE_CHECKING:
     from antiphon.run.wiring import Antiphon
@@ -187,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path)
     restore.add_argument("--force", action="store_true", help="replace a database that is not empty")
     restore.set_defaults(run=_restore)
+    add_speech_commands(commands, _settings)
     return parser
 
 

@@ -45,6 +45,19 @@ def file(form: str, seconds: float = 2.0, layout: str = "mono") -> bytes:
     return out.getvalue()
 
 
+def repeated(second: np.ndarray[Any, np.dtype[np.int16]], times: int) -> bytes:
+    """Flac of a second at 8 kHz, over and over."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="flac") as target:
+        stream: Any = target.add_stream("flac", rate=8_000, layout="mono")
+        for _ in range(times):
+            frame = av.AudioFrame.from_ndarray(second.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = 8_000
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    return out.getvalue()
+
+
 def loudest_hertz(pcm: bytes, rate: int = LISTENING_RATE) -> float:
     samples = np.frombuffer(pcm, "<i2").astype(float)
     return float(np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples))
@@ -120,15 +133,7 @@ async def test_a_long_file_is_cut_and_says_so() -> None:
 
 async def test_silence_that_unpacks_to_hours_is_cut() -> None:
     """Ten megabytes of silence are a hundred kilobytes of flac."""
-    out = io.BytesIO()
-    with av.open(out, "w", format="flac") as target:
-        stream: Any = target.add_stream("flac", rate=8_000, layout="mono")
-        for _ in range(600):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 8_000), np.int16), format="s16", layout="mono")
-            frame.sample_rate = 8_000
-            target.mux(stream.encode(frame))
-        target.mux(stream.encode(None))
-    decoded = await codec.decode(out.getvalue(), max_seconds=60)
+    decoded = await codec.decode(repeated(np.zeros(8_000, np.int16), 600), max_seconds=60)
     assert (decoded.seconds, decoded.cut) == (60.0, True)
 
 
@@ -144,7 +149,7 @@ async def test_too_slow_a_file_is_given_up() -> None:
 
 
 async def test_ten_minutes_are_decoded_and_the_loop_goes_on() -> None:
-    whole = file("flac", 600.0)
+    whole = repeated(np.array(tone(1.0, 8_000)), 600)
     ticks = 0
 
     async def tick() -> None:

@@ -165,7 +165,7 @@ def _languages(config: Config) -> frozenset[str]:
 
 
 ENGINE = SttEngine(
-    title="faster-whisper: offline, a hundred languages, free speech; fetches a model of 75 MB to 3 GB",
+    title="Whisper models, offline, a hundred languages, free speech; fetches a model of 75 MB to 3 GB",
     config=Config,
     argument="model",
     languages=_languages,

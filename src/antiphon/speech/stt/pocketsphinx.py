@@ -31,8 +31,8 @@ class Config(BaseModel, extra="forbid"):
 
     general: bool = Field(
         default=True,
-        description="Whether the general English model listens too, and the better of both is believed: fewer errors "
-        "in free speech, 80 MB more memory while people speak, three times the work.",
+        description="Whether the general English model is asked where ours is not sure: half the errors in free "
+        "speech, 100 MB more memory while people speak, and then six times the work.",
     )
     processes: int = Field(default=1, ge=1, le=16, description="Processes that recognise; sessions share them.")
     live: int = Field(default=4, ge=0, le=32, description="People who get interim transcripts at once, per process.")
@@ -211,7 +211,7 @@ def _transcript(header: Mapping[str, Any]) -> Transcript:
 
 
 ENGINE = SttEngine(
-    title="pocketsphinx: offline, English commands only, nothing to fetch",
+    title="offline, English commands only, nothing to fetch",
     config=Config,
     languages=lambda config: frozenset({_LANGUAGE}),
     make=PocketSphinx,

@@ -235,7 +235,7 @@ def _together(parts: Sequence[asr.SpeechRecognitionAlternative]) -> Transcript:
 
 
 ENGINE = SttEngine(
-    title="riva: a server with Riva's gRPC interface: antiphon stt, NVIDIA Riva, a NIM",
+    title="a server with Riva's gRPC interface: antiphon stt, NVIDIA Riva, a NIM",
     config=Config,
     argument="address",
     make=Riva,

@@ -250,7 +250,7 @@ def _languages(config: Config) -> frozenset[str]:
 
 
 ENGINE = SttEngine(
-    title="sherpa-onnx: offline, many families of models, interim transcripts with streaming ones; fetches a model",
+    title="offline, many families of models, interim transcripts with streaming ones; fetches a model",
     config=Config,
     argument="model",
     languages=_languages,

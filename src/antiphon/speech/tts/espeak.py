@@ -32,7 +32,7 @@ class Config(BaseModel, extra="forbid"):
     voices: Mapping[str, str] = Field(
         default={}, description="Voice for a language, as espeak-ng calls it: { de = 'de+f2', en = 'en-gb' }."
     )
-    rate: int = Field(default=160, ge=80, le=450, description="Words a minute.")
+    rate: int = Field(default=150, ge=80, le=450, description="Words a minute.")
     pitch: int = Field(default=50, ge=0, le=99, description="Pitch; 50 is the voice's own.")
     volume: int = Field(default=100, ge=0, le=200, description="Loudness; 100 is the voice's own.")
 
@@ -119,4 +119,4 @@ def _tag(language: str) -> str:
     return "-".join([first, *(part.upper() if len(part) == 2 else part for part in rest)])
 
 
-ENGINE = TtsEngine(title="espeak-ng: offline, plain voice, over a hundred languages", config=Config, make=Espeak)
+ENGINE = TtsEngine(title="offline, plain voice, over a hundred languages", config=Config, make=Espeak)

@@ -136,7 +136,7 @@ def _downloads(config: Config) -> Sequence[Download]:
 
 
 ENGINE = TtsEngine(
-    title="Kokoro by sherpa-onnx: offline, fine voices; fetches a model of 350 MB",
+    title="Kokoro by sherpa-onnx, offline, fine voices; fetches a model of 350 MB",
     config=Config,
     argument="model",
     languages=lambda config: frozenset(map(primary, config.languages)),

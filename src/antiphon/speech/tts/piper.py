@@ -161,7 +161,7 @@ def _downloads(config: Config) -> Sequence[Download]:
 
 
 ENGINE = TtsEngine(
-    title="piper: offline, neural voices in thirty languages; fetches a voice of 60 MB; GPL",
+    title="offline, neural voices in thirty languages; fetches a voice of 60 MB; GPL",
     config=Config,
     argument="voice",
     downloads=_downloads,

@@ -113,7 +113,7 @@ class Riva:
 
 
 ENGINE = TtsEngine(
-    title="riva: a server with Riva's gRPC interface: antiphon tts, NVIDIA Riva, a NIM",
+    title="a server with Riva's gRPC interface: antiphon tts, NVIDIA Riva, a NIM",
     config=Config,
     argument="address",
     make=Riva,

@@ -1,0 +1,261 @@
+"""`antiphon speech list|test|download`: what is installed, whether it works and how fast, and models for it.
+
+Part of the command line (`run.cli`). Results go to stdout, what happens meanwhile to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from antiphon.config import Settings
+from antiphon.config.speech import Kind, engine_name
+from antiphon.domain.errors import AntiphonError, InvalidInput
+from antiphon.domain.speech import (
+    LISTENING_RATE,
+    SAMPLE_BYTES,
+    EngineState,
+    EngineStatus,
+    SpeechToText,
+    TextToSpeech,
+)
+
+DONE, FAILED = 0, 1
+SENTENCES = {
+    "en": "Set a timer for five minutes.",
+    "de": "Stelle einen Timer auf fünf Minuten.",
+    "es": "Pon un temporizador de cinco minutos.",
+}
+"""What is spoken when nobody says what."""
+_TITLES: dict[Kind, str] = {"stt": "Listening", "tts": "Speaking"}
+
+
+def add_commands(commands: Any, settings: Callable[[argparse.Namespace], Settings]) -> None:
+    """Add the commands to the parser of `antiphon`."""
+    speech = commands.add_parser("speech", help="engines that listen and speak").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    listing = speech.add_parser("list", help="which engines there are, and what each needs")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(run=lambda options: _list(options, settings(options)))
+    trial = speech.add_parser("test", help="speak a sentence, recognise it, and say how long both took")
+    trial.add_argument("--stt", metavar="ENGINE", help="this engine instead of those of speech.stt")
+    trial.add_argument("--tts", metavar="ENGINE", help="this engine instead of those of speech.tts")
+    trial.add_argument("--language", default="", help="language, like de (default: speech.language)")
+    trial.add_argument("--voice", default="", help="voice (default: the engine's own)")
+    trial.add_argument("--text", default="", help="what to say")
+    trial.add_argument("--out", type=Path, metavar="FILE", help="write what was spoken into a WAV file")
+    trial.add_argument("--json", action="store_true", help="as JSON")
+    trial.set_defaults(run=lambda options: _test(options, settings(options)))
+    download = speech.add_parser("download", help="fetch the model of an engine into models_dir")
+    download.add_argument("engine", help="engine, or engine:model, for example faster_whisper:small")
+    download.set_defaults(run=lambda options: _download(options, settings(options)))
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    from antiphon.speech import _registry
+    from antiphon.speech.engines import check_engines
+
+    check_engines(settings)
+    rows: list[dict[str, object]] = []
+    for kind, chain in settings.speech.chains:
+        names = [*chain, *(name for name in _registry.names(kind) if name not in map(engine_name, chain))]
+        statuses = asyncio.run(_statuses(settings, kind, names))
+        for choice, status in zip(names, statuses, strict=True):
+            rows.append(
+                {
+                    "kind": kind,
+                    "engine": choice,
+                    "chosen": choice in chain,
+                    "state": status.state.value,
+                    "detail": status.detail,
+                    "remedy": status.remedy,
+                    "title": _title(kind, choice),
+                }
+            )
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return DONE
+    for kind, chain in settings.speech.chains:
+        print(f"{_TITLES[kind]} (speech.{kind} = {', '.join(chain)})")
+        for row in rows:
+            if row["kind"] != kind:
+                continue
+            print(f"  {'*' if row['chosen'] else ' '} {row['engine']!s:<18} {row['state']!s:<14} {row['title']}")
+            for line in (row["detail"], row["remedy"]):
+                if line:
+                    print(f"{'':38}{line}")
+        print()
+    print(f"Models are kept in {settings.models_path}.", file=sys.stderr)
+    return DONE
+
+
+async def _statuses(settings: Settings, kind: Kind, choices: Sequence[str]) -> Sequence[EngineStatus]:
+    found: list[EngineStatus] = []
+    for choice in choices:
+        engine: SpeechToText | TextToSpeech | None = None
+        try:
+            engine = _made(settings, kind, choice)
+            found.append(await engine.status())
+        except AntiphonError as error:
+            found.append(EngineStatus(choice, EngineState.BROKEN, error.message))
+        except ValidationError:
+            remedy = f"see the keys of [speech.engines.{engine_name(choice)}] in docs/reference/speech.md"
+            found.append(EngineStatus(choice, EngineState.NEEDS_SETTING, "A setting is missing.", remedy))
+        finally:
+            if engine is not None:
+                await engine.aclose()
+    return found
+
+
+def _made(settings: Settings, kind: Kind, choice: str) -> SpeechToText | TextToSpeech:
+    from antiphon.brain.offline.phrases import spoken_phrases
+    from antiphon.speech.engines import make_stt, make_tts, surroundings
+
+    around = surroundings(settings, spoken_phrases)
+    return make_stt(settings, choice, around) if kind == "stt" else make_tts(settings, choice, around)
+
+
+def _title(kind: Kind, choice: str) -> str:
+    from antiphon.speech import _registry
+
+    try:
+        return _registry.engine(kind, engine_name(choice)).title
+    except AntiphonError:
+        return ""
+
+
+def _test(options: argparse.Namespace, settings: Settings) -> int:
+    chosen: dict[str, object] = {}
+    for kind in ("stt", "tts"):
+        if (choice := getattr(options, kind)) is not None:
+            chosen[kind] = (choice,)
+    settings = settings.model_copy(update={"speech": settings.speech.model_copy(update=chosen)})
+    result = asyncio.run(try_speech(settings, language=options.language, voice=options.voice, text=options.text))
+    if options.out is not None:
+        from antiphon.speech.codec import wav
+
+        options.out.write_bytes(wav(result.pop("pcm"), int(result["rate"])))
+        result["file"] = str(options.out)
+    result.pop("pcm", None)
+    if options.json:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        for name, value in result.items():
+            print(f"{name.replace('_', ' '):<28} {round(value, 3) if isinstance(value, float) else value}")
+    return DONE if result["heard"] else FAILED
+
+
+async def try_speech(settings: Settings, *, language: str = "", voice: str = "", text: str = "") -> dict[str, Any]:
+    """Speak a sentence and recognise it with the chains of the settings. Raises `SpeechError`."""
+    from antiphon.brain.offline.phrases import spoken_phrases
+    from antiphon.speech.engine import primary
+    from antiphon.speech.engines import open_speech
+    from antiphon.speech.resampling import Resampler
+
+    language = language or settings.speech.language
+    text = text or SENTENCES.get(primary(language), SENTENCES["en"])
+    speech = open_speech(settings, phrases=spoken_phrases)
+    try:
+        begun = time.perf_counter()
+        await speech.tts.load()
+        loaded, first, pcm = time.perf_counter() - begun, 0.0, bytearray()
+        begun = time.perf_counter()
+        async for chunk in speech.tts.synthesize(text, voice=voice, language=language):
+            first = first or time.perf_counter() - begun
+            pcm += chunk.pcm
+        spoken = time.perf_counter() - begun
+        rate = speech.tts.sample_rate
+        seconds = len(pcm) / SAMPLE_BYTES / rate
+        if not seconds:
+            raise InvalidInput("There is nothing in this text that can be spoken.")
+        resampler = Resampler(rate, LISTENING_RATE)
+        silence = bytes(int(0.3 * LISTENING_RATE) * SAMPLE_BYTES)
+        heard_pcm = silence + resampler.process(bytes(pcm)) + resampler.flush() + silence
+        begun = time.perf_counter()
+        await speech.stt.load()
+        listening = time.perf_counter() - begun
+        begun = time.perf_counter()
+        heard = await speech.stt.recognize(heard_pcm, language=language)
+        recognised = time.perf_counter() - begun
+    finally:
+        await speech.aclose()
+    return {
+        "said": text,
+        "heard": heard.text,
+        "speaking": speech.tts.name,
+        "listening": speech.stt.name,
+        "rate": rate,
+        "seconds_of_speech": seconds,
+        "seconds_to_load_the_voice": loaded,
+        "seconds_to_the_first_sound": first,
+        "real_time_factor_of_speaking": spoken / seconds,
+        "seconds_to_load_the_listener": listening,
+        "seconds_to_recognise": recognised,
+        "real_time_factor_of_listening": recognised / seconds,
+        "pcm": bytes(pcm),
+    }
+
+
+def _download(options: argparse.Namespace, settings: Settings) -> int:
+    from antiphon.speech.download import fetch
+
+    choice: str = options.engine
+    wanted = _downloads(settings, choice)
+    files = asyncio.run(
+        fetch(wanted, hub=settings.speech.hub_url, models=settings.models_path, progress=_Bar(sys.stderr.isatty()))
+    )
+    print(f"{len(files)} files are in {settings.models_path / wanted[0].into}")
+    return DONE
+
+
+def _downloads(settings: Settings, choice: str) -> Sequence[Any]:
+    from antiphon.config.speech import is_engine
+    from antiphon.speech import _registry
+    from antiphon.speech.engines import table_of
+
+    name = engine_name(choice)
+    kinds: list[Kind] = [kind for kind, _ in settings.speech.chains if is_engine(kind, name)]
+    if not kinds:
+        known = sorted({*_registry.names("stt"), *_registry.names("tts")})
+        raise InvalidInput(f"There is no engine {name!r}; there are {', '.join(known)}.")
+    try:
+        wanted = [
+            one for kind in kinds for one in _registry.engine(kind, name).downloads(table_of(settings, kind, choice))
+        ]
+    except ValidationError as error:
+        raise InvalidInput(f"{choice} is not accepted: {error.errors(include_url=False)[0]['msg']}.") from error
+    if not wanted:
+        raise InvalidInput(f"The engine {name} has nothing to fetch.")
+    return wanted
+
+
+class _Bar:
+    """A progress bar on stderr; a line for every tenth where that is no terminal."""
+
+    def __init__(self, terminal: bool) -> None:
+        self._terminal = terminal
+        self._tenth = -1
+        self._shown = 0.0
+
+    def __call__(self, progress: Any) -> None:
+        share = progress.done / max(progress.total, 1)
+        megabytes = f"{progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB"
+        if self._terminal:
+            now = time.monotonic()
+            if now - self._shown > 0.1 or share >= 1:
+                self._shown = now
+                bar = "#" * int(share * 30)
+                end = "\n" if share >= 1 else ""
+                print(f"\r[{bar:<30}] {megabytes}  {progress.name:<30.30}", end=end, file=sys.stderr, flush=True)
+        elif int(share * 10) > self._tenth:
+            self._tenth = int(share * 10)
+            print(f"{megabytes} ({progress.name})", file=sys.stderr, flush=True)
