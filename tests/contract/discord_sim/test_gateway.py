@@ -130,9 +130,9 @@ async def test_sharding_is_required_of_big_bots() -> None:
         assert await client.closed() == 4011
 
 
-@pytest.mark.parametrize("fault", ["cut", "close", "reconnect", "invalidate", "refused_resume"])
+@pytest.mark.parametrize("fault", ["cut", "close", "reconnect", "invalidate", "refused_resume", "refused_connection"])
 async def test_library_survives_and_misses_nothing(
-    discord_sim: DiscordSim, discord_client: Connect, fault: str
+    discord_sim: DiscordSim, discord_client: Connect, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """A lost session takes events with it; a resumed one does not."""
     client = await discord_client(kind=Eager)
@@ -152,6 +152,10 @@ async def test_library_survives_and_misses_nothing(
         control.reconnect()
     elif fault == "invalidate":
         control.invalidate()
+    elif fault == "refused_connection":
+        monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda self: 0.01)
+        control.fault("refuse_connection", times=2)
+        control.disconnect(4000)
     else:
         control.fault("refuse_resume")
         control.disconnect(4000)
@@ -204,3 +208,49 @@ async def test_presence_of_people_is_seen(discord_sim: DiscordSim, discord_clien
             await asyncio.sleep(0.01)
     presence = discord_sim.control.bot.user.presence or {}
     assert [activity["name"] for activity in presence["activities"]] == ["chess"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "close_on_op", "op": 1, "code": 4000},
+        {"kind": "close_on_op", "op": 2, "code": 4000},
+        {"kind": "close_on_event", "event": "HELLO", "code": 0},
+        {"kind": "close_on_event", "event": "READY", "code": 4000},
+        {"kind": "close_on_event", "event": "GUILD_CREATE", "code": 0},
+        {"kind": "close_on_event", "event": "GUILD_MEMBERS_CHUNK", "code": 4001},
+        {"kind": "refuse_identify"},
+    ],
+    ids=lambda fault: " ".join(str(value) for value in fault.values()),
+)
+async def test_library_gets_ready_though_the_connection_ends_at(
+    discord_sim: DiscordSim, monkeypatch: pytest.MonkeyPatch, fault: dict[str, object]
+) -> None:
+    monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda self: 0.01)
+    if fault.get("op") == 8 or fault.get("event") == "GUILD_MEMBERS_CHUNK":
+        discord_sim.control.big_world(1, 300, channels=1)
+    discord_sim.control.fault(**fault)  # type: ignore[arg-type]
+    async with running_client(discord_sim, kind=Eager):
+        assert [entry["fault"] for entry in discord_sim.control.log("fault")] == [fault["kind"]]
+
+
+async def test_revoked_token_is_told_by_the_library(discord_sim: DiscordSim) -> None:
+    old = discord_sim.token
+    async with running_client(discord_sim) as client:
+        discord_sim.control.revoke_token()
+        async with asyncio.timeout(5):
+            while not client.is_closed():  # noqa: ASYNC110 - the library announces nothing of its own
+                await asyncio.sleep(0.01)
+    with pytest.raises(discord.LoginFailure):
+        async with running_client(discord_sim, token=old):
+            pass
+    async with running_client(discord_sim):
+        pass
+
+
+async def test_client_answers_when_asked_for_a_heartbeat(discord_sim: DiscordSim, discord_client: Connect) -> None:
+    await discord_client()
+    control = discord_sim.control
+    before = len(control.log("gateway.in", op=1))
+    control.ask_heartbeat()
+    await control.wait_for(lambda: len(control.log("gateway.in", op=1)) > before)

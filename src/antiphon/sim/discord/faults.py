@@ -21,7 +21,7 @@ KINDS = frozenset(
         "refuse_resume",  # a RESUME is answered with Invalid Session
         "refuse_identify",  # an IDENTIFY is answered with Invalid Session
         "close_on_op",  # the connection ends with `code` when the client sends opcode `op`
-        "close_on_event",  # the connection ends with `code` right after event `event` was sent
+        "close_on_event",  # ... right after `event` was sent: also HELLO, ACK, HEARTBEAT, RECONNECT, INVALID_SESSION
         "no_ack",  # a heartbeat is not acknowledged
         "refuse_connection",  # a WebSocket is refused with 502
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gc
 import secrets
 from typing import Any
 
@@ -29,19 +31,21 @@ def user(world: World, name: str, *, bot: bool = False, global_name: str | None 
 
 
 def application(world: World, name: str, owner: User, token: str | None = None) -> Application:
-    """An application with its bot and a token of Discord's shape (id, time and signature in base64).
-
-    Source: docs, Reference, "Authentication" (the example token).
-    """
-    import base64
-
+    """An application with its bot, known by `token` (a fresh one by default)."""
     bot = user(world, name, bot=True)
-    if token is None:
-        number = base64.urlsafe_b64encode(str(bot.id).encode()).decode().rstrip("=")
-        token = f"{number}.{secrets.token_urlsafe(4)[:6]}.{secrets.token_urlsafe(28)[:38]}"
+    token = token or new_token(bot.id)
     made = Application(bot, token, owner)
     world.applications[bot.id] = world.tokens[token] = made
     return made
+
+
+def new_token(bot_id: int) -> str:
+    """Of Discord's shape: id, time and signature in base64.
+
+    Source: docs, Reference, "Authentication" (the example token).
+    """
+    number = base64.urlsafe_b64encode(str(bot_id).encode()).decode().rstrip("=")
+    return f"{number}.{secrets.token_urlsafe(4)[:6]}.{secrets.token_urlsafe(28)[:38]}"
 
 
 def guild(world: World, name: str, owner: User) -> Guild:
@@ -99,12 +103,18 @@ def big_world(world: World, bot: Application, servers: int, members: int, channe
     """`servers` guilds of `members` distinct people each, for measuring."""
     made: list[Guild] = []
     joined = world.clock.iso()
-    for number in range(servers):
-        people = [user(world, f"person-{number}-{index}") for index in range(members - 1)]
-        place = guild(world, f"Server {number}", people[0])
-        place.members.update({one.id: Member(one, joined) for one in people})
-        invite(world, place, bot)
-        for index in range(channels):
-            channel(world, place, f"channel-{index}")
-        made.append(place)
+    collecting = gc.isenabled()
+    gc.disable()  # nothing of this is garbage, and looking for some takes most of the time
+    try:
+        for number in range(servers):
+            people = [user(world, f"person-{number}-{index}") for index in range(members - 1)]
+            place = guild(world, f"Server {number}", people[0])
+            place.members.update({one.id: Member(one, joined) for one in people})
+            invite(world, place, bot)
+            for index in range(channels):
+                channel(world, place, f"channel-{index}")
+            made.append(place)
+    finally:
+        if collecting:
+            gc.enable()
     return made

@@ -292,6 +292,16 @@ def invalidate(control: Control) -> None:
 
 
 @_checked
+def ask_heartbeat(control: Control) -> None:
+    control.ask_heartbeat()
+
+
+@_checked
+def revoke_token(control: Control) -> Any:
+    return {"token": control.revoke_token()}
+
+
+@_checked
 def latency(control: Control, *, seconds: float) -> None:
     control.latency(seconds)
 
@@ -323,7 +333,8 @@ ACTIONS: dict[str, Action] = {
         send, voice_message, edit, delete, react, vote, typing, thread, post, dm, join_voice, leave_voice, speak,
         join, leave, presence, commands, slash, autocomplete, press, choose, submit, interaction, create_user,
         create_guild, create_channel, delete_channel, create_role, permit, big_world, fault, clear_faults,
-        disconnect, disconnect_voice, reconnect, invalidate, latency, unavailable, intents, advance, storm,
+        disconnect, disconnect_voice, reconnect, invalidate, ask_heartbeat, revoke_token, latency, unavailable,
+        intents, advance, storm,
     )
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from antiphon.sim.discord.errors import Refused
 from antiphon.sim.discord.faults import Fault, Faults
 from antiphon.sim.discord.gateway.hub import Hub
 from antiphon.sim.discord.journal import Journal
+from antiphon.sim.discord.rules.elapsed import catch_up
 from antiphon.sim.discord.rules.members import add
 from antiphon.sim.discord.voice.rooms import Rooms
 from antiphon.sim.discord.world.channels import TEXT, Channel, Overwrite
@@ -207,6 +208,26 @@ class Control:
         """End every session (opcode 9, false)."""
         self.hub.reconnect(resumable=False)
 
+    def ask_heartbeat(self) -> None:
+        """Ask clients for a heartbeat at once.
+
+        Source: docs, Gateway, "Sending Heartbeats" (opcode 1 from the server).
+        """
+        for connection in self.hub.connections:
+            connection.send(1, None)
+
+    def revoke_token(self, application: Application | None = None) -> str:
+        """Make a bot's token invalid, as its owner does on the developers' page; returns the new one."""
+        bot = application or self.bot
+        del self.world.tokens[bot.token]
+        bot.token = seed.new_token(bot.id)
+        self.world.tokens[bot.token] = bot
+        for session in [one for one in self.hub.sessions.values() if one.application is bot]:
+            if session.connection is not None:
+                session.connection.close(4004, "Authentication failed.")
+            self.hub.end(session)
+        return bot.token
+
     def latency(self, seconds: float) -> None:
         """Delay every event of the connections there are."""
         self.hub.set_latency(seconds)
@@ -226,8 +247,9 @@ class Control:
                 self._new_guild(place, application)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once."""
+        """Let time pass at once. Raises ValueError for less than none."""
         self.world.clock.advance(seconds)
+        catch_up(self.world)
 
     async def storm(
         self, channel: Channel | str | int, *, rate: float, seconds: float, by: str = "ada", text: str = "storm {n}"
@@ -241,7 +263,9 @@ class Control:
                 player.send(place, text.format(n=sent))
                 sent += 1
             await asyncio.sleep(min(0.01, 1 / rate))
-        return sent
+        for number in range(sent, round(rate * seconds)):
+            player.send(place, text.format(n=number))
+        return round(rate * seconds)
 
     # Reading
 

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT, REQUEST_MEMBERS = 1, 2, 3, 4, 6, 7, 8
 INVALID_SESSION, HELLO, ACK, SOUNDBOARD = 9, 10, 11, 31
+_NAMES = {
+    HEARTBEAT: "HEARTBEAT",
+    RECONNECT: "RECONNECT",
+    INVALID_SESSION: "INVALID_SESSION",
+    HELLO: "HELLO",
+    ACK: "ACK",
+}
+"""What faults call messages that are no events."""
 
 
 class Connection:
@@ -44,7 +52,8 @@ class Connection:
     # Sending
 
     def send(self, op: int, data: Any) -> None:
-        self._put("", json.dumps({"op": op, "d": data, "s": None, "t": None}, separators=(",", ":")), 0)
+        text = json.dumps({"op": op, "d": data, "s": None, "t": None}, separators=(",", ":"))
+        self._put(_NAMES.get(op, str(op)), text, 0)
 
     def send_event(self, event: str, text: str, sequence: int) -> None:
         self._put(event, text, sequence)
@@ -75,11 +84,11 @@ class Connection:
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 await self._send_text(text)
-                if event and self.session is not None:
+                if sequence and self.session is not None:
                     self._hub.delivered(self.session, event, sequence, text)
-                    fault = self._hub.faults.take("close_on_event", event=event)
-                    if fault is not None:
-                        self._end_by_fault(fault.get("code", 4000))
+                fault = self._hub.faults.take("close_on_event", event=event)
+                if fault is not None:
+                    self._end_by_fault(fault.get("code", 4000))
             if self._closing is not None:
                 code, reason = self._closing
                 if code:

@@ -116,7 +116,8 @@ def _get_ban(call: Call) -> dict[str, Any]:
 
 
 def _ban(call: Call) -> None:
-    body = call.json if isinstance(call.json, dict) else {}
+    # Libraries still send it in the query, as earlier versions of the API had it.
+    body = {**call.query, **(call.json if isinstance(call.json, dict) else {})}
     seconds = body.get("delete_message_seconds")
     if seconds is None:
         seconds = int(body.get("delete_message_days") or 0) * 86400

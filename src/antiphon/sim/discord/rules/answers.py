@@ -6,7 +6,7 @@ from typing import Any
 
 from antiphon.sim.discord.errors import Form
 from antiphon.sim.discord.rules.messages import announce, check_message, new, not_empty, publish
-from antiphon.sim.discord.rules.uploads import Upload, take_in
+from antiphon.sim.discord.rules.uploads import Upload, link_files, take_in
 from antiphon.sim.discord.world.channels import Channel
 from antiphon.sim.discord.world.commands import Interaction
 from antiphon.sim.discord.world.messages import COMMAND_REPLY, EPHEMERAL, LOADING, REPLY, Message
@@ -27,7 +27,7 @@ def send_as_webhook(
     attachments = take_in(world, form, channel, body.get("attachments"), uploads, [])
     form.check()
     message = new(world, author, channel, draft)
-    message.attachments, message.webhook_id = attachments, webhook.id
+    message.attachments, message.webhook_id = link_files(message.embeds, attachments), webhook.id
     message.application_id = webhook.application_id
     message.webhook_author = {
         "id": str(webhook.id),
@@ -58,7 +58,7 @@ def send_as_answer(
     attachments = take_in(world, form, channel, body.get("attachments"), uploads, [])
     form.check()
     message = new(world, author, channel, draft)
-    message.attachments = attachments
+    message.attachments = link_files(message.embeds, attachments)
     message.interaction = interaction.metadata()
     message.webhook_id = message.application_id = author.id
     message.type = COMMAND_REPLY if interaction.type == 2 else REPLY if interaction.message else 0

@@ -17,7 +17,7 @@ from antiphon.sim.discord.rules.embeds import check_embeds, is_empty
 from antiphon.sim.discord.rules.mentions import Allowed, check_allowed, mentioned
 from antiphon.sim.discord.rules.need import need
 from antiphon.sim.discord.rules.polls import check_poll
-from antiphon.sim.discord.rules.uploads import Upload, take_in
+from antiphon.sim.discord.rules.uploads import Upload, link_files, take_in
 from antiphon.sim.discord.snowflakes import created_at
 from antiphon.sim.discord.world.channels import TALKABLE, Channel
 from antiphon.sim.discord.world.dispatch import Dispatch
@@ -73,7 +73,8 @@ def send(world: World, actor: User, channel: Channel, body: dict[str, Any], uplo
     _voice_message(form, draft, attachments)
     form.check()
     message = new(world, actor, channel, draft)
-    message.attachments, message.tts, message.nonce = attachments, bool(body.get("tts")), nonce
+    message.attachments = link_files(message.embeds, attachments)
+    message.tts, message.nonce = bool(body.get("tts")), nonce
     if reference is not None:
         message.reference = reference
         if forwarding and referenced is not None:
@@ -253,7 +254,10 @@ def publish(world: World, message: Message) -> Message:
         if channel.guild and message.author.id in channel.guild.members and message.webhook_id is None:
             from antiphon.sim.discord.rules.threads import add_member
 
-            add_member(world, channel, message.author)
+            # Who writes in a thread, or is mentioned there, joins it. Source: docs, Threads, "Thread Membership".
+            for user in (message.author, *message.mentions):
+                if user.id in channel.guild.members and world.permissions(channel, user) & P.VIEW_CHANNEL:
+                    add_member(world, channel, user)
     announce(world, "MESSAGE_CREATE", message)
     return message
 
@@ -308,7 +312,8 @@ def rewrite(world: World, message: Message, body: dict[str, Any], uploads: list[
         message.stickers,
     )
     not_empty(merged, [], attachments)
-    message.attachments, message.embeds, message.components = attachments, merged.embeds, merged.components
+    message.attachments = link_files(merged.embeds, attachments)
+    message.embeds, message.components = merged.embeds, merged.components
     if "content" in body:
         message.content = merged.content
         found = mentioned(world, message.channel, message.author, message.content, draft.allowed)

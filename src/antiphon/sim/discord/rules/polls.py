@@ -75,9 +75,16 @@ def expire(world: World, user: User, message: Message) -> Message:
         raise refused(400, 520001, "Only poll messages can be expired")
     if message.author is not user:
         raise refused(403, 50005, "Cannot expire a poll authored by another user")
-    message.poll["_finished"] = True
     message.poll["expiry"] = world.clock.iso()
-    world.announce(
-        Dispatch("MESSAGE_UPDATE", message.event_payload(), message.channel.guild, message.channel, message=message)
-    )
+    finish(world, message)
     return message
+
+
+def finish(world: World, message: Message) -> None:
+    """Close a poll: nobody votes any more, the results are final."""
+    if message.poll is None:
+        return
+    message.poll["_finished"] = True
+    channel = message.channel
+    users = frozenset(channel.recipients) if channel.guild is None else None
+    world.announce(Dispatch("MESSAGE_UPDATE", message.event_payload(), channel.guild, channel, users, message))

@@ -72,6 +72,23 @@ def _attachment(world: World, channel: Channel, upload: Upload, described: dict[
     return attachment
 
 
+def link_files(embeds: list[dict[str, Any]], attachments: list[Attachment]) -> list[Attachment]:
+    """Give embeds the addresses of the files they show; what is left are the files shown below the message.
+
+    Source: docs, Reference, "Using Attachments within Embeds" (attachment://name).
+    """
+    by_name = {attachment.filename: attachment for attachment in attachments}
+    shown: set[int] = set()
+    for embed in embeds:
+        for part, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
+            url = embed.get(part, {}).get(key) or ""
+            file = by_name.get(url.removeprefix("attachment://")) if url.startswith("attachment://") else None
+            if file is not None:
+                embed[part] = {**embed[part], key: file.url, f"proxy_{key}": file.payload()["proxy_url"]}
+                shown.add(file.id)
+    return [attachment for attachment in attachments if attachment.id not in shown]
+
+
 def address(world: World, channel_id: int, attachment_id: int, name: str) -> str:
     path = f"/attachments/{channel_id}/{attachment_id}/{name}"
     issued = int(world.clock.now())
