@@ -35,7 +35,7 @@ class _Port:
         self.edits: list[tuple[float, str]] = []
         self._last = 0
 
-    def places(self) -> Sequence[PanelPlace]:
+    async def places(self) -> Sequence[PanelPlace]:
         return self._places
 
     async def channel(self, place: PanelPlace) -> str:
@@ -64,9 +64,9 @@ class _Store:
 async def _storm(servers: int) -> tuple[list[tuple[float, str]], float]:
     """The edits of the storm, and CPU seconds of hearing and drawing."""
     lines: Recent[LogLine] = Recent()
-    board, port, stop = Board(LoopClock(), lines), _Port(servers), asyncio.Event()
+    board, port = Board(LoopClock(), lines), _Port(servers)
     panels = DiscordPanels(board, port, _Store(), LoopClock(), interval=INTERVAL, per_second=PER_SECOND)
-    running = asyncio.create_task(panels.run(stop))
+    running = asyncio.create_task(panels.run())
     await asyncio.sleep(1)
     cpu = time.process_time()
     for number in range(EVENTS_PER_SECOND * SECONDS):
@@ -80,8 +80,8 @@ async def _storm(servers: int) -> tuple[list[tuple[float, str]], float]:
             await asyncio.sleep(0.1)
     cpu = time.process_time() - cpu
     edits = list(port.edits)
-    stop.set()
-    await running
+    running.cancel()
+    await asyncio.wait({running})
     return edits, cpu
 
 

@@ -67,6 +67,7 @@ from antiphon.tools.policy import ToolPolicy
 from antiphon.voice.service import VoiceSessions
 
 if TYPE_CHECKING:
+    from antiphon.api.services import DemoStage
     from antiphon.store.stores import Stores
 
 log = structlog.stdlib.get_logger(__name__)
@@ -88,6 +89,7 @@ class Extras:
     platforms: Mapping[str, Platform] = field(default_factory=dict[str, Platform])
     authorities: Mapping[str, Authority] = field(default_factory=dict[str, Authority])
     tools: Sequence[ToolSource] = ()
+    demo: DemoStage | None = None
 
 
 class Antiphon:
@@ -111,6 +113,7 @@ class Antiphon:
     ) -> None:
         self.settings = settings
         self.board = board
+        self._extras = extras
         self._panels = panels
         self._closing = closing
         self._watched = watched
@@ -251,6 +254,8 @@ class Antiphon:
             forget=stores.personal_data.forget,
             erase=self._erase,
             parts=self.parts,
+            board=self.board,
+            panels=self._panels,
             owner=owner,
             counter=counter,
         )
@@ -367,6 +372,7 @@ class Antiphon:
                 parts=self.parts,
                 should_stop=self.stop.is_set,
                 board=self.board,
+                demo=self._extras.demo,
                 watched=self._watched,
                 configuration=self.live_settings.configuration,
                 change_settings=self.live_settings.change,
@@ -378,7 +384,10 @@ class Antiphon:
         self._closing.push_async_callback(api.aclose)
         following = asyncio.get_running_loop().create_task(self.live_settings.follow(self.stop), name="settings")
         self._closing.push_async_callback(_ended, following)
-        pages_app = build_pages(self.settings, livekit_url=lambda: self.settings.livekit.browser_url) if pages else None
+        pages_app = None
+        if pages:
+            demo = self._extras.demo is not None
+            pages_app = build_pages(self.settings, livekit_url=lambda: self.settings.livekit.browser_url, demo=demo)
         door = api.edge_around(Door(pages_app, api.principal_of)) if pages_app else None
         return OnePort(control_plane=api, control=control, pages=door)
 

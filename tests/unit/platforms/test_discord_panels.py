@@ -131,7 +131,7 @@ class FakePort:
     seen: int = 100
     _next: int = 0
 
-    def places(self) -> Sequence[PanelPlace]:
+    async def places(self) -> Sequence[PanelPlace]:
         return self.wanted
 
     async def channel(self, place: PanelPlace) -> str:
@@ -197,12 +197,11 @@ class Run:
         self.lines: Recent[LogLine] = Recent()
         self.board = Board(LoopClock(), self.lines)
         self.panels = DiscordPanels(self.board, port, store, LoopClock(), interval=interval, per_second=per_second)
-        self.stop = asyncio.Event()
-        self.running = asyncio.create_task(self.panels.run(self.stop))
+        self.running = asyncio.create_task(self.panels.run())
 
     async def end(self) -> None:
-        self.stop.set()
-        await self.running
+        self.running.cancel()
+        await asyncio.wait({self.running})
 
     async def kill(self) -> None:
         """End as kill -9 does: nothing is said, nothing is stored."""
@@ -395,6 +394,7 @@ def test_a_server_that_wants_no_panels_any_more_is_left() -> None:
         run = Run(port, store)
         await asyncio.sleep(1)
         port.wanted = []
+        await asyncio.sleep(25)
         run.board.hear(joined(1))
         await asyncio.sleep(10)
         assert port.count("edit") == 0
@@ -421,7 +421,7 @@ def test_buttons_change_what_a_panel_shows_and_that_survives_a_restart() -> None
         assert run.panels.press("2", "3", "page", "2") is None, "another server's panel"
         assert run.panels.press("1", "3", "page", "x") is None
         await run.end()
-        assert store.kept["posted"]["servers"]["1"]["events"]["q"] == "guest7"  # type: ignore[index]
+        assert store.kept["posted"]["servers"]["1"]["panels"]["events"]["q"] == "guest7"  # type: ignore[index]
         after = Run(port, store)
         await asyncio.sleep(10)
         assert "guest7" in port.channels["c1"]["3"].embed["footer"]["text"]

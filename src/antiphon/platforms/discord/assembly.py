@@ -83,6 +83,10 @@ def open_gateway(settings: Settings, face: DiscordFace, ports: DiscordPorts) -> 
     from antiphon.platforms.discord.events import EventLog
     from antiphon.platforms.discord.gateway import GatewayPlaces
     from antiphon.platforms.discord.inbound import Inbound
+    from antiphon.platforms.discord.panel_buttons import PanelButtons
+    from antiphon.platforms.discord.panel_embeds import BUTTON
+    from antiphon.platforms.discord.panel_port import RestPanelPort
+    from antiphon.platforms.discord.panels import DiscordPanels
     from antiphon.platforms.discord.voice import VoiceRooms
 
     places, manners, commands = GatewayPlaces(), ServerManners(settings, ports.store), Commands(ports.bus)
@@ -105,6 +109,15 @@ def open_gateway(settings: Settings, face: DiscordFace, ports: DiscordPorts) -> 
         commands,
     )
     calling = Calling(commands, listed, face.api, ports.store, places, ports.clock)
+    panels = DiscordPanels(
+        ports.board,
+        RestPanelPort(face.api, ports.store, lambda: places.client, settings.discord.log_channel),
+        ports.panels,
+        ports.clock,
+        interval=settings.dashboards.interval_seconds,
+        per_second=settings.dashboards.edits_per_second,
+    )
+    calling.handle(f"{BUTTON}:", PanelButtons(panels))
     inbound = Inbound(
         receive=ports.receive,
         cancel=ports.cancel,
@@ -123,6 +136,7 @@ def open_gateway(settings: Settings, face: DiscordFace, ports: DiscordPorts) -> 
         events=EventLog(ports.bus, ports.store, places, places.facts, ports.clock),
         calling=calling,
         voice=voice,
+        panels=panels,
         places=places,
     )
     return DiscordService(

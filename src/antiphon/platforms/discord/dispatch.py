@@ -15,6 +15,7 @@ import structlog
 from antiphon.platforms.discord.calling import Calling
 from antiphon.platforms.discord.events import EventLog
 from antiphon.platforms.discord.inbound import Inbound
+from antiphon.platforms.discord.panels import DiscordPanels
 from antiphon.platforms.discord.voice import VoiceRooms
 
 if TYPE_CHECKING:
@@ -27,12 +28,20 @@ class Dispatch:
     """Hands dispatches on. `begin` before the gateway connects, `close` after it has ended."""
 
     def __init__(
-        self, *, inbound: Inbound, events: EventLog, calling: Calling, voice: VoiceRooms, places: GatewayPlaces
+        self,
+        *,
+        inbound: Inbound,
+        events: EventLog,
+        calling: Calling,
+        voice: VoiceRooms,
+        panels: DiscordPanels,
+        places: GatewayPlaces,
     ) -> None:
         self.inbound = inbound
         self.calling = calling
         self.voice = voice
         self._events = events
+        self._panels = panels
         self._places = places
         self._me = ""
         self._running: list[asyncio.Task[None]] = []
@@ -44,6 +53,7 @@ class Dispatch:
         jobs: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("discord-events", self._events.run),
             ("discord-voice", self.voice.run),
+            ("discord-panels", self._panels.run),
             ("discord-commands", lambda: self.calling.register(application)),
         ]
         self._running = [asyncio.create_task(run(), name=name) for name, run in jobs]

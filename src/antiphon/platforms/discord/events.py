@@ -18,6 +18,7 @@ from antiphon.domain.platforms import PlatformEvent, PlatformStore
 from antiphon.domain.ports import Bus, Clock
 from antiphon.platforms.discord.ids import channel_key
 from antiphon.platforms.discord.inbound import PLATFORM, Places
+from antiphon.platforms.discord.panel_embeds import panel_of
 from antiphon.platforms.discord.reading import Json, clean, sender_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -46,6 +47,13 @@ _FACTS = frozenset(
 )
 """After these the facts of a server are told anew."""
 
+
+def _is_panel(data: Json) -> bool:
+    """Whether a message of ours is a panel of the dashboard."""
+    footers = (str((embed.get("footer") or {}).get("text") or "") for embed in data.get("embeds") or ())
+    return any(panel_of(footer) is not None for footer in footers)
+
+
 Facts = Callable[[str], "dict[str, object] | None"]
 
 
@@ -68,6 +76,9 @@ class EventLog:
         if name in _FACTS:
             server = str(data.get("guild_id") or data.get("id") or "")
             self._changed[server] = None
+        own = str((data.get("author") or {}).get("id", "")) == me
+        if own and (name == "MESSAGE_UPDATE" or _is_panel(data)):
+            return  # edits of our own are no news; a panel that changed would change the panel of events, for ever
         if name.startswith("MESSAGE_"):
             self._count(name, data, me)
         if name in _KEPT or name in _TOLD_ALONE:

@@ -154,7 +154,7 @@ def _chart(chart: Chart) -> str:
     most = max(1, *(max(values) for _, values in chart.series))
     width = max(len(label) for label, _ in chart.series)
     bars = [f"{label:<{width}} {''.join(_bar(value, most) for value in values)}" for label, values in chart.series]
-    return "```\n" + "\n".join(bars) + f"\n```{escaped(chart.summary)}"
+    return "```\n" + "\n".join(bars) + f"\n```\n{escaped(chart.summary)}"
 
 
 def _bar(value: int, most: int) -> str:

@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import structlog
 
+from antiphon.dashboards import fields
 from antiphon.dashboards.board import Board
+from antiphon.dashboards.fields import text, whole
 from antiphon.dashboards.panel import PANELS, View
 from antiphon.domain.errors import AntiphonError
 from antiphon.domain.ports import Clock, PanelStore
@@ -29,7 +31,7 @@ POSTED = "posted"
 ROWS = 10
 _TICK_SECONDS = 0.25
 _LOOK_SECONDS = 20.0
-"""How often servers are looked for that want panels, or no longer."""
+"""How often servers are looked for that want panels, or no longer; every second while there are none."""
 _PAUSE_SECONDS = 300.0
 """For how long a server is left alone that does not let us write."""
 _STOPPING_SECONDS = 3.0
@@ -40,7 +42,11 @@ class PanelsGone(Exception):
 
 
 class PanelsRefused(Exception):
-    """The bot may not do this there (any more), or Discord does not answer. The message is public."""
+    """The bot may not do this there (any more). The message is public."""
+
+
+class PanelsAway(Exception):
+    """Discord does not answer now, or asks to wait: later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,10 @@ class PanelPlace:
 
 
 class PanelPort(Protocol):
-    """What the panels need of Discord. Every method may raise `PanelsGone` and `PanelsRefused`."""
+    """What the panels need of Discord. Every other method may raise `PanelsGone`, `PanelsRefused` and `PanelsAway`."""
 
-    def places(self) -> Sequence[PanelPlace]:
-        """The servers that want panels now, of those this process is connected for."""
+    async def places(self) -> Sequence[PanelPlace] | None:
+        """The servers that want panels now, of those this process is connected for; None while nobody knows."""
         ...
 
     async def channel(self, place: PanelPlace) -> str:
@@ -146,14 +152,14 @@ class DiscordPanels:
 
     # --- keeping up ---------------------------------------------------------------------------------------------------
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Post and edit until `stop` is set; then mark every panel as offline."""
+    async def run(self) -> None:
+        """Post and edit until cancelled; then mark every panel as offline."""
+        self._servers.clear()
+        self._looked = float("-inf")
         try:
-            while not stop.is_set():
+            while True:
                 await self.step()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_TICK_SECONDS):
-                        await stop.wait()
+                await asyncio.sleep(_TICK_SECONDS)
         finally:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOPPING_SECONDS):
@@ -162,7 +168,7 @@ class DiscordPanels:
     async def step(self) -> None:
         """Do what is due now. Never raises for anything Discord may say."""
         now = self._now()
-        if now >= self._looked + _LOOK_SECONDS or self._wanted() != {one.place for one in self._servers.values()}:
+        if now >= self._looked + (_LOOK_SECONDS if self._servers else 1.0):
             self._looked = now
             await self._follow_places()
         due = [
@@ -206,6 +212,8 @@ class DiscordPanels:
         except PanelsRefused as error:
             self._pause(posted.place, error)
             return
+        except PanelsAway:
+            return  # with the next turn of this panel
         message.drawn = drawn
         metrics.DASHBOARD_UPDATES.labels(panel=name).inc()
 
@@ -218,20 +226,21 @@ class DiscordPanels:
             self._looked = float("-inf")  # the channel is looked for, and perhaps made, with the next step
         except PanelsRefused as error:
             self._pause(posted.place, error)
+        except PanelsAway:
+            message.drawn = None
         else:
             metrics.DASHBOARD_UPDATES.labels(panel=name).inc()
             await self._store_posted()
 
     # --- places -------------------------------------------------------------------------------------------------------
 
-    def _wanted(self) -> set[PanelPlace]:
-        now = self._now()
-        return {place for place in self._port.places() if self._paused.get(place.server, 0.0) <= now}
-
     async def _follow_places(self) -> None:
         """Take up servers that want panels, leave those that do not."""
         await self._remember()
-        wanted = self._wanted()
+        places, now = await self._port.places(), self._now()
+        if places is None:
+            return
+        wanted = {place for place in places if self._paused.get(place.server, 0.0) <= now}
         for server, posted in list(self._servers.items()):
             if posted.place not in wanted:
                 del self._servers[server]
@@ -241,12 +250,14 @@ class DiscordPanels:
                     self._servers[place.server] = await self._take_up(place)
                 except (PanelsRefused, PanelsGone) as error:
                     self._pause(place, error)
+                except PanelsAway as error:
+                    log.info("panels.later", server=place.server, reason=str(error))
         await self._store_posted()
 
     async def _take_up(self, place: PanelPlace) -> _Posted:
         """Find the channel and the panels in it, delete what is there twice, post what is missing."""
         posted = _Posted(place, await self._port.channel(place))
-        stored = self._stored_of(place.server)
+        stored = self._stored_of(place.server, posted.channel)
         names = [name for name in PANELS if name != "logs" or place.logs]
         found = await self._port.own_panels(posted.channel)
         there: dict[str, list[str]] = {}
@@ -266,7 +277,7 @@ class DiscordPanels:
             await self._port.delete(posted.channel, message)
         for name in names:
             if name not in posted.messages:
-                message = _Message("")
+                message = _Message("", stored[name].view if name in stored else View())
                 drawn = self._draw(posted, name, message)
                 message.id, message.edited = await self._port.post(posted.channel, drawn), self._now()
                 message.drawn = drawn
@@ -286,11 +297,22 @@ class DiscordPanels:
 
         async def mark(posted: _Posted, name: str, message: _Message) -> None:
             panel = self._board.panel(name, posted.place.server, message.view, size=ROWS if name != "server" else None)
-            with contextlib.suppress(PanelsGone, PanelsRefused):
+            with contextlib.suppress(PanelsGone, PanelsRefused, PanelsAway):
                 await self._port.edit(posted.channel, message.id, draw(panel, offline_since=since))
 
         await self._store_posted()
-        marks = [mark(one, name, message) for one in self._servers.values() for name, message in one.messages.items()]
+        # Those that were left alone the longest first: where Discord's limit is used up, the others come too late.
+        marks = [
+            mark(posted, name, message)
+            for _, posted, name, message in sorted(
+                (
+                    (message.edited, posted, name, message)
+                    for posted in self._servers.values()
+                    for name, message in posted.messages.items()
+                ),
+                key=lambda one: one[0],
+            )
+        ]
         await asyncio.gather(*marks)
 
     # --- buttons ------------------------------------------------------------------------------------------------------
@@ -328,29 +350,26 @@ class DiscordPanels:
             except AntiphonError as error:
                 log.warning("panels.not_read", reason=error.code)
 
-    def _stored_of(self, server: str) -> dict[str, _Message]:
-        """Which message was which panel before the restart, and what it showed."""
-        servers = (self._remembered or {}).get("servers")
-        rows = cast("Mapping[str, Any]", servers).get(server) if isinstance(servers, Mapping) else None
+    def _stored_of(self, server: str, channel: str) -> dict[str, _Message]:
+        """Which message of the channel was which panel before the restart, and what it showed."""
+        kept = fields.mapping(fields.mapping(self._remembered or {}, "servers"), server)
+        there = text(kept, "channel") == channel
         found: dict[str, _Message] = {}
-        for name, row in cast("Mapping[str, Any]", rows).items() if isinstance(rows, Mapping) else ():
-            if name in PANELS and isinstance(row, Mapping):
-                one = cast("Mapping[str, Any]", row)
-                page = one.get("page")
-                view = View(str(one.get("filter", "")), page if isinstance(page, int) else 1, str(one.get("q", "")))
-                found[name] = _Message(str(one.get("message", "")), view)
+        for name in PANELS:
+            one = fields.mapping(fields.mapping(kept, "panels"), name)
+            if one:
+                view = View(text(one, "filter"), whole(one, "page") or 1, text(one, "q"))
+                found[name] = _Message(text(one, "message") if there else "", view)
         return found
 
     async def _store_posted(self) -> None:
-        servers: dict[str, Any] = {}
-        known = (self._remembered or {}).get("servers")
-        if isinstance(known, Mapping):
-            servers.update(cast("Mapping[str, Any]", known))
+        servers: dict[str, object] = dict(fields.mapping(self._remembered or {}, "servers"))
         for server, posted in self._servers.items():
-            servers[server] = {
+            panels = {
                 name: {"message": one.id, "filter": one.view.filter, "page": one.view.page, "q": one.view.q}
                 for name, one in posted.messages.items()
             }
+            servers[server] = {"channel": posted.channel, "panels": panels}
         state: dict[str, object] = {"servers": servers}
         if self._remembered is not None and state != self._remembered:
             try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from antiphon.dashboards.board import Board
 from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.health import PartHealth
 from antiphon.domain.personal_data import ErasureReceipt
 from antiphon.domain.platforms import LeaseStore, PlatformStore
-from antiphon.domain.ports import ApprovalStore, Bus, Clock, MemoryStore, PeopleStore
+from antiphon.domain.ports import ApprovalStore, Bus, Clock, MemoryStore, PanelStore, PeopleStore
 from antiphon.platforms.discord.budget import SharedCounter
 from antiphon.threads.approvals import Approvals
 
@@ -34,5 +35,7 @@ class DiscordPorts:
     forget: Callable[[int], Awaitable[ErasureReceipt]]
     erase: Callable[[int], Awaitable[ErasureReceipt]]
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
+    board: Board
+    panels: PanelStore
     owner: str
     counter: SharedCounter | None = None
