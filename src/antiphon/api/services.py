@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from antiphon.config import Configuration, Settings
 from antiphon.dashboards.board import Board
@@ -37,6 +37,43 @@ from antiphon.domain.work import Task
 from antiphon.store.db import Database
 from antiphon.telemetry.recent import Watched
 from antiphon.voice.service import VoiceSessions
+
+
+class DemoStage(Protocol):
+    """The people of a simulated server, played by the page of `antiphon demo`. Raises `InvalidInput`, `NotFound`."""
+
+    @property
+    def version(self) -> int:
+        """Grows with everything that happens there."""
+        ...
+
+    def scene(self, channel: str) -> dict[str, Any]:
+        """The server, its people, and one channel (the first when it is not there)."""
+        ...
+
+    def say(self, person: str, channel: str, text: str) -> None:
+        """Write a message, or use a `/command`."""
+        ...
+
+    def press(self, person: str, message: str, button: str) -> None:
+        """Press a button of a message."""
+        ...
+
+    def shown_form(self, person: str) -> dict[str, Any] | None:
+        """The form that the person's last press was answered with."""
+        ...
+
+    def fill_in(self, person: str, values: dict[str, str]) -> None:
+        """Send that form."""
+        ...
+
+    def voice(self, person: str, channel: str) -> None:
+        """Enter a voice channel; "" leaves."""
+        ...
+
+    def invite(self, name: str) -> str:
+        """Somebody new joins; their id."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +115,7 @@ class ApiServices:
     parts: Callable[[], Awaitable[Sequence[PartHealth]]]
     should_stop: Callable[[], bool]
     board: Board
+    demo: DemoStage | None = None
     watched: Watched = field(default_factory=Watched)
     configuration: Configuration
     change_settings: Callable[[Mapping[str, object], bool], Awaitable[None]]

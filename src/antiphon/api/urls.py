@@ -15,6 +15,7 @@ from antiphon.api.views import (
     approvals,
     attachments,
     channels,
+    demo,
     docs,
     events,
     health,
@@ -125,6 +126,13 @@ def build_urlpatterns(state: ApiState) -> Patterns:
                 ("transcripts/<str:id>", voice.TranscriptView),
             )
         ),
+        path("api/demo", demo.DemoView.as_view(**with_state)),
+        path("api/demo/stream", demo.DemoStreamView.as_view(**with_state)),
+        path("api/demo/say", demo.SayView.as_view(**with_state)),
+        path("api/demo/press", demo.PressView.as_view(**with_state)),
+        path("api/demo/form", demo.FormView.as_view(**with_state)),
+        path("api/demo/voice", demo.MoveView.as_view(**with_state)),
+        path("api/demo/people", demo.GuestsView.as_view(**with_state)),
         path("api/docs", docs.DocsView.as_view(**with_state)),
     ]
     described: Patterns = []

@@ -17,7 +17,7 @@ from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from antiphon.console.api_address import ApiAddress, api_for, room_sources
-from antiphon.console.navigation import PAGES, ROLE, Page, menu
+from antiphon.console.navigation import DEMO, PAGES, ROLE, Page, menu
 from antiphon.console.static_files import PREFIX, StaticFiles
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput
@@ -59,12 +59,14 @@ def content_policy(api: ApiAddress, *, beside: str = "") -> str:
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
     """What the pages need to know: the longest message, how long a thread stays open without a word, and where the API
-    is when it is not on the pages' own origin. `livekit_url` is asked each time: it may be set while they are up."""
+    is when it is not on the pages' own origin. `livekit_url` is asked each time: it may be set while they are up.
+    `demo` says whether there is a simulated Discord whose people the demo page plays."""
 
     message_chars: int = 16_000
     idle_minutes: float = 5
     api_url: str = ""
     livekit_url: Callable[[], str] = str
+    demo: bool = False
 
 
 def create_console(config: ConsoleConfig) -> Flask:
@@ -94,7 +96,7 @@ def create_console(config: ConsoleConfig) -> Flask:
     def static_file(version: str, name: str) -> Response:
         return files.respond(version, name) or abort(HTTPStatus.NOT_FOUND)
 
-    for page in PAGES:
+    for page in (*PAGES, *((DEMO,) if config.demo else ())):
         if page.template:
             app.add_url_rule(page.path, page.path, _view(page, config))
 
@@ -131,7 +133,7 @@ def _view(page: Page, config: ConsoleConfig) -> Callable[..., str]:
             channel=channel,
             id=id,
             session=session,
-            menu=list(menu(role)),
+            menu=list(menu(role, demo=config.demo)),
             here=page.under or page.path,
         )
 

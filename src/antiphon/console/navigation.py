@@ -64,10 +64,14 @@ PAGES = (
     Page("/api/docs", "", "API docs", "code", OPERATE, Role.OWNER),
 )
 
+DEMO = Page("/demo", "demo.html", "Demo", "play", role=Role.OPERATOR)
+"""Only there while the simulated Discord of `antiphon demo` is."""
 
-def menu(role: Role) -> Iterator[tuple[str, list[Page]]]:
+
+def menu(role: Role, *, demo: bool = False) -> Iterator[tuple[str, list[Page]]]:
     """The headings of the menu with the pages `role` may see below each."""
     for group in (TALK, KEEP, OPERATE):
-        pages = [page for page in PAGES if page.label and page.group == group and page.role.rank <= role.rank]
+        every = (DEMO, *PAGES) if demo else PAGES
+        pages = [page for page in every if page.label and page.group == group and page.role.rank <= role.rank]
         if pages:
             yield group, pages

@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=int, help="of /health and /metrics, instead of the configured one")
         command.set_defaults(run=_run_speech_service, service=name)
 
+    demo = commands.add_parser("demo", help="try everything with a simulated Discord: no token, nothing is kept")
+    demo.add_argument("--port", type=int, help="instead of the configured one")
+    demo.set_defaults(run=_demo)
+
     config = commands.add_parser("config", help="check or show the configuration").add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -214,6 +218,14 @@ def _run_speech_service(options: argparse.Namespace) -> int:
     from antiphon.run.speech_services import run_speech_service
 
     run_speech_service(options.service, settings, announce=lambda text: print(text, flush=True))
+    return DONE
+
+
+def _demo(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from antiphon.run.demo import run_demo
+
+    run_demo(settings, announce=lambda text: print(text, flush=True))
     return DONE
 
 

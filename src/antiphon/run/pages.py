@@ -15,7 +15,9 @@ from antiphon.run.asgi import AsgiApp
 from antiphon.run.probe_routes import build_probes
 
 
-def build_pages(settings: Settings, *, api_url: str = "", livekit_url: Callable[[], str] | None = None) -> AsgiApp:
+def build_pages(
+    settings: Settings, *, api_url: str = "", livekit_url: Callable[[], str] | None = None, demo: bool = False
+) -> AsgiApp:
     """The Flask pages. `api_url` is where their scripts find the API; empty: on the pages' own origin.
 
     `livekit_url` tells where the voice page finds LiveKit, once that may change; else it is where `settings` say.
@@ -29,6 +31,7 @@ def build_pages(settings: Settings, *, api_url: str = "", livekit_url: Callable[
             message_chars=settings.limits.message_chars,
             idle_minutes=settings.threads.idle_minutes,
             api_url=api_url,
+            demo=demo,
             livekit_url=livekit_url or (lambda: settings.livekit.browser_url),
         )
     )

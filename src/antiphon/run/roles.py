@@ -16,7 +16,7 @@ from antiphon.domain.errors import ConfigError
 from antiphon.run.asgi import CONTROL_PLANE, PROBES
 from antiphon.run.pages import build_console_alone, console_announcement, settings_alone
 from antiphon.run.serving import allow_many_connections, new_loop, serve_until, stop_signal
-from antiphon.run.wiring import open_antiphon
+from antiphon.run.wiring import Extras, open_antiphon
 from antiphon.store.lock import hold, make_folder
 from antiphon.store.migrate import migrate
 from antiphon.telemetry.logs import configure_logging, secrets_of
@@ -78,10 +78,20 @@ def check_role(role: Role, settings: Settings) -> None:
         )
 
 
-def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] | None = None) -> None:
+Beforehand = Callable[[Settings], contextlib.AbstractAsyncContextManager[tuple[Settings, Extras]]]
+
+
+def run_role(
+    role: Role,
+    settings: Settings,
+    *,
+    announce: Callable[[str], None] | None = None,
+    beforehand: Beforehand | None = None,
+) -> None:
     """Run a role until SIGTERM or SIGINT. Raises `ConfigError` or `AntiphonError` when it cannot start.
 
-    `announce` is given the start-up text once the port answers.
+    `announce` is given the start-up text once the port answers. `beforehand` starts what the program is to find there,
+    and may change its settings (not where its data is).
     """
     watched = Watched(lines=Recent(settings.log.recent))
     configure_logging(
@@ -102,12 +112,28 @@ def run_role(role: Role, settings: Settings, *, announce: Callable[[str], None] 
             held.enter_context(hold(settings.data_dir))
         migrate(settings)
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve(role, settings, announce, watched))
+            runner.run(_prepared(role, settings, announce, watched, beforehand))
 
 
-async def _serve(role: Role, settings: Settings, announce: Callable[[str], None] | None, watched: Watched) -> None:
+async def _prepared(
+    role: Role,
+    settings: Settings,
+    announce: Callable[[str], None] | None,
+    watched: Watched,
+    beforehand: Beforehand | None,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        extras = Extras()
+        if beforehand is not None:
+            settings, extras = await stack.enter_async_context(beforehand(settings))
+        await _serve(role, settings, announce, watched, extras)
+
+
+async def _serve(
+    role: Role, settings: Settings, announce: Callable[[str], None] | None, watched: Watched, extras: Extras
+) -> None:
     stop = stop_signal()
-    async with open_antiphon(settings, stop=stop, watched=watched) as antiphon:
+    async with open_antiphon(settings, stop=stop, extras=extras, watched=watched) as antiphon:
         app = antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
         has_link = role.pages or (role.api and settings.console.public_url)  # the link it prints leads to a page
 

@@ -151,8 +151,11 @@ class RateBudget:
         bucket = self._bucket(route, major)
         bucket.under_way = max(0, bucket.under_way - 1)
         self._note(route, major, bucket, status, headers, retry_after)
-        self._bucket(route, major).wake()
-        bucket.wake()
+        known = self._bucket(route, major)
+        known.wake()
+        if known is not bucket:  # the answer named the bucket: whoever waited for it under the route's name looks again
+            while bucket.waiting:
+                bucket.wake()
 
     def lost(self, route: str, major: str) -> None:
         """No answer came."""
