@@ -32,6 +32,19 @@ class Keeper:
         self._versions: dict[str, int] = {}
         self._away = False
 
+    async def load(self) -> None:
+        """Only take back what was kept: for a process beside the one that keeps. Never raises."""
+        try:
+            await self._load()
+        except AntiphonError as error:
+            log.warning("panels.not_read", reason=error.code)
+
+    async def _load(self) -> None:
+        for name, state in (await self._store.load()).items():
+            if name in PANELS:
+                self._board.load(name, state)
+        self._loaded = True
+
     async def run(self, stop: asyncio.Event) -> None:
         """Load, then store what changes until `stop` is set, and once more then."""
         while not stop.is_set():
@@ -45,10 +58,7 @@ class Keeper:
         """Load if that was not done yet, and store every panel that is not as it was stored last. Never raises."""
         try:
             if not self._loaded:
-                for name, state in (await self._store.load()).items():
-                    if name in PANELS:
-                        self._board.load(name, state)
-                self._loaded = True
+                await self._load()
             for name in PANELS:
                 await self._keep(name)
         except AntiphonError as error:

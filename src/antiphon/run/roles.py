@@ -143,8 +143,10 @@ async def _serve(
                     group.create_task(antiphon.work(stop), name="worker")
                 if role.discord:
                     group.create_task(antiphon.connect_discord(stop), name="discord")
-                if role.api:
+                if role.discord or (role.api and not settings.discord.token.get_secret_value()):
                     group.create_task(antiphon.keep_panels(stop), name="panels")
+                elif role.api:  # the process that holds the connection to Discord keeps them
+                    group.create_task(antiphon.read_panels(), name="panels")
 
         async def announcement(address: str) -> str:
             return await antiphon.announcement(settings.console.public_url or address)

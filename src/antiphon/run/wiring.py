@@ -329,9 +329,13 @@ class Antiphon:
         await self.discord.run(stop)
 
     async def keep_panels(self, stop: asyncio.Event) -> None:
-        """Keep the dashboard's panels over restarts, until `stop` is set. One process of an installation does."""
+        """Keep the dashboard's panels over restarts, until `stop` is set."""
         every = PANELS_IN_REDIS_EVERY if self.settings.redis_url.get_secret_value() else PANELS_IN_DATABASE_EVERY
         await Keeper(self.board, self._panels, every=every).run(stop)
+
+    async def read_panels(self) -> None:
+        """Take back what another process keeps of the panels."""
+        await Keeper(self.board, self._panels, every=PANELS_IN_DATABASE_EVERY).load()
 
     def build_asgi(self, *, control: Sequence[str] = CONTROL_PLANE, pages: bool = True) -> AsgiApp:
         """The web faces of a process on one port: the given paths of the control plane, and the pages."""
