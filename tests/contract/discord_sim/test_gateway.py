@@ -254,3 +254,20 @@ async def test_client_answers_when_asked_for_a_heartbeat(discord_sim: DiscordSim
     before = len(control.log("gateway.in", op=1))
     control.ask_heartbeat()
     await control.wait_for(lambda: len(control.log("gateway.in", op=1)) > before)
+
+
+async def test_heartbeats_may_stay_unacknowledged_and_events_come_late(discord_sim: DiscordSim) -> None:
+    control = discord_sim.control
+    control.fault("no_ack")
+    control.fault("delayed_event", event="MESSAGE_CREATE", seconds=0.1)
+    async with raw(discord_sim) as client:
+        await client.send(2, identify(discord_sim))
+        await client.expect("GUILD_CREATE")
+        await client.send(1, None)
+        ada = control.user("ada")
+        for text in ("late", "soon"):
+            ada.send("general", text)
+        got = [await client.receive() for _ in range(2)]
+        await client.send(1, None)
+        assert [message["d"]["content"] for message in got] == ["soon", "late"]
+        assert (await client.receive())["op"] == 11

@@ -15,6 +15,7 @@ from antiphon.sim.discord.errors import Refused
 from antiphon.sim.discord.faults import Fault, Faults
 from antiphon.sim.discord.gateway.hub import Hub
 from antiphon.sim.discord.journal import Journal
+from antiphon.sim.discord.rules.channels import delete
 from antiphon.sim.discord.rules.elapsed import catch_up
 from antiphon.sim.discord.rules.members import add
 from antiphon.sim.discord.voice.rooms import Rooms
@@ -152,8 +153,6 @@ class Control:
         return made
 
     def delete_channel(self, which: Channel | str | int) -> None:
-        from antiphon.sim.discord.rules.channels import delete
-
         delete(self.world, self.channel(which))
 
     def create_role(self, name: str, permissions: int = 0, *, guild: Guild | str | int | None = None) -> Role:

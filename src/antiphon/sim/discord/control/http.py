@@ -38,7 +38,7 @@ class ControlServer:
     def __init__(self, control: Control) -> None:
         self._control = control
         self._secret = secrets.token_urlsafe(24)
-        self._events: deque[tuple[int, str]] = deque(maxlen=_KEPT)
+        self._events: deque[tuple[int, Dispatch]] = deque(maxlen=_KEPT)
         self._number = 0
         self._readers: set[asyncio.Event] = set()
         self._runner: web.AppRunner | None = None
@@ -114,7 +114,7 @@ class ControlServer:
 
     def _on_dispatch(self, dispatch: Dispatch) -> None:
         self._number += 1
-        self._events.append((self._number, json.dumps(dispatch_view(dispatch), separators=(",", ":"))))
+        self._events.append((self._number, dispatch))
         for reader in self._readers:
             reader.set()
 
@@ -132,8 +132,8 @@ class ControlServer:
                 if self._events and self._events[0][0] > last + 1:
                     await response.write(f"event: reset\nid: {self._events[0][0] - 1}\ndata: {{}}\n\n".encode())
                     last = self._events[0][0] - 1
-                fresh = [(number, text) for number, text in self._events if number > last]
-                for number, text in fresh:
+                for number, dispatch in [entry for entry in self._events if entry[0] > last]:
+                    text = json.dumps(dispatch_view(dispatch), separators=(",", ":"))
                     await response.write(f"id: {number}\ndata: {text}\n\n".encode())
                     last = number
                 reader.clear()

@@ -9,8 +9,9 @@ import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from antiphon.sim.discord.permissions import P
 from antiphon.sim.discord.rules import interactions, messages, polls, reactions, threads, voice
-from antiphon.sim.discord.rules.components import find
+from antiphon.sim.discord.rules.components import walk
 from antiphon.sim.discord.rules.members import add, remove
 from antiphon.sim.discord.rules.uploads import Upload
 from antiphon.sim.discord.world.channels import Channel
@@ -22,7 +23,6 @@ from antiphon.sim.discord.world.users import User
 if TYPE_CHECKING:
     from antiphon.sim.discord.control.control import Control
 
-Place = "Channel | str | int"
 File = tuple[str, bytes]
 
 
@@ -150,19 +150,14 @@ class Player:
         """Whether this person sees a message at all: ephemeral ones are for one alone."""
         if message.visible_to is not None:
             return message.visible_to == self.user.id
-        return bool(self._control.world.permissions(message.channel, self.user) & (1 << 10))
+        return bool(self._control.world.permissions(message.channel, self.user) & P.VIEW_CHANNEL)
 
     def button(self, message: Message, label: str) -> str:
         """The custom id of the button with this label. Raises LookupError when there is none."""
-        from antiphon.sim.discord.rules.components import walk
-
         for _, component in walk(message.components):
             if component.get("label") == label and "custom_id" in component:
                 return component["custom_id"]
         raise LookupError(f"There is no button {label!r}")
-
-    def has_component(self, message: Message, custom_id: str) -> bool:
-        return find(message.components, custom_id) is not None
 
     # Voice
 

@@ -10,6 +10,7 @@ from antiphon.sim.discord.rest.call import Call, Reply, Route
 from antiphon.sim.discord.rules import audit, threads
 from antiphon.sim.discord.rules import channels as rules
 from antiphon.sim.discord.rules.need import need_in_guild
+from antiphon.sim.discord.rules.thread_members import remove_member
 from antiphon.sim.discord.world.channels import FORUM, MEDIA, Channel
 
 
@@ -98,7 +99,7 @@ def _leave(call: Call) -> None:
     manages = call.world.permissions(thread, call.actor) & P.MANAGE_THREADS
     if user is not call.actor and not manages and thread.owner_id != call.actor.id:
         raise missing_permissions()
-    threads.remove_member(call.world, thread, user)
+    remove_member(call.world, thread, user)
 
 
 def _thread_member(call: Call) -> dict[str, Any]:

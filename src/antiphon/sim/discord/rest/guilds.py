@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from antiphon.sim.discord.errors import Form, refused, unknown
+from antiphon.sim.discord.errors import Form, Refused, refused, unknown
 from antiphon.sim.discord.permissions import P
 from antiphon.sim.discord.rest.call import Call, Route
 from antiphon.sim.discord.rules import audit, members, roles
@@ -138,7 +138,7 @@ def _bulk_ban(call: Call) -> dict[str, Any]:
             user = call.world.user(int(user_id))
             members.ban(call.world, guild, call.actor, user, delete_seconds=seconds, reason=call.reason)
             done.append(str(user_id))
-        except Exception:
+        except Refused:
             failed.append(str(user_id))
     if not done:
         raise refused(400, 500000, "Failed to ban users")

@@ -10,7 +10,7 @@ from typing import Any
 
 from antiphon.sim.discord.errors import Form
 from antiphon.sim.discord.rest.call import Call, Route
-from antiphon.sim.discord.rules.voice import leave
+from antiphon.sim.discord.rules.members import remove
 
 GATEWAY = "wss://gateway.discord.gg"
 
@@ -54,11 +54,7 @@ def _guilds(call: Call) -> list[dict[str, Any]]:
 
 
 def _leave_guild(call: Call) -> None:
-    from antiphon.sim.discord.rules.members import remove
-
     guild = call.guild()
-    if call.actor.id in guild.voice_states:
-        leave(call.world, guild, call.actor.id)
     remove(call.world, guild, guild.members[call.actor.id])
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from antiphon.sim.discord.errors import Form, missing_permissions, refused, unknown
-from antiphon.sim.discord.permissions import ALL, P
+from antiphon.sim.discord.permissions import ALL, P, in_channel, in_guild
 from antiphon.sim.discord.rules import audit
 from antiphon.sim.discord.rules.need import need, need_in_guild
 from antiphon.sim.discord.rules.threads import delete as delete_thread
+from antiphon.sim.discord.rules.voice import leave
 from antiphon.sim.discord.world.channels import (
     ANNOUNCEMENT,
     CATEGORY,
@@ -115,21 +116,15 @@ def _overwrite(world: World, actor: User, channel: Channel, target: int, body: d
     guild = channel.guild
     if guild is None:
         raise refused(403, 50003, "Cannot execute action on a DM channel")
-    own = guild.members[actor.id]
-    held = world.permissions(channel, actor) if channel.id in world.channels else need_all(world, guild, actor)
+    now = world.clock.now()
+    exists = channel.id in world.channels
+    held = in_channel(channel, actor.id, now) if exists else in_guild(guild, guild.members[actor.id], now)
     if actor.id != guild.owner_id and (allow | deny) & ~int(held) & int(ALL):
         raise missing_permissions()
-    del own
     kind = int(body.get("type", 0))
     if (kind == 0 and target not in guild.roles) or (kind == 1 and target not in world.users):
         raise unknown("overwrite")
     return Overwrite(target, kind, allow, deny)
-
-
-def need_all(world: World, guild: Guild, actor: User) -> P:
-    from antiphon.sim.discord.permissions import in_guild
-
-    return in_guild(guild, guild.members[actor.id], world.clock.now())
 
 
 def set_overwrite(
@@ -176,8 +171,6 @@ def delete(world: World, channel: Channel) -> None:
     for thread in [one for one in guild.threads.values() if one.parent is channel]:
         delete_thread(world, thread)
     for state in [one for one in guild.voice_states.values() if one.channel is channel]:
-        from antiphon.sim.discord.rules.voice import leave
-
         leave(world, guild, state.member.user.id)
     guild.channels.pop(channel.id, None)
     world.channels.pop(channel.id, None)

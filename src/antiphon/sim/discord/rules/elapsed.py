@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from antiphon.sim.discord.clock import parse_iso
 from antiphon.sim.discord.rules.polls import finish
-from antiphon.sim.discord.rules.threads import set_archived
+from antiphon.sim.discord.rules.thread_members import set_archived
 from antiphon.sim.discord.snowflakes import created_at
 from antiphon.sim.discord.world.world import World
 

@@ -13,7 +13,7 @@ from typing import Any
 from antiphon.sim.discord.clock import iso, parse_iso
 from antiphon.sim.discord.errors import Form, missing_permissions, refused, unknown
 from antiphon.sim.discord.permissions import P, in_guild
-from antiphon.sim.discord.rules import audit
+from antiphon.sim.discord.rules import audit, messages
 from antiphon.sim.discord.rules.need import need_in_guild, need_rank, need_role_rank
 from antiphon.sim.discord.rules.voice import leave, place, tell_changed
 from antiphon.sim.discord.world.dispatch import Dispatch
@@ -33,9 +33,7 @@ def add(world: World, guild: Guild, user: User, *, notice: bool = False) -> Memb
     guild.members[user.id] = member
     world.tell("GUILD_MEMBER_ADD", {**member.payload(), "guild_id": str(guild.id)}, guild=guild)
     if notice and guild.system_channel_id in guild.channels:
-        from antiphon.sim.discord.rules.messages import system_notice
-
-        system_notice(world, guild.channels[guild.system_channel_id or 0], user, JOIN_NOTICE)
+        messages.system_notice(world, guild.channels[guild.system_channel_id or 0], user, JOIN_NOTICE)
     return member
 
 
@@ -195,14 +193,11 @@ def ban(world: World, guild: Guild, actor: User, user: User, *, delete_seconds: 
 
 
 def _purge(world: World, guild: Guild, user: User, seconds: int) -> None:
-    from antiphon.sim.discord.clock import parse_iso as parse
-    from antiphon.sim.discord.rules.messages import remove as remove_message
-
     oldest = world.clock.now() - seconds
     for channel in [*guild.channels.values(), *guild.threads.values()]:
         for message in [one for one in channel.messages.values() if one.author is user]:
-            if parse(message.timestamp).timestamp() >= oldest:
-                remove_message(world, message)
+            if parse_iso(message.timestamp).timestamp() >= oldest:
+                messages.remove(world, message)
 
 
 def unban(world: World, guild: Guild, actor: User, user_id: int, reason: str | None) -> None:

@@ -17,6 +17,7 @@ from antiphon.sim.discord.rules.embeds import check_embeds, is_empty
 from antiphon.sim.discord.rules.mentions import Allowed, check_allowed, mentioned
 from antiphon.sim.discord.rules.need import need
 from antiphon.sim.discord.rules.polls import check_poll
+from antiphon.sim.discord.rules.thread_members import add_member, set_archived
 from antiphon.sim.discord.rules.uploads import Upload, link_files, take_in
 from antiphon.sim.discord.snowflakes import created_at
 from antiphon.sim.discord.world.channels import TALKABLE, Channel
@@ -106,8 +107,6 @@ def may_speak(world: World, actor: User, channel: Channel, body: dict[str, Any],
         if channel.locked and not bits & P.MANAGE_THREADS:
             raise refused(403, 160005, "Thread is locked")
         if channel.archived:
-            from antiphon.sim.discord.rules.threads import set_archived
-
             set_archived(world, channel, False)
     wanted = P(0)
     if body.get("tts"):
@@ -252,8 +251,6 @@ def publish(world: World, message: Message) -> Message:
         channel.message_count += 1
         channel.total_sent += 1
         if channel.guild and message.author.id in channel.guild.members and message.webhook_id is None:
-            from antiphon.sim.discord.rules.threads import add_member
-
             # Who writes in a thread, or is mentioned there, joins it. Source: docs, Threads, "Thread Membership".
             for user in (message.author, *message.mentions):
                 if user.id in channel.guild.members and world.permissions(channel, user) & P.VIEW_CHANNEL:

@@ -12,7 +12,9 @@ from typing import Any
 from antiphon.sim.discord.errors import Form, missing_access, refused
 from antiphon.sim.discord.permissions import P
 from antiphon.sim.discord.rules import audit
+from antiphon.sim.discord.rules.messages import announce, publish, send, system_notice
 from antiphon.sim.discord.rules.need import need
+from antiphon.sim.discord.rules.thread_members import add_member, set_archived
 from antiphon.sim.discord.rules.uploads import Upload
 from antiphon.sim.discord.world.channels import (
     ANNOUNCEMENT,
@@ -24,7 +26,6 @@ from antiphon.sim.discord.world.channels import (
     TEXT,
     Channel,
 )
-from antiphon.sim.discord.world.dispatch import Dispatch
 from antiphon.sim.discord.world.messages import HAS_THREAD, THREAD_NOTICE, THREAD_STARTER, Message
 from antiphon.sim.discord.world.users import User
 from antiphon.sim.discord.world.world import World
@@ -45,7 +46,6 @@ def start_from_message(
     thread = _make(world, actor, parent, kind, body, thread_id=message.id, reason=reason)
     message.thread = thread
     message.flags |= HAS_THREAD
-    from antiphon.sim.discord.rules.messages import announce, publish
 
     reference = (
         {"type": 0, "guild_id": str(parent.guild.id), "channel_id": str(parent.id), "message_id": str(message.id)}
@@ -77,8 +77,6 @@ def start(world: World, actor: User, parent: Channel, body: dict[str, Any], reas
     need(world, parent, actor, P.CREATE_PRIVATE_THREADS if kind == PRIVATE_THREAD else P.CREATE_PUBLIC_THREADS)
     thread = _make(world, actor, parent, kind, body, reason=reason)
     if kind != PRIVATE_THREAD:
-        from antiphon.sim.discord.rules.messages import system_notice
-
         reference = {"type": 0, "guild_id": str(parent.guild.id if parent.guild else 0), "channel_id": str(thread.id)}
         system_notice(world, parent, actor, THREAD_NOTICE, content=thread.name, reference=reference)
     return thread
@@ -100,7 +98,6 @@ def start_post(
     form.check()
     if parent.flags & (1 << 4) and not tags:
         raise refused(400, 40067, "A tag is required to create a forum post in this channel")
-    from antiphon.sim.discord.rules.messages import send
 
     thread = _make(world, actor, parent, PUBLIC_THREAD, body, reason=reason, tags=tags)
     try:
@@ -193,12 +190,6 @@ def change(world: World, actor: User, thread: Channel, body: dict[str, Any], rea
     return thread
 
 
-def set_archived(world: World, thread: Channel, archived: bool) -> None:
-    thread.archived = archived
-    thread.archived_at = world.clock.iso()
-    world.tell("THREAD_UPDATE", thread.payload(), channel=thread)
-
-
 def delete(world: World, thread: Channel) -> None:
     if thread.guild is None:
         return
@@ -213,19 +204,6 @@ def delete(world: World, thread: Channel) -> None:
     world.tell("THREAD_DELETE", data, channel=thread)
 
 
-def add_member(world: World, thread: Channel, user: User) -> None:
-    if user.id in thread.thread_members:
-        return
-    thread.thread_members[user.id] = world.clock.iso()
-    _members_changed(world, thread, added=user)
-
-
-def remove_member(world: World, thread: Channel, user: User) -> None:
-    if thread.thread_members.pop(user.id, None) is None:
-        raise refused(404, 10007, "Unknown Member")
-    _members_changed(world, thread, removed=user)
-
-
 def join(world: World, actor: User, thread: Channel, user: User) -> None:
     """Join a thread, or add somebody to it, which takes the right to talk there."""
     if not thread.is_thread or thread.guild is None:
@@ -238,27 +216,6 @@ def join(world: World, actor: User, thread: Channel, user: User) -> None:
     if user.id not in thread.guild.members:
         raise missing_access()
     add_member(world, thread, user)
-
-
-def _members_changed(world: World, thread: Channel, *, added: User | None = None, removed: User | None = None) -> None:
-    guild = thread.guild
-    if guild is None:
-        return
-    data: dict[str, Any] = {
-        "id": str(thread.id),
-        "guild_id": str(guild.id),
-        "member_count": min(len(thread.thread_members), 50),
-    }
-    if added is not None:
-        data["added_members"] = [
-            {**thread.thread_member_payload(added.id), "member": guild.members[added.id].payload(), "presence": None}
-        ]
-    if removed is not None:
-        data["removed_member_ids"] = [str(removed.id)]
-    world.tell("THREAD_MEMBERS_UPDATE", data, channel=thread)
-    if added is not None and added.bot:
-        own = {**thread.thread_member_payload(added.id), "guild_id": str(guild.id)}
-        world.announce(Dispatch("THREAD_MEMBER_UPDATE", own, guild, thread, frozenset({added.id})))
 
 
 def archived(world: World, actor: User, parent: Channel, *, private: bool, own: bool = False) -> list[Channel]:

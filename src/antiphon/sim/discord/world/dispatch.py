@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,4 +27,3 @@ class Dispatch:
     """Set when the payload carries a message, whose content not every application may read."""
     intents: int | None = None
     """Replaces the intents that the event's name asks for."""
-    lost: bool = field(default=False)

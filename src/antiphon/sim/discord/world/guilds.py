@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from antiphon.sim.discord.clock import iso, parse_iso
+from antiphon.sim.discord.clock import iso
 from antiphon.sim.discord.permissions import EVERYONE
 from antiphon.sim.discord.world.channels import Channel
 from antiphon.sim.discord.world.users import User
@@ -80,10 +80,6 @@ class Member:
         if user:
             data["user"] = self.user.payload()
         return data
-
-    @property
-    def joined(self) -> datetime:
-        return parse_iso(self.joined_at)
 
 
 @dataclass(slots=True, eq=False)
