@@ -131,3 +131,16 @@ async def test_faults_time_and_log(discord_sim: DiscordSim, page: Page) -> None:
         assert (await client.expect(9))["d"] is False
     _, log = await page.get("log?kind=fault")
     assert [entry["fault"] for entry in log["items"]] == ["refuse_identify"]
+
+
+async def test_limits_are_changed_while_it_runs(discord_sim: DiscordSim, page: Page) -> None:
+    status, _ = await page.do("limits", values={"routes": {"GET /users/@me": [1, 60]}, "identify_every": 1})
+    assert (status, discord_sim.limits.identify_every) == (200, 1.0)
+    headers = {"Authorization": f"Bot {discord_sim.token}", "User-Agent": "DiscordBot (https://example.org, 1)"}
+    async with aiohttp.ClientSession(connector=discord_sim.connector(), headers=headers) as http:
+        url = "https://discord.com/api/v10/users/@me"
+        assert [(await http.get(url)).status for _ in range(2)] == [200, 429]
+        await page.do("limits", values={"routes": {}})
+        discord_sim.control.fault("slow_answer", seconds=0.05)
+        assert (await http.get(url)).status == 200
+    assert (await page.do("limits", values={"speed": 1}))[0] == 422

@@ -13,6 +13,7 @@ KINDS = frozenset(
         "rate_limit",  # 429 on a route: retry_after, scope ("user", "shared", "global")
         "status",  # an answer with `status` (and `code`, `message`) in place of the effect
         "latency",  # `seconds` before the answer
+        "slow_answer",  # the effect happens, the answer comes `seconds` later
         "lost_answer",  # the effect happens, then the connection is cut without an answer
         "lost_request",  # the connection is cut before anything happens
         "lost_event",  # a gateway event (`event`) that no session gets; a resume does not bring it back

@@ -44,7 +44,15 @@ class DiscordSim:
             ca_file = Path(self._folder.name) / "ca.pem"
         self.ca_file = ca_file
         self._server = Server(self.world, self.faults, self.journal)
-        self.control = Control(self.world, self._server.hub, self.faults, self.journal, self._server.rooms, self._bot)
+        self.control = Control(
+            self.world,
+            self._server.hub,
+            self.faults,
+            self.journal,
+            self._server.rooms,
+            self._server.rest.limiter,
+            self._bot,
+        )
         self._control_server: ControlServer | None = None
 
     @property

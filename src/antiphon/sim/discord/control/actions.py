@@ -318,6 +318,12 @@ def intents(control: Control, *, flags: int) -> None:
 
 
 @_checked
+def limits(control: Control, *, values: dict[str, Any]) -> None:
+    """Fields of `Limits`, such as `{"identify_every": 0, "routes": {"POST /channels/{}/messages": [50, 1]}}`."""
+    control.set_limits(**values)
+
+
+@_checked
 def advance(control: Control, *, seconds: float) -> None:
     control.advance(seconds)
 
@@ -334,7 +340,7 @@ ACTIONS: dict[str, Action] = {
         join, leave, presence, commands, slash, autocomplete, press, choose, submit, interaction, create_user,
         create_guild, create_channel, delete_channel, create_role, permit, big_world, fault, clear_faults,
         disconnect, disconnect_voice, reconnect, invalidate, ask_heartbeat, revoke_token, latency, unavailable,
-        intents, advance, storm,
+        intents, limits, advance, storm,
     )
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from antiphon.sim.discord.errors import Refused
 from antiphon.sim.discord.faults import Fault, Faults
 from antiphon.sim.discord.gateway.hub import Hub
 from antiphon.sim.discord.journal import Journal
+from antiphon.sim.discord.rest.limiter import Limiter
 from antiphon.sim.discord.rules.channels import delete
 from antiphon.sim.discord.rules.elapsed import catch_up
 from antiphon.sim.discord.rules.members import add
@@ -34,9 +35,17 @@ class Control:
     """`guild`, `channel` and `user` find by name or id; without a name, the first server."""
 
     def __init__(
-        self, world: World, hub: Hub, faults: Faults, journal: Journal, voice: Rooms, bot: Application
+        self,
+        world: World,
+        hub: Hub,
+        faults: Faults,
+        journal: Journal,
+        voice: Rooms,
+        limiter: Limiter,
+        bot: Application,
     ) -> None:
         self.world, self.hub, self.faults, self.journal, self.voice, self.bot = world, hub, faults, journal, voice, bot
+        self._limiter = limiter
         self._waiters: set[asyncio.Event] = set()
         world.listen(self._wake)
         journal.listen(self._wake)
@@ -206,6 +215,24 @@ class Control:
     def invalidate(self) -> None:
         """End every session (opcode 9, false)."""
         self.hub.reconnect(resumable=False)
+
+    def set_limits(self, **values: Any) -> None:
+        """Change fields of `Limits` while it runs; what was used up is forgotten.
+
+        Raises ValueError for a field that is not there.
+        """
+        limits = self.world.limits
+        for name, value in values.items():
+            if not hasattr(limits, name):
+                raise ValueError(f"There is no limit {name!r}")
+            if name == "routes":
+                value = {key: (int(count), float(window)) for key, (count, window) in value.items()}
+            elif name == "other_routes":
+                value = (int(value[0]), float(value[1]))
+            else:
+                value = type(getattr(limits, name))(value)
+            setattr(limits, name, value)
+        self._limiter.reset()
 
     def ask_heartbeat(self) -> None:
         """Ask clients for a heartbeat at once.

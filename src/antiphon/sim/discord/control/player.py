@@ -82,13 +82,11 @@ class Player:
         return messages.send(self._control.world, self.user, self._control.channel(channel), body, uploads)
 
     def dm(self, bot: User | None = None) -> Channel:
-        """The direct-message channel with the bot."""
-        world = self._control.world
-        before = set(world.channels)
-        channel = world.direct(self.user, bot or self._control.bot.user)
-        if channel.id not in before:
-            world.tell("CHANNEL_CREATE", channel.payload(viewer=(bot or self._control.bot.user).id), channel=channel)
-        return channel
+        """The direct-message channel with the bot, which is told of it by the first message alone.
+
+        Source: docs, Change Log, API v8: bots no longer get Channel Create for direct messages.
+        """
+        return self._control.world.direct(self.user, bot or self._control.bot.user)
 
     def edit(self, message: Message, text: str) -> Message:
         return messages.edit(self._control.world, self.user, message, {"content": text}, [])

@@ -76,6 +76,12 @@ class Limiter:
         recent.append(now)
         return 0.0
 
+    def reset(self) -> None:
+        """Forget what was used; buckets are made anew by the limits as they are now."""
+        self._buckets.clear()
+        self._global.clear()
+        self._invalid.clear()
+
     def count_invalid(self) -> None:
         self._invalid.append(self._clock.now())
 

@@ -92,6 +92,8 @@ class RestServer:
             return _error(refused(status, int(fault.get("code", 0)), text))
         response = await self._run(request, route, parameters, application, about)
         response.headers.update(bucket.headers(self.world.clock.now()))
+        if (fault := self.faults.take("slow_answer", route=name)) is not None:
+            await asyncio.sleep(fault.get("seconds", 1.0))
         if self.faults.take("lost_answer", route=name) is not None:
             return self._cut(request)
         return response
