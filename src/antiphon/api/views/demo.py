@@ -20,6 +20,7 @@ from antiphon.domain.errors import NotFound
 
 EVERY_SECONDS = 0.25
 HEARTBEAT_SECONDS = 10.0
+_ABSENT = (404,)
 _CHANNEL = OpenApiParameter("channel", str, description="The channel to show; the first without it.")
 
 
@@ -50,6 +51,12 @@ class Press(serializers.Serializer):
     button = serializers.CharField(max_length=100)
 
 
+class Opened(serializers.Serializer):
+    """What a press opened."""
+
+    form = serializers.DictField(allow_null=True, help_text="A form to fill in (title, fields), or null.")
+
+
 class Form(serializers.Serializer):
     """A form that a played person sends."""
 
@@ -62,6 +69,12 @@ class Move(serializers.Serializer):
 
     person = serializers.CharField(max_length=20)
     channel = serializers.CharField(max_length=20, allow_blank=True)
+
+
+class Arrived(serializers.Serializer):
+    """Who is there now."""
+
+    id = serializers.CharField()
 
 
 class Guest(serializers.Serializer):
@@ -84,7 +97,7 @@ class _DemoView(ApiView):
 class DemoView(_DemoView):
     """`/api/demo`."""
 
-    @describe(summary="The simulated server of the demo", parameters=[_CHANNEL], responses={200: Scene})
+    @describe(also=_ABSENT, summary="The simulated server of the demo", parameters=[_CHANNEL], responses={200: Scene})
     async def get(self, request: Request) -> HttpResponse:
         """All of it, with one channel."""
         return json_answer((await self.stage()).scene(request.GET.get("channel", "")))
@@ -96,7 +109,12 @@ class DemoStreamView(_DemoView):
     media_type = "text/event-stream"
     http_method_names = ["get", "options"]  # noqa: RUF012 - Django's own name
 
-    @describe(summary="The simulated server, live", parameters=[_CHANNEL], responses={(200, "text/event-stream"): str})
+    @describe(
+        also=_ABSENT,
+        summary="The simulated server, live",
+        parameters=[_CHANNEL],
+        responses={(200, "text/event-stream"): str},
+    )
     async def get(self, request: Request) -> HttpResponseBase:
         """The scene, named `scene`, whenever something happened; at most four times a second."""
         stream = self._stream(self.request.scope, await self.stage(), request.GET.get("channel", ""))
@@ -122,7 +140,7 @@ class DemoStreamView(_DemoView):
 class SayView(_DemoView):
     """`/api/demo/say`."""
 
-    @describe(summary="Let a played person write something", request=Words, responses={204: None})
+    @describe(also=_ABSENT, summary="Let a played person write something", request=Words, responses={204: None})
     async def post(self, request: Request) -> HttpResponse:
         """A message, or a `/command`."""
         stage = await self.stage()
@@ -134,7 +152,7 @@ class SayView(_DemoView):
 class PressView(_DemoView):
     """`/api/demo/press`."""
 
-    @describe(summary="Let a played person press a button", request=Press, responses={200: serializers.DictField()})
+    @describe(also=_ABSENT, summary="Let a played person press a button", request=Press, responses={200: Opened})
     async def post(self, request: Request) -> HttpResponse:
         """The form that opens, if one does within two seconds."""
         stage = await self.stage()
@@ -153,7 +171,9 @@ class PressView(_DemoView):
 class FormView(_DemoView):
     """`/api/demo/form`."""
 
-    @describe(summary="Let a played person send the form that opened", request=Form, responses={204: None})
+    @describe(
+        also=_ABSENT, summary="Let a played person send the form that opened", request=Form, responses={204: None}
+    )
     async def post(self, request: Request) -> HttpResponse:
         """It is sent as Discord's client would."""
         stage = await self.stage()
@@ -165,7 +185,7 @@ class FormView(_DemoView):
 class MoveView(_DemoView):
     """`/api/demo/voice`."""
 
-    @describe(summary="Let a played person enter or leave voice", request=Move, responses={204: None})
+    @describe(also=_ABSENT, summary="Let a played person enter or leave voice", request=Move, responses={204: None})
     async def post(self, request: Request) -> HttpResponse:
         """They are there when this is answered."""
         stage = await self.stage()
@@ -177,7 +197,9 @@ class MoveView(_DemoView):
 class GuestsView(_DemoView):
     """`/api/demo/people`."""
 
-    @describe(summary="Let somebody new join the simulated server", request=Guest, responses={201: Scene})
+    @describe(
+        also=_ABSENT, summary="Let somebody new join the simulated server", request=Guest, responses={201: Arrived}
+    )
     async def post(self, request: Request) -> HttpResponse:
         """Their id."""
         stage = await self.stage()
