@@ -33,7 +33,7 @@ class VoiceSettings(Part):
         description="Seconds that are waited when the turn detection thinks that the person will go on.",
     )
     interruption_seconds: float = Field(
-        default=0.3, ge=0.05, le=5, description="Seconds a person speaks before the agent falls silent."
+        default=0.2, ge=0.05, le=5, description="Seconds a person speaks before the agent falls silent."
     )
     resume_seconds: float = Field(
         default=1.0,

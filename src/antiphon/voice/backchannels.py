@@ -22,8 +22,8 @@ _LISTENING = {
     "fr": _set("oui ouais d'accord bien sûr ok okay exact voilà je vois"),
 }
 _YES = {
-    "en": _set("yes yeah yep yup sure okay ok approve approved confirm confirmed agreed please do"),
-    "de": _set("ja jawohl gerne klar okay ok einverstanden mach genehmigt bestätigt bitte"),
+    "en": _set("yes yeah yep yup sure okay ok approve approved confirm confirmed agreed do"),
+    "de": _set("ja jawohl gerne klar okay ok einverstanden mach genehmigt bestätigt"),
     "es": _set("sí si claro vale okay ok adelante apruebo aprobado hazlo confirmo"),
     "fr": _set("oui ouais d'accord okay ok vas-y confirme"),
 }
@@ -33,6 +33,7 @@ _NO = {
     "es": _set("no nunca cancela cancelar para rechazo"),
     "fr": _set("non pas jamais annule arrête refuse"),
 }
+_POLITE = _set("please bitte thanks thank you danke gracias merci")
 _MOST_WORDS_OF_AN_ANSWER = 6
 
 
@@ -47,7 +48,7 @@ def is_backchannel(text: str, language: str = "en") -> bool:
 
 def yes_or_no(text: str, language: str = "en") -> bool | None:
     """What somebody answered to a question; None when it is neither, or both. A doubt is never a yes."""
-    words = _words(text)
+    words = [word for word in _words(text) if word not in _POLITE]
     if not words or len(words) > _MOST_WORDS_OF_AN_ANSWER:
         return None
     primary = _primary(language)

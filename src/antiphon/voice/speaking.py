@@ -17,7 +17,7 @@ import structlog
 from antiphon.domain.errors import AntiphonError
 from antiphon.domain.speech import SAMPLE_BYTES, SpeechChunk, TextToSpeech
 from antiphon.speech.resampling import Resampler
-from antiphon.voice.spoken import Spoken
+from antiphon.voice.spoken import Piece, Spoken
 from antiphon.voice.transports.transport import RATE
 
 log = structlog.stdlib.get_logger(__name__)
@@ -87,23 +87,19 @@ class Speaking:
     async def speak(self, text: AsyncIterable[str], spoken: Spoken) -> AsyncGenerator[bytes, None]:
         """The sound of an answer at the wire's rate, in pieces of any size. Text that cannot be spoken is noted all
         the same."""
-        waiting, at, broken = "", 0, False
+        waiting, at = "", 0
         async for delta in text:
             spoken.text += delta
             waiting += delta
-            while not broken and (cut := next_piece(waiting, first=at == 0, complete=False)):
-                piece, waiting = waiting[:cut], waiting[cut:]
-                async for pcm in self._piece(piece, at, spoken):
+            while not spoken.broken and (cut := next_piece(waiting, first=at == 0, complete=False)):
+                async for pcm in self._piece(waiting[:cut], at, spoken):
                     yield pcm
-                at += cut
-                broken = spoken.pieces[-1].end is None if spoken.pieces else False
-        while not broken and waiting and (cut := next_piece(waiting, first=at == 0, complete=True)):
-            piece, waiting = waiting[:cut], waiting[cut:]
-            async for pcm in self._piece(piece, at, spoken):
+                waiting, at = waiting[cut:], at + cut
+        while not spoken.broken and (cut := next_piece(waiting, first=at == 0, complete=True)):
+            async for pcm in self._piece(waiting[:cut], at, spoken):
                 yield pcm
-            at += cut
-            broken = spoken.pieces[-1].end is None if spoken.pieces else False
-        spoken.complete = not broken
+            waiting, at = waiting[cut:], at + cut
+        spoken.complete = not spoken.broken
 
     async def _piece(self, text: str, at: int, spoken: Spoken) -> AsyncGenerator[bytes, None]:
         words = speakable(text)
@@ -120,19 +116,20 @@ class Speaking:
                     if chunk.pcm:
                         spoken.sounded(len(chunk.pcm) // SAMPLE_BYTES)
                         yield chunk.pcm
-        except AntiphonError as error:
-            log.warning("voice.synthesis_failed", code=error.code)
-            self._failed(error.code, NO_VOICE)
-            return
+            piece.end = spoken.samples
         except TimeoutError:
             log.warning("voice.synthesis_hangs", engine=self._tts.name)
-            self._failed("speech_timeout", NO_VOICE)
-            return
+            self._broke(piece, spoken, "speech_timeout")
+        except AntiphonError as error:
+            log.warning("voice.synthesis_failed", code=error.code)
+            self._broke(piece, spoken, error.code)
         except Exception:
             log.exception("voice.synthesis_failed")
-            self._failed("speech_failed", NO_VOICE)
-            return
-        piece.end = spoken.samples
+            self._broke(piece, spoken, "speech_failed")
+
+    def _broke(self, piece: Piece, spoken: Spoken, code: str) -> None:
+        spoken.breaks(piece)
+        self._failed(code, NO_VOICE)
 
     async def _synthesize(self, words: str) -> AsyncGenerator[SpeechChunk, None]:
         """Chunks at the wire's rate."""

@@ -62,12 +62,21 @@ class Spoken:
         self.interrupted = False
         self.complete = False
         """Whether everything was synthesised that was to be said."""
+        self.broken = False
+        """Whether the engine failed: no more sound will come."""
 
     def begin(self, at: int, text: str) -> Piece:
         """A piece of the text is going to be synthesised now."""
         piece = Piece(at, text, self.samples)
         self.pieces.append(piece)
         return piece
+
+    def breaks(self, piece: Piece) -> None:
+        """The engine failed within a piece: what it did not come to is not part of the sound."""
+        self.broken = True
+        seconds = (self.samples - piece.start) / RATE
+        chars = piece.words[-1].end if piece.words else min(len(piece.text), int(seconds * CHARS_A_SECOND))
+        piece.text, piece.end = piece.text[:chars], self.samples
 
     def sounded(self, samples: int) -> None:
         """So much more sound of the piece is there."""

@@ -1,0 +1,435 @@
+"""Whole spoken sessions in real time: real speech and turn taking; engines and brain are told what to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from antiphon.config import Settings
+from antiphon.config.voice import VoiceSettings
+from antiphon.domain.approvals import Approval, ApprovalState, ApproverRule, PauseRequest
+from antiphon.domain.errors import ChannelBusy, ModelError, NotFound, SpeechError, StoreUnavailable
+from antiphon.domain.events import turn_topic
+from antiphon.domain.turns import Final, Paused, TextDelta, ToolStarted, TurnRequest
+from antiphon.domain.voice import EndReason
+from antiphon.domain.work import TaskState
+from antiphon.run.clock import SystemClock
+from antiphon.voice import listening
+from antiphon.voice.transports.transport import RATE
+from tests.fakes.brain import ScriptedBrain, Step
+from tests.fakes.speech import FakeListener, FakeSpeaker
+from tests.fakes.voice import PERSON, Ear, Heard, Voices, tone
+from tests.fixtures_voice import Speak
+
+ANSWER = "It is noon and the sun is shining all over town."
+LONG = "It is noon and the sun is shining over the whole of the old town today. Later there will be some rain."
+QUESTION = "what time"
+OTHER = "stop it now"
+
+
+def answers(text: str = ANSWER) -> ScriptedBrain:
+    return ScriptedBrain(lambda _: [*(TextDelta(f"{word} ") for word in text.split()), Final(text)])
+
+
+@dataclass
+class Talk:
+    """One session with everything around it."""
+
+    voices: Voices
+    session: Any
+    ear: Ear
+    heard: Heard
+    brain: ScriptedBrain
+
+    @property
+    def key(self) -> str:
+        return self.session.row.key
+
+    async def until(self, what: Any, seconds: float = 8.0) -> None:
+        """Wait, silent, until something is so; the microphone goes on."""
+        async with asyncio.timeout(seconds):
+            while not what():
+                await self.ear.silence(0.06)
+
+
+@asynccontextmanager
+async def talking(
+    tmp_path: Path,
+    brain: ScriptedBrain | None = None,
+    *,
+    says: Sequence[str] = (QUESTION,),
+    stt: FakeListener | None = None,
+    tts: FakeSpeaker | None = None,
+    **voice: Any,
+) -> AsyncIterator[Talk]:
+    before = asyncio.all_tasks()
+    settings = Settings(data_dir=tmp_path, voice=VoiceSettings(**voice))
+    brain = brain or answers()
+    voices = Voices(settings, SystemClock(), brain, stt or FakeListener(says=says), tts or FakeSpeaker())
+    session, ear, heard = await voices.talk()
+    talk = Talk(voices, session, ear, heard, brain)
+    try:
+        await ear.silence(0.2)
+        yield talk
+    finally:
+        await voices.service.aclose()
+        await heard.aclose()
+    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert left == set(), "the session left tasks behind"
+    assert ear.closed.is_set()
+
+
+async def test_a_question_is_heard_answered_aloud_and_kept(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path) as talk:
+        end = await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert talk.ear.first_sound[0] - end < 1.0
+        assert len(talk.ear.heard) / 2 / RATE >= len(ANSWER.split()) * 0.1
+        (outcome,) = talk.voices.live.finished
+        assert (outcome.text.strip(), outcome.interrupted, outcome.state) == (ANSWER, False, TaskState.DONE)
+        assert [message.text for message in talk.voices.live.begun] == [QUESTION]
+        await talk.until(lambda: len(talk.voices.store.kept[talk.key]) == 2)
+        said = [
+            (one.author.value, one.text.strip(), one.interrupted)
+            for one in await talk.voices.store.segments(talk.key, 0)
+        ]
+        assert said == [("person", QUESTION, False), ("agent", ANSWER, False)]
+        interim = [one for one in talk.heard.named("transcript") if not one["final"]]
+        assert {one["role"] for one in interim} == {"user", "agent"}
+        states = [one["state"] for one in talk.heard.named("state")]
+        assert states[-3:] == ["thinking", "speaking", "listening"]
+        assert [one["who"] for one in talk.heard.named("speech")] == ["user", "user", "agent", "agent"]
+        (times,) = talk.voices.store.turns[talk.key].values()
+        assert times.speech_end == pytest.approx(0.3, abs=0.05)
+        assert times.first_audio is not None
+        assert sum(part or 0 for part in times.parts.values()) < 1.0
+        ids = [one["id"] for one in talk.heard.named("transcript")]
+        assert ids == sorted(ids)
+        assert ids[-1] == 2
+
+
+async def test_an_interruption_silences_it_and_the_rest_was_never_said(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path, answers(LONG), says=[QUESTION, OTHER]) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.ear.first_sound)
+        await talk.ear.silence(0.5)
+        began = asyncio.get_running_loop().time()
+        await talk.ear.say(speech_of(OTHER))
+        assert talk.ear.cleared[0] - began < 0.5
+        await talk.until(lambda: talk.voices.live.finished)
+        outcome = talk.voices.live.finished[0]
+        assert outcome.interrupted
+        assert 3 <= len(outcome.text.split()) < 14
+        assert LONG.startswith(outcome.text)
+        (event,) = talk.heard.named("interrupted")
+        assert f"{event['text']} {event['unheard']}".split() == LONG.split()
+        await talk.until(lambda: len(talk.voices.live.begun) == 2)
+        assert talk.voices.live.log[:3] == ["begin 1", "finish 1", "begin 2"]
+        times = talk.voices.store.turns[talk.key]
+        await talk.until(lambda: 1 in times)
+        assert times[1].stop is not None
+        assert times[1].stop < 0.5
+
+
+async def test_a_noise_or_a_little_word_does_not_interrupt(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path, says=[QUESTION, "mhm", ""], resume_seconds=0.4) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.ear.first_sound)
+        await talk.ear.say(speech_of("yes yes okay"), then=0.6)  # understood as "mhm"
+        await talk.until(lambda: talk.voices.live.finished)
+        outcome = talk.voices.live.finished[0]
+        assert (outcome.text.strip(), outcome.interrupted) == (ANSWER, False)
+        assert "mhm" in talk.heard.final("user")
+        assert len(talk.voices.live.begun) == 1
+        assert len(talk.ear.heard) / 2 / RATE >= len(ANSWER.split()) * 0.1  # what was taken back was said again
+
+
+async def test_an_interruption_without_words_is_forgiven(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path, says=[QUESTION, ""], resume_seconds=0.4) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.ear.first_sound)
+        await talk.ear.say(speech_of(OTHER))
+        assert talk.ear.cleared
+        await talk.until(lambda: talk.voices.live.finished)
+        assert talk.voices.live.finished[0].text.strip() == ANSWER
+        assert not talk.heard.named("interrupted")
+
+
+async def test_a_tone_is_no_speech(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        await talk.ear.say(tone(0.6), then=0.5)
+        assert talk.heard.events == []
+        assert talk.voices.live.log == []
+
+
+async def test_a_tool_waits_for_the_person_and_survives_an_interruption(tmp_path: Path, speech_of: Speak) -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+    seen: list[Any] = []
+
+    async def tool(request: TurnRequest) -> None:
+        assert request.commit is not None, "the turn was prepared before the person was surely done"
+        seen.append(await request.commit())
+
+        async def run() -> None:
+            started.set()
+            await asyncio.sleep(0.8)
+            ended.set()
+
+        request.meter.requests.append({"run": asyncio.create_task(run())})  # like the executor: a task of its own
+
+    def script(request: TurnRequest) -> list[Step]:
+        if request.text != QUESTION:
+            return [Final("All right.")]
+        return [tool, ToolStarted(5, "clock.now", "looks"), asyncio.Event()]
+
+    async with talking(tmp_path, ScriptedBrain(script), says=[QUESTION, OTHER]) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(started.is_set)
+        assert seen == [1]
+        await talk.ear.say(speech_of(OTHER))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert talk.voices.live.finished[0].interrupted
+        await talk.until(ended.is_set)
+        (event, *_) = talk.heard.named("tool")
+        assert (event["tool"], event["status"], event["execution"]) == ("clock.now", "running", "5")
+
+
+async def test_what_was_prepared_in_vain_leaves_no_trace(tmp_path: Path, speech_of: Speak) -> None:
+    """Two utterances with a pause that is too short to be an end: the first answer is thrown away."""
+    async with talking(tmp_path, says=["what time", "is it in Paris"], endpoint_seconds=1.0) as talk:
+        await talk.ear.say(speech_of("what time"), then=0.45)
+        await talk.ear.say(speech_of("is it"))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert [request.text for request in talk.brain.requests] == ["what time", "what time is it in Paris"]
+        assert [message.text for message in talk.voices.live.begun] == ["what time is it in Paris"]
+        assert talk.voices.live.log == ["begin 1", "finish 1"]
+
+
+def an_approval(number: int = 9) -> Approval:
+    now = datetime.now(UTC)
+    return Approval(
+        number, 1, "web:voice:r1", "call-1", "memory.forget_all", {}, "0" * 64, "Forget everything about you",
+        ApproverRule(), PERSON, ApprovalState.PENDING, now, now + timedelta(minutes=5),
+    )  # fmt: skip
+
+
+def asks(_: TurnRequest) -> list[Step]:
+    request = PauseRequest(
+        "call-1", "memory.forget_all", {}, "0" * 64, "Forget everything about you", ApproverRule(), datetime.now(UTC)
+    )
+    return [Paused(b"{}", (request,), "")]
+
+
+async def asked(talk: Talk, speech_of: Speak) -> None:
+    """The agent has put its question."""
+    approval = an_approval()
+    talk.voices.live.approvals = [approval]
+    talk.voices.approvals.known = {approval.id: approval}
+    await talk.ear.say(speech_of(QUESTION))
+    await talk.until(lambda: [one for one in talk.heard.named("state") if one["state"] == "waiting"])
+
+
+async def test_an_approval_is_asked_aloud_and_answered_aloud(tmp_path: Path, speech_of: Speak) -> None:
+    tts = FakeSpeaker()
+    async with talking(tmp_path, ScriptedBrain(asks), says=["forget me", "yes"], tts=tts) as talk:
+        await asked(talk, speech_of)
+        assert talk.voices.live.log == ["begin 1", "pause 1"]
+        question = " ".join(tts.spoken)
+        assert "Forget everything about you" in question
+        (event,) = talk.heard.named("approval")
+        assert (event["approval"], event["summary"]) == ("9", "Forget everything about you")
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: talk.voices.approvals.decided)
+        assert talk.voices.approvals.decided == [(9, PERSON, True)]
+        await talk.until(lambda: any("I go on" in text for text in talk.heard.final("agent")))
+        assert talk.voices.live.log == ["begin 1", "pause 1"]  # the yes itself is no turn
+        before = len(talk.ear.heard)
+        reply = {"task": "1", "turn": "1.2", "attempt": 2, "reply": "4", "message": "8", "kind": "answer"}
+        await talk.voices.bus.publish(
+            turn_topic("web:voice:r1"), "reply", {**reply, "text": "Everything is forgotten."}
+        )
+        await talk.until(lambda: "Everything is forgotten." in talk.heard.final("agent"))
+        assert len(talk.ear.heard) > before
+
+
+async def test_a_no_refuses_and_a_stranger_cannot_agree(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path, ScriptedBrain(asks), says=["forget me", "yes", "no"]) as talk:
+        talk.voices.approvals.forbidden = True
+        await asked(talk, speech_of)
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: any("not yours" in text for text in talk.heard.final("agent")))
+        assert talk.voices.approvals.decided == []
+        talk.voices.approvals.forbidden = False
+        await talk.ear.say(speech_of("no no"))
+        await talk.until(lambda: talk.voices.approvals.decided)
+        assert talk.voices.approvals.decided == [(9, PERSON, False)]
+
+
+async def test_a_recogniser_that_dies_is_told_and_replaced(tmp_path: Path, speech_of: Speak) -> None:
+    stt = FakeListener(says=[QUESTION], fails_after=12_000)
+    async with talking(tmp_path, stt=stt) as talk:
+        await talk.ear.say(speech_of(QUESTION), then=0.5)
+        assert [one["code"] for one in talk.heard.named("error")] == ["speech_failed"]
+        stt.fails_after = None
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert len(stt.streams) == 2
+        assert stt.streams[0].closed
+
+
+async def test_a_recogniser_that_hangs_is_told_and_replaced(
+    tmp_path: Path, speech_of: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "FINAL_SECONDS", 0.4)
+    stt = FakeListener(says=[QUESTION], hangs=True)
+    async with talking(tmp_path, stt=stt) as talk:
+        await talk.ear.say(speech_of(QUESTION), then=1.0)
+        assert [one["code"] for one in talk.heard.named("error")] == ["speech_timeout"]
+        stt.hangs = False
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+
+
+async def test_a_voice_that_dies_leaves_the_words(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path, tts=FakeSpeaker(fails_after=3)) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert [one["code"] for one in talk.heard.named("error")] == ["speech_failed"]
+        outcome = talk.voices.live.finished[0]
+        assert outcome.text == "It is noon"
+        await talk.until(lambda: len(talk.voices.store.kept[talk.key]) == 2)
+        answer = talk.voices.store.kept[talk.key][2]
+        assert f"{answer.text} {answer.unheard}".split() == ANSWER.split()
+
+
+async def test_a_model_that_fails_is_said_and_kept_as_failed(tmp_path: Path, speech_of: Speak) -> None:
+    brain = ScriptedBrain(lambda _: [TextDelta("It is "), ModelError("The model is away.")])
+    async with talking(tmp_path, brain) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+        (outcome,) = talk.voices.live.finished
+        assert outcome.failure is not None
+        assert outcome.failure.code == "model_failed"
+        assert outcome.text == "It is  I could not answer that just now. Please try again."
+        assert [one["code"] for one in talk.heard.named("error")] == ["model_failed"]
+
+
+async def test_a_busy_channel_and_a_database_that_is_away_are_waited_for(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path) as talk:
+        talk.voices.live.busy = [ChannelBusy("busy"), StoreUnavailable("away")]
+        talk.voices.store.broken = StoreUnavailable("away")
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+        talk.voices.store.broken = None
+        await talk.until(lambda: len(talk.voices.store.kept[talk.key]) == 2)
+        assert talk.voices.live.log == ["begin 1", "finish 1"]
+
+
+async def test_who_loses_the_connection_may_come_back(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path, says=[QUESTION, OTHER]) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.ear.first_sound)
+        await talk.ear.silence(0.3)
+        talk.ear.hang_up()
+        async with asyncio.timeout(3):
+            while not talk.voices.live.finished:  # noqa: ASYNC110 - what is tested has no event for it
+                await asyncio.sleep(0.02)
+        assert talk.voices.live.finished[0].interrupted
+        talk.ear = Ear()
+        await talk.session.connect(talk.ear)
+        await talk.ear.silence(0.2)
+        await talk.ear.say(speech_of(OTHER))
+        await talk.until(lambda: len(talk.voices.live.finished) == 2)
+        assert talk.ear.energy > 0
+
+
+async def test_who_stays_away_or_falls_silent_is_let_go(tmp_path: Path) -> None:
+    async with talking(tmp_path, reconnect_seconds=1, idle_minutes=0.03) as talk:
+        second, ear, heard = await talk.voices.talk("r2")
+        ear.hang_up()
+        async with asyncio.timeout(5):
+            await second.over.wait()
+            await talk.session.over.wait()
+        reasons = {row.room: row.reason for row in talk.voices.store.sessions.values()}
+        assert reasons == {"r1": EndReason.IDLE, "r2": EndReason.LEFT}
+        assert heard.named("ended")[0]["reason"] == "left"
+        await heard.aclose()
+
+
+async def test_push_to_talk_ends_the_words_with_the_key(tmp_path: Path, speech_of: Speak) -> None:
+    async with talking(tmp_path) as talk:
+        talk.session.control({"type": "ptt", "down": True})
+        await talk.ear.say(speech_of(QUESTION))
+        talk.session.control({"type": "ptt", "down": False})  # and nothing more is sent
+        async with asyncio.timeout(5):
+            while not talk.ear.first_sound:  # noqa: ASYNC110 - what is tested has no event for it
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert talk.voices.live.begun[0].text == QUESTION
+
+
+async def test_rooms_belong_to_whoever_used_them_first_and_hear_their_own_answers(
+    tmp_path: Path, speech_of: Speak
+) -> None:
+    async with talking(tmp_path, says=[QUESTION] * 3) as talk:
+        others = [await talk.voices.talk(f"room {number}", person=number) for number in (2, 3)]
+        with pytest.raises(NotFound):
+            await talk.voices.talk("room 2", person=3)
+        assert talk.voices.service.find(others[0][0].row.key, 3) is None
+        ears = [ear for _, ear, _ in others]
+        await asyncio.gather(talk.ear.say(speech_of(QUESTION), then=2.0), *(ear.silence(3) for ear in ears))
+        assert len(talk.ear.heard) > 0
+        assert [len(ear.heard) for ear in ears] == [0, 0]
+        assert talk.voices.live.begun[0].channel == "web:voice:r1"
+        for _, _, heard in others:
+            assert heard.events == []
+            await heard.aclose()
+
+
+async def test_a_second_session_in_a_room_takes_it_over(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        second, _, heard = await talk.voices.talk("r1")
+        assert talk.session.over.is_set()
+        assert talk.voices.store.sessions[talk.key].reason is EndReason.REPLACED
+        assert talk.voices.service.talking == 1
+        await talk.voices.service.stop(second.row.key, PERSON)
+        await talk.voices.service.stop(second.row.key, PERSON)
+        await heard.aclose()
+
+
+async def test_engines_that_cannot_be_loaded_refuse_the_session(tmp_path: Path) -> None:
+    class Broken(FakeListener):
+        async def load(self) -> None:
+            raise SpeechError("The model is missing; antiphon speech download fetches it.")
+
+    voices = Voices(Settings(data_dir=tmp_path), SystemClock(), answers(), Broken(), FakeSpeaker())
+    with pytest.raises(SpeechError):
+        await voices.talk()
+    assert (voices.service.talking, voices.store.sessions) == (0, {})
+    await voices.service.aclose()
+
+
+async def test_a_recording_is_made_only_when_asked_for(tmp_path: Path, speech_of: Speak) -> None:
+    import wave
+
+    async with talking(tmp_path, record=True) as talk:
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.voices.live.finished)
+        await talk.voices.service.stop(talk.key, PERSON)
+        assert talk.voices.store.sessions[talk.key].recording
+        path = talk.voices.service.recording_path(talk.key)
+        with wave.open(str(path)) as file:
+            assert (file.getnchannels(), file.getframerate()) == (2, RATE)
+            assert file.getnframes() / RATE > 2
+        await talk.voices.service.delete(talk.key, PERSON)
+        assert not path.exists()
+        assert talk.voices.store.sessions == {}
+    async with talking(tmp_path) as talk:
+        assert not talk.voices.service.recording_path(talk.key).exists()

@@ -1,0 +1,1 @@
+"""Live voice without its heavy parts: sound, words, time."""
