@@ -108,9 +108,13 @@ async def test_sound_without_words_is_found(stores: Stores) -> None:
     voice = Attachment("voice-message.ogg", "audio/ogg", 100, "https://cdn.discordapp.com/x.ogg")
     receipt = await stores.inbox.receive(discord("m1", "", attachments=(voice, Attachment("a.png", "image/png", 1))))
     [found] = await stores.platforms.audio_of(receipt.message)
-    assert replace(found, id=0) == voice
-    await stores.attachments.set_text(found.id, "hello there")
+    assert replace(found.attachment, id=0) == voice
+    assert await stores.platforms.set_words(receipt.message, found.attachment.id, "hello there") == "hello there"
+    assert await stores.platforms.set_words(receipt.message, found.attachment.id, "again") == "hello there"
     assert await stores.platforms.audio_of(receipt.message) == []
+    assert (await claimed(stores)).text == "hello there"
+    repeat = await stores.inbox.receive(discord("m1", "", attachments=(voice,)))
+    assert (repeat.created, repeat.message) == (False, receipt.message)
 
 
 async def test_a_shard_has_one_holder(stores: Stores, store_clock: FakeClock) -> None:

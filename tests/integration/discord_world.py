@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from antiphon.run.wiring import Antiphon
     from antiphon.sim.discord import DiscordSim
     from antiphon.sim.discord.control.player import Player
+    from antiphon.sim.discord.limits import Limits
     from antiphon.sim.discord.world.messages import Message
 
 
@@ -87,6 +88,15 @@ class DiscordWorld:
         brain = ScriptedBrain(steps)
         self.antiphon.metered.turn = brain.turn  # type: ignore[method-assign]
         return brain
+
+
+def roomy() -> Limits:
+    """Rate limits that tests of other things do not meet."""
+    from antiphon.sim.discord.limits import Limits
+
+    limits = Limits()
+    limits.routes |= {route: (100, 5.0) for route in limits.routes if "messages" in route}
+    return limits
 
 
 def discord_settings(settings: Settings, sim: DiscordSim, **changes: Any) -> Settings:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from antiphon.domain.conversation import Attachment, ServerRef
+from antiphon.domain.attachments import StoredFile
+from antiphon.domain.conversation import ServerRef
 from antiphon.domain.identity import Sender
 
 _ID = re.compile(r"[0-9]{1,20}")
@@ -129,8 +130,12 @@ class PlatformStore(Protocol):
         """Keep what happened. Retention deletes it."""
         ...
 
-    async def audio_of(self, message: int) -> Sequence[Attachment]:
-        """The sound files of a message whose words are not known yet, at their platform or kept here."""
+    async def audio_of(self, message: int) -> Sequence[StoredFile]:
+        """The sound files of a message whose words are not known yet; without a digest the platform keeps them."""
+        ...
+
+    async def set_words(self, message: int, attachment: int, words: str) -> str:
+        """Keep what was heard in a file, with it and as text of its message, once. Returns the message's text."""
         ...
 
 

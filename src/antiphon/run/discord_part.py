@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from antiphon.config import Settings
-from antiphon.domain.errors import ConfigError
+from antiphon.domain.errors import ConfigError, NotFound, Unavailable
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.ports import Platform
 from antiphon.platforms.authorities import PlatformAuthorities
@@ -115,6 +115,17 @@ class DiscordPart:
             # Discord is one part of many: whatever it met, the others go on.
             self._broken = f"an unexpected error ({type(error).__name__})"
             log.exception("discord.failed")
+
+    async def download(self, url: str, most: int) -> bytes:
+        """A file that came with a message on Discord. `NotFound` when it is gone, `Unavailable` for now."""
+        from antiphon.platforms.discord.errors import DiscordRefused
+
+        if self._face is None:
+            raise Unavailable("Discord is not connected.")
+        try:
+            return await self._face.api.download(url, most)
+        except DiscordRefused as error:
+            raise NotFound("The recording is not at Discord any more.") from error
 
     def health(self) -> PartHealth:
         """How Discord is, for people."""

@@ -51,6 +51,7 @@ from antiphon.telemetry.redaction import Redactor
 from antiphon.telemetry.tracing import start_tracing, stop_tracing
 from antiphon.threads.allowance import MeteredBrain
 from antiphon.threads.approvals import Approvals
+from antiphon.threads.audio import AudioReader
 from antiphon.threads.control import TaskControl
 from antiphon.threads.inbox import Inbox
 from antiphon.threads.live import LiveTurns
@@ -180,11 +181,21 @@ class Antiphon:
             lease_seconds=settings.threads.lease_seconds,
             message_chars=settings.limits.message_chars,
         )
+        self.speech = open_speech(settings, phrases=_phrases)
+        closing.push_async_callback(self.speech.aclose)
+        listener = AudioReader(
+            stores.platforms,
+            stores.attachments,
+            self.speech.stt,
+            _decoded,
+            {"discord": lambda url, most: self.discord.download(url, most)},
+            most_bytes=settings.attachments.max_bytes,
+        )
         self.runner = Runner(
             tasks=stores.tasks,
             bus=bus,
             signals=signals,
-            parts=TurnParts(stores.tasks, stores.outbox, self.metered, bus, platforms, clock),
+            parts=TurnParts(stores.tasks, stores.outbox, self.metered, bus, platforms, clock, listener),
             owner=owner,
             options=RunnerOptions(
                 slots=settings.threads.slots,
@@ -206,8 +217,6 @@ class Antiphon:
         )
         self.retention = Retention(stores.retention, stores.attachments, clock, settings.retention)
         self.scheduler = Scheduler(stores.schedule, signals, clock)
-        self.speech = open_speech(settings, phrases=_phrases)
-        closing.push_async_callback(self.speech.aclose)
         self.discord = DiscordPart(settings, self._discord_ports(owner, counter), platforms, authority)
         closing.push_async_callback(self.discord.aclose)
         self.voice = VoiceSessions(
@@ -415,6 +424,12 @@ class Antiphon:
         if not owner.signed_in:
             link = f"{address}/welcome/{await self.stores.users.sign_in_token(owner.id, SIGN_IN_VALID)}"
         return banner(address, await self.parts(), link)
+
+
+async def _decoded(content: bytes, seconds: float) -> bytes:
+    from antiphon.speech.codec import decode  # late: wanted with the first recording
+
+    return (await decode(content, max_seconds=seconds)).pcm
 
 
 def _phrases() -> Sequence[str]:

@@ -142,7 +142,8 @@ class Acceptance:
         if message.cursor:
             _advance_cursor(tx, message, now)
         if repeat is not None:
-            if repeat[3] != message.text:
+            # A voice message has become words meanwhile.
+            if repeat[3] != message.text and (message.text or not message.attachments):
                 raise Conflict("This message id was used before, with another text.", fields={"id": "already used"})
             _check_same_files(tx, message, repeat[1])
             return Receipt(task=repeat[0], message=repeat[1], thread=repeat[2], created=False)

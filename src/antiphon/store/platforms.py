@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from antiphon.domain.attachments import StoredFile
 from antiphon.domain.conversation import Attachment, ServerRef
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.identity import Sender
@@ -46,9 +47,10 @@ SELECT native_id FROM antiphon_reply
 WHERE task_id = %s AND kind = 'notice' AND state = 'sent' AND native_id <> '' ORDER BY id
 """
 _AUDIO = """
-SELECT id, name, media_type, size, url FROM antiphon_attachment
+SELECT id, name, media_type, size, url, digest, channel, person_id FROM antiphon_attachment
 WHERE message_id = %s AND media_type LIKE 'audio/%%' AND text IS NULL ORDER BY id
 """
+_SET_WORDS = "UPDATE antiphon_attachment SET text = %s WHERE id = %s AND message_id = %s AND text IS NULL"
 
 
 class DjangoPlatformStore:
@@ -150,14 +152,35 @@ class DjangoPlatformStore:
 
         await self._database.run_unsynced(add)
 
-    async def audio_of(self, message: int) -> Sequence[Attachment]:
-        """The sound files of a message whose words are not known yet, at their platform or kept here."""
+    async def audio_of(self, message: int) -> Sequence[StoredFile]:
+        """The sound files of a message whose words are not known yet; without a digest the platform keeps them."""
 
-        def read(tx: Tx) -> list[Attachment]:
-            rows = tx.rows(_AUDIO, message)
-            return [Attachment(id=row[0], name=row[1], media_type=row[2], size=row[3], url=row[4]) for row in rows]
+        def read(tx: Tx) -> list[StoredFile]:
+            return [
+                StoredFile(
+                    Attachment(id=id, name=name, media_type=media_type, size=size, url=url),
+                    digest=digest,
+                    channel=channel,
+                    person=person,
+                    message=message,
+                )
+                for id, name, media_type, size, url, digest, channel, person in tx.rows(_AUDIO, message)
+            ]
 
         return await self._database.read(read)
+
+    async def set_words(self, message: int, attachment: int, words: str) -> str:
+        """Keep what was heard in a file, with it and as text of its message, once. Returns the message's text."""
+        words = words.replace("\x00", "")
+
+        def keep(tx: Tx) -> str:
+            text: str = tx.value("SELECT text FROM antiphon_message WHERE id = %s", message)
+            if tx.execute(_SET_WORDS, words, attachment, message):
+                text = f"{text}\n\n{words}" if text.strip() else words
+                tx.execute("UPDATE antiphon_message SET text = %s WHERE id = %s", text, message)
+            return text
+
+        return await self._database.run(keep)
 
 
 def _event_row(tx: Tx, event: PlatformEvent, servers: dict[tuple[str, str], int | None]) -> models.Event:

@@ -22,6 +22,7 @@ from antiphon.domain.ports import Brain, Bus, Clock, OutboxStore, Platform, Plat
 from antiphon.domain.turns import Final, Meter, Paused, TextDelta, ToolFinished, ToolStarted, TurnRequest
 from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage, Work
 from antiphon.telemetry import metrics, tracing
+from antiphon.threads.audio import Listener
 from antiphon.threads.drafts import DraftWriter
 from antiphon.threads.splitting import split_text
 
@@ -49,6 +50,8 @@ class TurnParts:
     bus: Bus
     platforms: Mapping[str, Platform]
     clock: Clock
+    listener: Listener | None = None
+    """Makes words of voice messages."""
 
 
 class _Ending(Enum):
@@ -165,6 +168,7 @@ class TaskRun:
     async def _consume(self, drafts: DraftWriter | None) -> Final | Paused:
         work, lease = self.work, self.work.lease
         resume = await self._parts.tasks.resume_of(lease) if work.resume else None
+        text = await self._parts.listener.text_of(work) if self._parts.listener else work.text
         request = TurnRequest(
             task=lease.task,
             turn=lease.turn,
@@ -172,7 +176,7 @@ class TaskRun:
             channel=work.channel,
             thread=work.thread,
             message=work.message,
-            text=work.text,
+            text=text,
             requester=work.requester,
             resume=resume,
             lease=lease,

@@ -69,6 +69,7 @@ class GatewayClient(discord.AutoShardedClient):
             http_trace=_budgeted(budget),
             max_messages=None,
             chunk_guilds_at_startup=False,
+            guild_ready_timeout=0.5,
             member_cache_flags=discord.MemberCacheFlags(voice=True, joined=False),
             allowed_mentions=discord.AllowedMentions.none(),
         )
