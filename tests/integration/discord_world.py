@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from antiphon.sim.discord.limits import Limits
     from antiphon.sim.discord.world.messages import Message
 
+Script = Callable[["TurnRequest"], list[Step]]
+
 
 @dataclass
 class DiscordWorld:
@@ -83,7 +85,7 @@ class DiscordWorld:
         """Requests that the server answered with 429."""
         return [entry for entry in self.sim.control.log("rest") if entry.get("status") == 429]
 
-    def script(self, steps: Callable[[TurnRequest], list[Step]]) -> ScriptedBrain:
+    def script(self, steps: Script) -> ScriptedBrain:
         """Let this decide what the turns do."""
         brain = ScriptedBrain(steps)
         self.antiphon.metered.turn = brain.turn  # type: ignore[method-assign]
@@ -96,6 +98,7 @@ def roomy() -> Limits:
 
     limits = Limits()
     limits.routes |= {route: (100, 5.0) for route in limits.routes if "messages" in route}
+    limits.identify_every = 0.1
     return limits
 
 
@@ -115,15 +118,15 @@ def discord_settings(settings: Settings, sim: DiscordSim, **changes: Any) -> Set
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, worker: bool = True) -> AsyncIterator[Antiphon]:
-    """A program with the worker and Discord's connection, ended as SIGTERM does."""
+async def running(settings: Settings, *, script: Script | None = None) -> AsyncIterator[Antiphon]:
+    """A program with the worker and Discord's connection, ended as SIGTERM does. `script` decides what turns do."""
     from antiphon.run.wiring import open_antiphon
 
     stop = asyncio.Event()
     async with open_antiphon(settings, stop=stop) as antiphon:
-        jobs = [asyncio.create_task(antiphon.connect_discord(stop))]
-        if worker:
-            jobs.append(asyncio.create_task(antiphon.work(stop)))
+        if script is not None:
+            antiphon.metered.turn = ScriptedBrain(script).turn  # type: ignore[method-assign]
+        jobs = [asyncio.create_task(antiphon.connect_discord(stop)), asyncio.create_task(antiphon.work(stop))]
         try:
             yield antiphon
         finally:
@@ -136,11 +139,14 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncIterator[A
 
 @asynccontextmanager
 async def discord_world(
-    settings: Settings, sim: DiscordSim, *, ready: bool = True, **changes: Any
+    settings: Settings, sim: DiscordSim, *, ready: bool = True, script: Script | None = None, **changes: Any
 ) -> AsyncIterator[DiscordWorld]:
     """The program, connected (unless `ready` is False)."""
+    from antiphon.platforms.discord import gateway
+
+    gateway.IDENTIFY_SECONDS = sim.limits.identify_every
     wanted = discord_settings(settings, sim, **changes)
-    async with running(wanted) as antiphon:
+    async with running(wanted, script=script) as antiphon:
         world = DiscordWorld(sim, antiphon, wanted)
 
         async def listen() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ _OURS = frozenset(
 )
 """Dispatches that the library need not look at."""
 _UNHEARD = frozenset({"PRESENCE_UPDATE", "TYPING_START", "GUILD_MEMBERS_CHUNK"})
+
+IDENTIFY_SECONDS = 5.1
+"""Between two sessions of one bot that begin."""
 
 Hear = Callable[[str, Json], None]
 Told = Callable[[int, str], None]
@@ -74,6 +78,7 @@ class GatewayClient(discord.AutoShardedClient):
             allowed_mentions=discord.AllowedMentions.none(),
         )
         self._told = told
+        self._identified = float("-inf")
         self._listen(hear)
 
     def _listen(self, hear: Hear) -> None:
@@ -96,6 +101,12 @@ class GatewayClient(discord.AutoShardedClient):
         for name in set(parsers) | _OURS:
             if name not in _UNHEARD:
                 parsers[name] = listened(name, None if name in _OURS else parsers[name])
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Keep Discord's distance between two sessions, and no longer: the library would always wait it out."""
+        del shard_id, initial
+        await asyncio.sleep(max(0.0, self._identified + IDENTIFY_SECONDS - time.monotonic()))
+        self._identified = time.monotonic()
 
     async def connect_until_closed(self, token: str) -> None:
         """Log in and stay connected; the library resumes after cuts. Raises `TokenRefused` or `IntentsRefused`."""

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -126,6 +126,7 @@ class Inbound:
         self._moved: set[str] = set()
         self._me = ""
         self._hearing = False
+        self._heard_until: datetime | None = None
         self._flusher: asyncio.Task[None] | None = None
 
     async def begin(self, me: str) -> None:
@@ -153,7 +154,7 @@ class Inbound:
             await self._flush()
         self._channels.clear()
         self._flusher = None
-        self._hearing = False
+        self._hearing, self._heard_until = False, None
 
     async def idle(self) -> None:
         """Wait until everything that was heard is worked off."""
@@ -186,7 +187,8 @@ class Inbound:
 
     def disconnected(self) -> None:
         """Nothing is heard any more."""
-        self._hearing = False
+        if self._hearing:
+            self._hearing, self._heard_until = False, self._clock.now()
 
     def resumed(self) -> None:
         """The session goes on. Discord repeats what was missed; the busy channels are looked at all the same."""
@@ -411,8 +413,9 @@ class Inbound:
             return
         moved, self._moved = self._moved, set()
         positions = {channel_key(one): self._positions[one] for one in moved}
-        if self._hearing and not any(channel.waiting for channel in self._channels.values()):
-            position = snowflake_at(self._clock.now() - _GATEWAY_MARGIN)
+        until = self._clock.now() if self._hearing else self._heard_until
+        if until is not None and not any(channel.waiting for channel in self._channels.values()):
+            position = snowflake_at(until - _GATEWAY_MARGIN)
             self._positions[GATEWAY] = position
             positions[GATEWAY] = position
         if not positions:
