@@ -64,8 +64,9 @@ async def test_forum_posts(discord_sim: DiscordSim, discord_client: Connect) -> 
     assert isinstance(forum, discord.ForumChannel)
     made = await forum.create_thread(name="Mine", content="first")
     assert made.message.id == made.thread.id
-    with pytest.raises(discord.HTTPException):
+    with pytest.raises(discord.HTTPException) as refused:
         await client.http.send_message(forum.id, params=discord.http.handle_message_parameters("x"))
+    assert refused.value.code == 40058
 
 
 async def test_moderation_follows_the_hierarchy_and_is_audited(

@@ -40,7 +40,6 @@ _UNKNOWN = {
     "interaction": 10062,
     "application command": 10063,
     "voice state": 10065,
-    "poll": 10102,
 }
 
 

@@ -261,7 +261,7 @@ def _rule(call: Call) -> dict[str, Any]:
     need_in_guild(call.world, guild, call.actor, P.MANAGE_GUILD)
     rule = guild.automod.get(call.id("rule_id"))
     if rule is None:
-        raise refused(404, 10066, "Unknown auto moderation rule")
+        raise refused(404, 0, "404: Not Found")
     return rule
 
 

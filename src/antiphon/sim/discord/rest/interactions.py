@@ -118,6 +118,8 @@ def _create(call: Call) -> dict[str, Any]:
     if name and ("discord" in name.lower() or "clyde" in name.lower()):
         form.add("name", "USERNAME_INVALID_CONTAINS", "Username cannot contain this word")
     form.check()
+    if sum(one.channel is channel for one in call.world.webhooks.values()) >= 15:
+        raise refused(400, 30007, "Maximum number of webhooks reached (15)")
     webhook = Webhook(call.world.ids.new(), secrets.token_urlsafe(51), name or "", channel, call.actor, call.actor.id)
     call.world.webhooks[webhook.id] = webhook
     audit.record(call.world, channel.guild, call.actor, audit.WEBHOOK_CREATE, webhook.id, reason=call.reason)

@@ -20,7 +20,7 @@ from antiphon.sim.discord.rules.polls import check_poll
 from antiphon.sim.discord.rules.thread_members import add_member, set_archived
 from antiphon.sim.discord.rules.uploads import Upload, link_files, take_in
 from antiphon.sim.discord.snowflakes import created_at
-from antiphon.sim.discord.world.channels import TALKABLE, Channel
+from antiphon.sim.discord.world.channels import FORUM, MEDIA, TALKABLE, Channel
 from antiphon.sim.discord.world.dispatch import Dispatch
 from antiphon.sim.discord.world.messages import (
     COMPONENTS_V2,
@@ -93,6 +93,8 @@ def send(world: World, actor: User, channel: Channel, body: dict[str, Any], uplo
 
 def may_speak(world: World, actor: User, channel: Channel, body: dict[str, Any], uploads: list[Upload]) -> None:
     """Raises when the actor may not send this message here."""
+    if channel.type in (FORUM, MEDIA):
+        raise refused(400, 40058, "Cannot send a message in a forum channel")
     if channel.type not in TALKABLE:
         raise refused(400, 50008, "Cannot send messages in a non-text channel")
     bits = need(world, channel, actor, P.SEND_MESSAGES)
@@ -101,7 +103,9 @@ def may_speak(world: World, actor: User, channel: Channel, body: dict[str, Any],
         shared = other is not None and any(
             actor.id in guild.members and other.id in guild.members for guild in world.guilds.values()
         )
-        if other is None or other.dms_closed or not shared:
+        if not shared:
+            raise refused(403, 50278, "Cannot send messages to this user due to having no mutual guilds")
+        if other is None or other.dms_closed:
             raise refused(403, 50007, "Cannot send messages to this user")
     if channel.is_thread:
         if channel.locked and not bits & P.MANAGE_THREADS:
@@ -117,8 +121,8 @@ def may_speak(world: World, actor: User, channel: Channel, body: dict[str, Any],
         wanted |= P.ATTACH_FILES
     if body.get("poll"):
         wanted |= P.SEND_POLLS
-    if int(body.get("flags") or 0) & VOICE_MESSAGE:
-        wanted |= P.SEND_VOICE_MESSAGES
+    if int(body.get("flags") or 0) & VOICE_MESSAGE and not bits & P.SEND_VOICE_MESSAGES:
+        raise refused(403, 50173, "You cannot send voice messages in this channel.")
     if wanted & ~bits:
         raise missing_permissions()
     _slow_mode(world, actor, channel, bits)
@@ -175,12 +179,12 @@ def _voice_message(form: Form, draft: Draft, attachments: list[Any]) -> None:
     if not draft.flags & VOICE_MESSAGE:
         return
     if draft.content or draft.embeds or draft.components or len(attachments) != 1:
-        raise refused(400, 50160, "Voice messages do not support additional content")
+        raise refused(400, 50159, "Voice messages do not support additional content.")
     one = attachments[0]
     if not one.content_type.startswith("audio/"):
-        raise refused(400, 50159, "Voice messages must have a single audio attachment")
+        raise refused(400, 50160, "Voice messages must have a single audio attachment.")
     if one.duration is None or one.waveform is None:
-        raise refused(400, 50161, "Voice messages must have supporting metadata")
+        raise refused(400, 50161, "Voice messages must have supporting metadata.")
 
 
 def _same_nonce(world: World, actor: User, channel: Channel, nonce: Any, enforce: bool) -> Message | None:
@@ -282,6 +286,10 @@ def edit(world: World, actor: User, message: Message, body: dict[str, Any], uplo
     if message.author is not actor:
         if set(body) - {"flags"} or not bits & P.MANAGE_MESSAGES:
             raise refused(403, 50005, "Cannot edit a message authored by another user")
+    elif message.flags & VOICE_MESSAGE:
+        raise refused(400, 50162, "Voice messages cannot be edited.")
+    elif message.poll is not None:
+        raise refused(400, 520003, "Cannot edit a poll message")
     elif channel.is_thread and channel.archived:
         raise refused(400, 50083, "Thread is archived")
     return rewrite(world, message, body, uploads)

@@ -46,9 +46,9 @@ def check_poll(world: World, form: Form, value: Any) -> dict[str, Any] | None:
 def vote(world: World, user: User, message: Message, answer: int, *, add: bool = True) -> None:
     """A user's click on an answer. Only people vote: applications cannot."""
     if message.poll is None or message.poll.get("_finished"):
-        raise refused(400, 520000, "Poll expired")
+        raise refused(400, 520001, "Poll expired")
     if answer not in {one["answer_id"] for one in message.poll["answers"]}:
-        raise refused(404, 10102, "Unknown Poll Answer")
+        raise refused(404, 0, "404: Not Found")
     if add and not message.poll["allow_multiselect"]:
         for other in [one for one, voters in message.votes.items() if user.id in voters and one != answer]:
             vote(world, user, message, other, add=False)
@@ -72,7 +72,7 @@ def vote(world: World, user: User, message: Message, answer: int, *, add: bool =
 
 def expire(world: World, user: User, message: Message) -> Message:
     if message.poll is None:
-        raise refused(400, 520001, "Only poll messages can be expired")
+        raise refused(400, 520006, "Cannot expire a non-poll message")
     if message.author is not user:
         raise refused(403, 50005, "Cannot expire a poll authored by another user")
     message.poll["expiry"] = world.clock.iso()

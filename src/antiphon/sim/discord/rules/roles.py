@@ -28,7 +28,7 @@ def create(world: World, guild: Guild, actor: User, body: dict[str, Any], reason
     """A new role stands just above @everyone."""
     need_in_guild(world, guild, actor, P.MANAGE_ROLES)
     if len(guild.roles) >= 250:
-        raise refused(400, 30005, "Maximum number of server roles reached (250)")
+        raise refused(400, 30005, "Maximum number of guild roles reached (250)")
     for other in guild.roles.values():
         if other.position >= 1:
             other.position += 1

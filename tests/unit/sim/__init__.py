@@ -1,0 +1,1 @@
+"""Rules of the simulated platforms that need no connection."""
