@@ -9,17 +9,17 @@ grpc is imported with the first use.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from antiphon.config.values import SecretName, UserPath, is_loopback
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus
+from antiphon.speech.addresses import reachable
 from antiphon.speech.engine import Surroundings, package_missing
 
 if TYPE_CHECKING:
@@ -27,26 +27,6 @@ if TYPE_CHECKING:
 
 _MESSAGE_BYTES = 64 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
-_LOOK_SECONDS = 1.0
-
-
-def split_address(value: str, usual_port: int) -> tuple[str, int]:
-    """Host and port of `host`, `host:port` or `[host]:port`. Raises `ValueError`."""
-    host, colon, port = value.rpartition(":")
-    if not colon or value.endswith("]"):
-        host, port = value, ""
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or "/" in host or (colon and port and not port.isdigit()) or not 0 < int(port or usual_port) < 65536:
-        raise ValueError(f"{value!r} is not of the form host:port")
-    return host, int(port or usual_port)
-
-
-def _address(value: str) -> str:
-    split_address(value, 1)
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
 
 
 class Connection(BaseModel, extra="forbid"):
@@ -189,20 +169,3 @@ def _read(path: Path | None) -> bytes | None:
         return path.read_bytes()
     except OSError as error:
         raise SpeechError("The file `ca` of [speech.engines.riva] cannot be read.") from error
-
-
-async def reachable(engine: str, host: str, port: int) -> EngineStatus:
-    """Whether something listens at an address. Never raises."""
-    where = f"{host}:{port}"
-    try:
-        async with asyncio.timeout(_LOOK_SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return EngineStatus(
-            engine,
-            EngineState.BROKEN,
-            f"Nothing answers at {where}.",
-            "start that server, or set its address in speech.engines",
-        )
-    writer.close()
-    return EngineStatus(engine, EngineState.READY, f"A server answers at {where}.")

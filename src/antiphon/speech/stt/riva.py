@@ -6,16 +6,17 @@ Each utterance is a call of its own: the interface knows no end of an utterance 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from antiphon.domain.errors import SpeechError
-from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, Transcript, Word
+from antiphon.domain.speech import LISTENING_RATE, EngineStatus, Transcript, Word
+from antiphon.speech.addresses import Address, split_address
+from antiphon.speech.by_utterance import UtteranceStream
 from antiphon.speech.engine import SttEngine, Surroundings
-from antiphon.speech.grpc_client import Address, Connection, RivaClient, split_address
+from antiphon.speech.grpc_client import Connection, RivaClient
 
 if TYPE_CHECKING:
     from antiphon.speech.protos import riva_asr_pb2 as asr
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _PORT = 50051
 _SECONDS = 600.0
 """Deadline of a call, so that nothing is held for ever."""
-_MOST_BYTES = 120 * LISTENING_RATE * SAMPLE_BYTES
-"""What may wait for a server that does not keep up."""
+_LATE_SECONDS = 0.2
 _MESSAGE_BYTES = 32_000
 
 
@@ -93,62 +93,27 @@ class Riva:
         await self.client.aclose()
 
 
-class _Stream:
-    """Implements `domain.speech.RecognitionStream`."""
+class _Stream(UtteranceStream):
+    """One call for each utterance."""
 
     def __init__(self, engine: Riva, language: str, hints: Sequence[str]) -> None:
-        self._engine = engine
+        super().__init__(engine.name)
+        self._riva = engine
         self._language = language
         self._hints = hints
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._waiting_bytes = 0
         self._call: Any = None
-        self._refused = False
-        self._closed = False
 
-    def push(self, pcm: bytes) -> None:
-        """Queue audio for the server."""
-        if self._closed or self._refused:
-            return
-        self._waiting_bytes += len(pcm)
-        if self._waiting_bytes > _MOST_BYTES:
-            self._refused = True
-        self._waiting.put_nowait(pcm)
+    def abort(self) -> None:
+        """Cancel the call, which frees the server's decoder."""
+        if self._call is not None:
+            self._call.cancel()
 
-    def end_utterance(self) -> None:
-        """End what is sent in this call; its final is all that the call gave."""
-        if not self._closed:
-            self._waiting.put_nowait(None)
-
-    async def __aiter__(self) -> AsyncIterator[Transcript]:
-        """Interim and final transcripts until it is closed."""
-        while not self._closed:
-            first = await self._next()
-            if self._closed:
-                return
-            if first is None:
-                yield Transcript("")
-                continue
-            async for transcript in self._utterance(first):
-                yield transcript
-
-    async def _next(self) -> bytes | None:
-        """Queued audio, as much as fits into a message; None at the end of an utterance."""
-        piece = await self._waiting.get()
-        if self._refused:
-            raise SpeechError(f"The server at {self._engine.client.address} does not keep up with what is said.")
-        if piece is not None:
-            self._waiting_bytes -= len(piece)
-        return piece
-
-    async def _utterance(self, first: bytes) -> AsyncIterator[Transcript]:
+    async def utterance(self, first: bytes) -> AsyncGenerator[Transcript, None]:
+        """Audio there, transcripts back. A server may take it for several utterances: they are joined."""
         from antiphon.speech.riva import STREAMING_RECOGNIZE
 
-        client = self._engine.client
-        try:
-            self._call = call = client.call(STREAMING_RECOGNIZE)(timeout=_SECONDS, metadata=client.metadata())
-        except Exception as error:
-            raise client.failed(error) from error
+        client = self._riva.client
+        self._call = call = client.call(STREAMING_RECOGNIZE)(timeout=_SECONDS, metadata=client.metadata())
         sending = asyncio.create_task(self._send(call, first), name="riva sending")
         finals: list[asr.SpeechRecognitionAlternative] = []
         try:
@@ -161,13 +126,14 @@ class _Stream:
                         finals.append(heard)
                     if text := _text([*finals, *([] if result.is_final else [heard])]):
                         yield Transcript(text, final=False, language=_language(heard))
-            await asyncio.wait({sending}, timeout=0.2)
-            if not sending.done():  # a server that ends before we did
+            await asyncio.wait({sending}, timeout=_LATE_SECONDS)
+            if not sending.done():
                 raise SpeechError(f"The server at {client.address} stopped listening.")
             await sending
+        except asyncio.CancelledError:
+            if not self.closed:  # else it is the call that was cancelled, by `abort`
+                raise
         except Exception as error:
-            if self._closed:
-                return
             raise client.failed(error) from error
         finally:
             sending.cancel()
@@ -181,7 +147,7 @@ class _Stream:
     async def _send(self, call: Any, first: bytes) -> None:
         from antiphon.speech.riva import asr
 
-        config = self._engine.settings(self._language, self._hints)
+        config = self._riva.settings(self._language, self._hints)
         await call.write(
             asr.StreamingRecognizeRequest(
                 streaming_config=asr.StreamingRecognitionConfig(config=config, interim_results=True)
@@ -191,23 +157,8 @@ class _Stream:
         while piece is not None:
             for at in range(0, len(piece), _MESSAGE_BYTES):
                 await call.write(asr.StreamingRecognizeRequest(audio_content=piece[at : at + _MESSAGE_BYTES]))
-            piece = await self._next()
+            piece = await self.next()
         await call.done_writing()
-
-    async def aclose(self) -> None:
-        """Cancel the call, which frees the server's decoder."""
-        self._closed = True
-        self._waiting.put_nowait(None)
-        if self._call is not None:
-            self._call.cancel()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def _text(parts: Sequence[asr.SpeechRecognitionAlternative]) -> str:

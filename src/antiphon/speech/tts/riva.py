@@ -9,8 +9,9 @@ from pydantic import Field
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineStatus, SpeechChunk, SpokenWord, VoiceInfo
+from antiphon.speech.addresses import Address, split_address
 from antiphon.speech.engine import Surroundings, TtsEngine
-from antiphon.speech.grpc_client import Address, Connection, RivaClient, split_address
+from antiphon.speech.grpc_client import Connection, RivaClient
 
 _PORT = 50052
 _SECONDS = 600.0
