@@ -36,6 +36,8 @@ class FakeListener:
         self.fails_after = fails_after
         self.hangs = hangs
         self.loaded = 0
+        self.heard = 0
+        """Bytes that streams were given."""
         self.closed = False
         self.streams: list[FakeRecognition] = []
         self.languages: list[str] = []
@@ -78,6 +80,7 @@ class FakeRecognition:
 
     def push(self, pcm: bytes) -> None:
         self.size += len(pcm)
+        self._engine.heard += len(pcm)
         if self._engine.fails_after is not None and self.size > self._engine.fails_after:
             self._out.put_nowait(SpeechError(f"{self._engine.name} broke."))
         else:

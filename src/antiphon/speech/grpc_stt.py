@@ -13,8 +13,9 @@ from antiphon.config.speech_services import SpeechServiceSettings
 from antiphon.domain.errors import InvalidInput, MalformedInput, SpeechError, TooLarge
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, SpeechToText, Transcript
 from antiphon.speech.calls import Calls
+from antiphon.speech.codec import container, decode
 from antiphon.speech.dictation import Dictation, Heard
-from antiphon.speech.incoming import Incoming, Samples, recording
+from antiphon.speech.incoming import Incoming, Samples
 from antiphon.speech.riva import (
     RECOGNITION_CONFIG,
     RECOGNIZE,
@@ -32,8 +33,6 @@ _RAW: Mapping[int, Samples] = {
     Encoding.MULAW: "mulaw",
     Encoding.ALAW: "alaw",
 }
-_FILES = (b"RIFF", b"fLaC", b"OggS", b"\x1aE\xdf\xa3", b"ID3")
-"""How files begin, for callers who do not say that they send one."""
 _MOST_HINTS = 500
 
 Read = Callable[[], Awaitable[Any]]
@@ -57,7 +56,7 @@ class RecognitionService:
         """A whole recording."""
         with self._calls.begin("grpc"):
             config = request.config
-            pcm = await asyncio.to_thread(self._whole, request.audio, config)
+            pcm = await self._whole(request.audio, config)
             seconds = len(pcm) / SAMPLE_BYTES / LISTENING_RATE
             self._calls.audio(seconds)
             try:
@@ -70,14 +69,18 @@ class RecognitionService:
             )
             return asr.RecognizeResponse(results=[result] if heard.text else [], id=request.id)
 
-    def _whole(self, audio: bytes, config: asr.RecognitionConfig) -> bytes:
+    async def _whole(self, audio: bytes, config: asr.RecognitionConfig) -> bytes:
+        """The audio of a request: a file, or raw samples."""
         most = self._settings.audio_seconds
         samples = _RAW.get(config.encoding)
-        if samples is None or audio.startswith(_FILES):
-            return recording(audio, most)
-        incoming = _incoming(config, samples)
-        pcm = incoming.process(audio) + incoming.flush()
-        if len(pcm) > most * LISTENING_RATE * SAMPLE_BYTES:
+        if samples is None or (container(audio) and audio[:1] != b"\xff"):
+            decoded = await decode(audio, max_seconds=most)
+            pcm, longer = decoded.pcm, decoded.cut and decoded.seconds >= most
+        else:
+            incoming = _incoming(config, samples)
+            pcm = await asyncio.to_thread(incoming.process, audio) + incoming.flush()
+            longer = len(pcm) > most * LISTENING_RATE * SAMPLE_BYTES
+        if longer:
             raise TooLarge(f"The recording is longer than {most:g} seconds.")
         return pcm
 

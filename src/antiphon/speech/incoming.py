@@ -1,16 +1,14 @@
-"""Audio as callers of the services have it, made into what engines take: 16 kHz, 16 bit, mono.
+"""Raw audio as callers of the services have it, made into what engines take: 16 kHz, 16 bit, mono.
 
-`Incoming` converts a stream of raw samples piece by piece, `recording` a whole file of whatever kind.
+Files are read by `codec`.
 """
 
 from __future__ import annotations
 
 import importlib
-import io
-from itertools import chain
 from typing import Any, Literal
 
-from antiphon.domain.errors import InvalidInput, SpeechError, TooLarge
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES
 from antiphon.speech.resampling import Resampler
 
@@ -78,32 +76,6 @@ def _alaw(np: Any, octets: Any) -> Any:
     size = ((value & 0x0F).astype(np.int32) << 4) + np.where(segment > 0, 0x108, 8)
     size = size << np.maximum(segment - 1, 0)
     return np.where(value & 0x80, size, -size)
-
-
-def recording(data: bytes, seconds: float) -> bytes:
-    """A file (WAV, FLAC, Ogg, MP3 and what else FFmpeg knows) as audio for engines. Blocks: call it in a thread.
-
-    Raises `InvalidInput` for what is no audio, `TooLarge` for more than `seconds`.
-    """
-    av = _library("av")
-    most = int(seconds * LISTENING_RATE) * SAMPLE_BYTES
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore") as container:
-            if not container.streams.audio:
-                raise InvalidInput("There is no audio in it.")
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=LISTENING_RATE)
-            for frame in chain(container.decode(audio=0), (None,)):
-                for part in resampler.resample(frame):
-                    pieces.append(bytes(part.planes[0])[: part.samples * SAMPLE_BYTES])
-                    size += len(pieces[-1])
-                if size > most:
-                    raise TooLarge(f"The recording is longer than {seconds:g} seconds.")
-    except av.FFmpegError as error:
-        if not pieces:
-            raise InvalidInput("The recording cannot be read; send WAV, FLAC, Ogg Opus or raw samples.") from error
-    return b"".join(pieces)
 
 
 def _library(name: str) -> Any:

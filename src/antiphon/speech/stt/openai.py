@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import Field
 
 from antiphon.domain.errors import SpeechError
-from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, Transcript, Word
+from antiphon.domain.speech import LISTENING_RATE, EngineStatus, Transcript, Word
 from antiphon.speech.by_utterance import UtteranceStream
+from antiphon.speech.codec import wav
 from antiphon.speech.engine import SttEngine, Surroundings, primary
 from antiphon.speech.openai_client import OpenAiClient, Service, read_within
 
@@ -59,7 +59,7 @@ class OpenAi:
             form["language"] = primary(language)
         if hints:
             form["prompt"] = ", ".join(hints)[:_PROMPT_CHARS]
-        files = {"file": ("speech.wav", _wav(pcm), "audio/wav")}
+        files = {"file": ("speech.wav", wav(pcm, LISTENING_RATE), "audio/wav")}
         async with self._client.post("/audio/transcriptions", data=form, files=files) as response:
             body = await read_within(response, _ANSWER_BYTES)
         try:
@@ -103,12 +103,6 @@ class _Stream(UtteranceStream):
         finally:
             asking.cancel()
             self._asking = None
-
-
-def _wav(pcm: bytes) -> bytes:
-    size, rate = len(pcm), LISTENING_RATE
-    form = struct.pack("<IHHIIHH", 16, 1, 1, rate, rate * SAMPLE_BYTES, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
-    return b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + form + b"data" + struct.pack("<I", size) + pcm
 
 
 def _transcript(answer: Mapping[str, Any], language: str) -> Transcript:
