@@ -114,7 +114,9 @@ class SynthesisService:
         rate = self._engine.sample_rate
         wanted = request.sample_rate_hz or rate
         resampler = Resampler(rate, wanted) if rate != wanted else None
-        speaking = self._engine.synthesize(request.text, voice=request.voice_name, language=request.language_code)
+        speaking = self._engine.synthesize(
+            request.text, voice=request.voice_name, language=self._spoken(request.language_code)
+        )
         seconds = 0.0
         async with aclosing(cast("AsyncGenerator[SpeechChunk, None]", speaking)):
             while (chunk := await self._next(speaking)) is not None:
@@ -127,6 +129,10 @@ class SynthesisService:
         if resampler is not None and (rest := resampler.flush()):
             yield rest, []
         self._calls.audio(seconds)
+
+    def _spoken(self, code: str) -> str:
+        """The language to speak. The usual one is asked for with a region, and has a voice that was chosen for it."""
+        return self._language if code.casefold() == language_code(self._language).casefold() else code
 
     async def _next(self, speaking: AsyncIterator[SpeechChunk]) -> SpeechChunk | None:
         try:

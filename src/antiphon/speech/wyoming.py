@@ -50,6 +50,8 @@ _ATTRIBUTION = Attribution(name="Antiphon", url="")
 _PIECE_BYTES = 16_384
 _UNSENT_BYTES = 131_072
 """What may wait for a client that does not read."""
+_CLOSE_SECONDS = 0.5
+_MOST_TOLD = 100
 _SPARE = 64
 """Connections beside those with a call: clients keep them open between calls."""
 
@@ -76,6 +78,7 @@ class WyomingServer:
         self._tts = tts
         self._languages = languages
         self._allowed = [ipaddress.ip_network(network) for network in settings.wyoming_allow]
+        self._told: set[str] = set()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -108,24 +111,31 @@ class WyomingServer:
             await asyncio.wait(self._tasks)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._may(writer) or len(self._tasks) >= self._settings.calls + _SPARE:
+        peer = writer.get_extra_info("peername")
+        allowed = bool(peer) and self.allows(str(peer[0]))
+        if not allowed or len(self._tasks) >= self._settings.calls + _SPARE:
+            if peer and not allowed:
+                self._tell(str(peer[0]))
             writer.transport.abort()
             return
         task = asyncio.create_task(self._serve(reader, writer), name="wyoming connection")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _may(self, writer: asyncio.StreamWriter) -> bool:
-        name = writer.get_extra_info("peername")
-        if not name:
-            return False  # gone already
-        peer = ipaddress.ip_address(str(name[0]).partition("%")[0])
-        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
-            peer = peer.ipv4_mapped
-        if peer.is_loopback or any(peer in network for network in self._allowed):
-            return True
-        log.warning("wyoming.address_refused", remedy="add it to speech_services.wyoming_allow")
-        return False
+    def _tell(self, peer: str) -> None:
+        """Log an address that was refused, once."""
+        if peer in self._told or len(self._told) >= _MOST_TOLD:
+            return
+        self._told.add(peer)
+        remedy = "if it is yours, add it to speech_services.wyoming_allow"
+        log.warning("wyoming.address_refused", remedy=remedy, personal={"address": peer})
+
+    def allows(self, peer: str) -> bool:
+        """Whether an address may use the service."""
+        address = ipaddress.ip_address(peer.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return address.is_loopback or any(address in network for network in self._allowed)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
@@ -142,7 +152,12 @@ class WyomingServer:
         except Exception:
             log.exception("wyoming.connection_failed")
         finally:
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()  # who does not read is not waited for
+            writer.close()
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await writer.wait_closed()
 
 
 class Wire:

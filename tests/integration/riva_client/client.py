@@ -85,7 +85,8 @@ class Client:
 
         from riva.proto import riva_asr_pb2 as asr
 
-        pcm = Path(file).read_bytes()
+        silence = bytes(2 * RATE * 3 // 10)
+        pcm = silence + Path(file).read_bytes() + silence
         config = asr.RecognitionConfig(
             encoding=1, sample_rate_hertz=RATE, language_code="en-US", enable_word_time_offsets=True
         )
@@ -95,7 +96,7 @@ class Client:
             yield asr.StreamingRecognizeRequest(
                 streaming_config=asr.StreamingRecognitionConfig(config=config, interim_results=True)
             )
-            audio = pcm + bytes(2 * RATE * 12 // 10) + pcm
+            audio = pcm + bytes(2 * RATE * 9 // 10) + pcm
             for at in range(0, len(audio), 3200):
                 time.sleep(0.05)  # twice as fast as it is spoken
                 yield asr.StreamingRecognizeRequest(audio_content=audio[at : at + 3200])

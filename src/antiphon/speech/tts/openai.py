@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -56,7 +56,7 @@ class OpenAi:
     async def synthesize(self, text: str, *, voice: str = "", language: str = "") -> AsyncIterator[SpeechChunk]:
         """Speak by one request, or several for a long text. The model hears the language from the text."""
         del language
-        for _, piece in pieces(text, _LONGEST) if len(text) > _LONGEST else [(0, text)] if text.strip() else []:
+        for piece in _requests(text):
             body = {
                 "model": self._config.model,
                 "voice": voice or self._config.voice,
@@ -93,6 +93,18 @@ class OpenAi:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _requests(text: str) -> Iterator[str]:
+    """The text, cut between sentences where it is too long for one request."""
+    begin = end = 0
+    for start, piece in pieces(text, _LONGEST):
+        if start + len(piece) - begin > _LONGEST and end > begin:
+            yield text[begin:end]
+            begin = start
+        end = start + len(piece)
+    if end > begin:
+        yield text[begin:end]
 
 
 def _after_head(data: bytes) -> tuple[bytes, int]:
