@@ -34,7 +34,7 @@ _LOOK_SECONDS = 20.0
 """How often servers are looked for that want panels, or no longer; every second while there are none."""
 _PAUSE_SECONDS = 300.0
 """For how long a server is left alone that does not let us write."""
-_STOPPING_SECONDS = 3.0
+_STOPPING_SECONDS = 2.0
 
 
 class PanelsGone(Exception):

@@ -105,14 +105,14 @@ function drawPeople({ people }) {
 
 function drawMessages({ channel: { name, messages } }) {
   byId("channel").textContent = name;
-  const list = byId("messages");
+  const list = byId("log");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
   const nodes = messages.map((one) => {
     const mark = JSON.stringify(one);
     if (drawn.get(one.id)?.mark !== mark) drawn.set(one.id, { mark, element: said(one, press) });
     return drawn.get(one.id).element;
   });
-  reconcile(list, nodes.length ? nodes : [h("li", { class: "none" }, h("span", { class: "saying muted" }, "Nothing was said here yet."))]);
+  reconcile(byId("messages"), nodes.length ? nodes : [h("li", { class: "none" }, h("span", { class: "saying muted" }, "Nothing was said here yet."))]);
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
