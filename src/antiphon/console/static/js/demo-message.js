@@ -4,6 +4,7 @@ import { facts, h } from "./dom.js";
 import { render } from "./markdown.js";
 import { clock, exact } from "./times.js";
 
+const SQUARES = /[🟥🟨🟩⬛]/gu; // not every computer has a font for them, and the word beside says the same
 const STAMP = /<t:(\d+)(?::([tTR]))?>/g;
 const STYLES = { 1: "primary", 3: "call", 4: "danger" };
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
@@ -51,7 +52,7 @@ function pressable({ id, label, style, disabled }, message, press) {
 
 /** Discord's own marks for times, as this reader's clock says them. */
 function stamped(text) {
-  return text.replace(STAMP, (_, seconds, style) => {
+  return text.replace(SQUARES, "■").replace(STAMP, (_, seconds, style) => {
     const at = new Date(Number(seconds) * 1000);
     if (style === "T") return TIME.format(at);
     return style === "R" ? ago(at) : clock(at);
