@@ -12,6 +12,9 @@ fi
 if [[ ! -s secrets/livekit_api_secret ]]; then
   od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >secrets/livekit_api_secret
 fi
+if [[ ! -s secrets/speech_token ]]; then
+  od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >secrets/speech_token
+fi
 # The containers read them as other users; on this machine the folder keeps everybody else out.
-chmod 0444 secrets/postgres_password secrets/database_url secrets/livekit_api_secret
+chmod 0444 secrets/postgres_password secrets/database_url secrets/livekit_api_secret secrets/speech_token
 echo "deploy/secrets is ready." >&2

@@ -45,6 +45,22 @@ def test_the_compose_file_gives_settings_that_are_accepted(compose: dict[str, An
     assert settings.database_url.get_secret_value().startswith("postgresql://")
 
 
+@pytest.mark.parametrize("kind", ["stt", "tts"])
+def test_the_speech_services_get_settings_that_are_accepted(compose: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    part = compose["services"][kind]
+    given = {name: re.sub(r"\$\{\w+:?-(.*)\}", r"\1", str(value)) for name, value in part["environment"].items()}
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / part["secrets"][0]).write_text("0123456789abcdef")
+    environ = {**image_environment(), **given, "ANTIPHON_SECRETS_DIR": str(secrets)}
+    settings = load_settings(environ, directory=tmp_path).speech_services
+    assert (settings.host, settings.secure, settings.token.get_secret_value()) == ("0.0.0.0", True, "0123456789abcdef")
+    assert settings.wyoming_allow == (gateway(compose),)
+    ports = {port.rpartition(":")[2] for port in part["ports"]}
+    assert ports == {str(getattr(settings, f"{kind}_port")), str(getattr(settings, f"{kind}_wyoming_port"))}
+    assert (part["command"], part["hostname"], part["profiles"]) == ([kind], kind, ["speech"])
+
+
 def service(compose: dict[str, Any]) -> dict[str, Any]:
     return compose["services"]["antiphon"]["environment"]
 
@@ -55,7 +71,8 @@ def gateway(compose: dict[str, Any]) -> str:
 
 def test_only_loopback_is_published(compose: dict[str, Any]) -> None:
     published = [port for one in compose["services"].values() for port in one.get("ports", [])]
-    assert published == ["127.0.0.1:8000:8000", "127.0.0.1:7880:7880"]
+    assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in published)
+    assert [port.rpartition(":")[2] for port in published] == ["8000", "7880", "50051", "10300", "50052", "10200"]
 
 
 def test_the_databases_are_on_a_network_without_a_way_out(compose: dict[str, Any]) -> None:
