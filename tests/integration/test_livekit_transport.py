@@ -185,6 +185,30 @@ async def test_the_agent_that_is_shown_out_ends(livekit: LiveKit) -> None:
         await asyncio.wait_for(agent.transport.closed.wait(), 5)
 
 
+async def test_who_does_not_come_or_stays_away_is_waited_for_only_so_long(livekit: LiveKit) -> None:
+    room = some_room()
+    async with agent_in(livekit, room, patience=0.8) as agent:
+        async with person_in(livekit, room):
+            await asyncio.sleep(1.2)
+            assert not agent.transport.closed.is_set()
+        await asyncio.sleep(0.3)
+        async with person_in(livekit, room):
+            await asyncio.sleep(0.8)
+            assert not agent.transport.closed.is_set()
+        await asyncio.wait_for(agent.transport.closed.wait(), 3)
+    async with agent_in(livekit, some_room(), patience=0.3) as agent:
+        await asyncio.wait_for(agent.transport.closed.wait(), 2)
+
+
+async def test_nobody_stays_in_the_room_of_a_session_that_is_over(livekit: LiveKit) -> None:
+    room = some_room()
+    async with person_in(livekit, room) as ada:
+        async with agent_in(livekit, room):
+            await until(lambda: "agent-s1" in ada.room.remote_participants, "the agent")
+        await until(lambda: bool(ada.left), "ada to be shown out")
+        assert ada.left == [rtc.DisconnectReason.PARTICIPANT_REMOVED]
+
+
 async def test_the_agent_comes_back_after_the_server_was_away(mortal_livekit: LiveKitProcess) -> None:
     livekit, room = mortal_livekit.livekit, some_room()
     async with agent_in(livekit, room) as agent:

@@ -3,8 +3,8 @@
 Chosen by configuration (`livekit.url`); the engine is the same as for every other transport. A person's page enters
 the room with a token of `livekit_tokens`. Beside the sound, page and agent exchange small JSON messages as data.
 
-The library reconnects by itself while a connection comes back soon; when it gives up, we enter the room anew, until
-`COME_BACK_SECONDS` have passed without success.
+The library reconnects by itself while a connection comes back soon; when it gives up, we enter the room anew. Both we
+and the person may be away for `patience` seconds, then it is over.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ QUEUE_MS = 100
 ON_THE_WAY_SECONDS = 0.08
 """From the library's queue to a person's ear: encoding, the network, the browser's own buffer. An estimate."""
 ENTER_SECONDS = 15.0
-COME_BACK_SECONDS = 60.0
+SHOW_OUT_SECONDS = 3.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 5.0
 MOST_UNREAD = 50
 """Frames kept for an engine that does not keep up: a second. The oldest go first."""
@@ -50,13 +50,16 @@ class LiveKitTransport:
         room: str,
         person: str,
         session: str,
+        patience: float = 60.0,
         control: Control = lambda _: None,
     ) -> None:
         self._access = access
         self._room_name = room
         self._person = person
         self._identity = f"agent-{session}"
+        self._patience = patience
         self._control = control
+        self._alone: asyncio.TimerHandle | None = None
         self._room: rtc.Room | None = None
         self._source: rtc.AudioSource | None = None
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -127,17 +130,21 @@ class LiveKitTransport:
         return self._closed
 
     async def aclose(self) -> None:
-        """Leave the room and free everything. Twice is once."""
+        """Leave the room, show the person out if they are still there, and free everything. Twice is once."""
         if self._leaving:
             return
         self._leaving = True
         self._end()
+        self._stop_missing()
         for task in [*self._work, *self._listening.values()]:
             task.cancel()
         await asyncio.gather(*self._work, *self._listening.values(), return_exceptions=True)
         room, self._room = self._room, None
         if room is not None:
+            still_there = self._person in room.remote_participants
             await room.disconnect()
+            if still_there:
+                await self._show_out()
         source, self._source = self._source, None
         if source is not None:
             await source.aclose()
@@ -153,6 +160,8 @@ class LiveKitTransport:
         room = rtc.Room()
         room.on("track_subscribed", self._track_came)
         room.on("track_unsubscribed", self._track_went)
+        room.on("participant_connected", self._somebody_came)
+        room.on("participant_disconnected", self._somebody_went)
         room.on("data_received", self._data_came)
         room.on("disconnected", self._fell_out)
         token = self._access.agent_token(self._room_name, self._identity, "Antiphon")
@@ -167,7 +176,18 @@ class LiveKitTransport:
             await room.disconnect()
             raise
         self._room = room
+        self._miss()
         log.info("voice.livekit_entered", room=self._room_name)
+
+    async def _show_out(self) -> None:
+        """The session is over, so nobody stays in its room."""
+        from livekit import api
+
+        token = self._access.service_token(self._room_name)
+        with contextlib.suppress(Exception):  # gone by themselves, or the server is: the room ends with them
+            async with asyncio.timeout(SHOW_OUT_SECONDS), api.LiveKitAPI(self._access.url, token=token) as service:
+                gone = api.RoomParticipantIdentity(room=self._room_name, identity=self._person)
+                await service.room.remove_participant(gone)
 
     def _fell_out(self, reason: int) -> None:
         """The library has given up, or we were shown out."""
@@ -189,7 +209,7 @@ class LiveKitTransport:
     async def _come_back(self) -> None:
         from livekit import rtc
 
-        deadline, wait = time.monotonic() + COME_BACK_SECONDS, FIRST_WAIT_SECONDS
+        deadline, wait = time.monotonic() + self._patience, FIRST_WAIT_SECONDS
         while time.monotonic() < deadline:
             try:
                 await self._enter()
@@ -206,6 +226,25 @@ class LiveKitTransport:
             self._frames.put_nowait(None)
 
     # --- the person ------------------------------------------------------------------------------------------------
+
+    def _somebody_came(self, who: rtc.RemoteParticipant) -> None:
+        if who.identity == self._person:
+            self._stop_missing()
+
+    def _somebody_went(self, who: rtc.RemoteParticipant) -> None:
+        if who.identity == self._person and not self._leaving:
+            self._miss()
+
+    def _miss(self) -> None:
+        """Wait for the person, who is not here (yet, or any more)."""
+        self._stop_missing()
+        if self._room is None or self._person not in self._room.remote_participants:
+            self._alone = asyncio.get_running_loop().call_later(self._patience, self._end)
+
+    def _stop_missing(self) -> None:
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None
 
     def _track_came(self, track: rtc.Track, publication: object, by: rtc.RemoteParticipant) -> None:
         from livekit import rtc
