@@ -43,8 +43,9 @@ export class Api {
   patch(path, body) {
     return this.#call("PATCH", path, body);
   }
-  delete(path) {
-    return this.#call("DELETE", path);
+  /** `keepalive`: also when the page is being left. */
+  delete(path, { keepalive = false } = {}) {
+    return this.#call("DELETE", path, undefined, { keepalive });
   }
   /** Send a file as it is. */
   upload(path, file, type = "application/octet-stream") {
@@ -80,7 +81,7 @@ export class Api {
   }
 
   async #call(method, path, body, how = {}) {
-    const { again = true, type = "application/json", asFile = false, dropped = this.#leaving.signal } = how;
+    const { again = true, type = "application/json", asFile = false, dropped = this.#leaving.signal, keepalive = false } = how;
     const headers = { Accept: asFile ? "*/*" : "application/json" };
     if (method !== "GET") headers["X-CSRFToken"] = this.#csrf;
     const isFile = body instanceof Blob;
@@ -92,6 +93,7 @@ export class Api {
         headers,
         body: body === undefined || isFile ? body : JSON.stringify(body),
         credentials,
+        keepalive,
         signal: AbortSignal.any([dropped, AbortSignal.timeout(isFile || asFile ? UPLOAD_MS : TIMEOUT_MS)]),
       });
       learnTime(response.headers.get("Date"));

@@ -7,6 +7,7 @@ import { apiUrl } from "./server.js";
 import { attempt, notice, start } from "./shell.js";
 import { exact } from "./times.js";
 import { lasted, stateChip } from "./voice/past.js";
+import { reasonWords } from "./voice/troubles.js";
 import { legend, Waterfall } from "./voice/waterfall.js";
 import { Words } from "./voice/words.js";
 
@@ -58,7 +59,7 @@ function about(session) {
     ["Name", session.identity],
     ["Began", h("time", { datetime: session.started_at }, exact(session.started_at))],
     ["Lasted", lasted(session)],
-    ["Ended by", session.ended_at ? session.reason : null],
+    ["Over because", session.ended_at ? (session.reason === "stopped" ? "it was ended" : reasonWords(session.reason)) : null],
     ["Carried by", session.transport],
     ["Language", session.language],
     ["Voice", session.voice],

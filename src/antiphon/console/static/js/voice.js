@@ -28,6 +28,7 @@ class Page {
   #api;
   #form = byId("choices");
   #session = null;
+  #voices = [];
   #stream = null;
   #context = null;
   #state = "idle";
@@ -77,8 +78,8 @@ class Page {
     try {
       const { languages, voices, engines } = await this.#api.get("/api/voice/options");
       choices(this.#form.language, [["", "As it is set up"], ...languages.map(({ tag, title }) => [tag, title])]);
-      const own = voices.map(({ name, language, title }) => [name, [title || name, language].filter(Boolean).join(", ")]);
-      choices(this.#form.voice, [["", "As it is set up"], ...own]);
+      this.#voices = voices;
+      this.#offerVoices();
       byId("engines").hidden = false;
       byId("engines").querySelector("dl").replaceWith(facts([
         ["Hears", engines.stt],
@@ -90,6 +91,14 @@ class Page {
       if (!(error instanceof ApiError)) throw error;
       if (error.status !== 401) notice(startFailed(error));
     }
+  }
+
+  /** The voices of the chosen language; some engines have more than a hundred. */
+  #offerVoices() {
+    const { language } = this.#choices;
+    const speaks = ({ language: tag }) => !language || !tag || tag.split("-")[0] === language.split("-")[0];
+    const own = this.#voices.filter(speaks).map(({ name, language: tag, title }) => [name, [title || name, tag].filter(Boolean).join(", ")]);
+    choices(this.#form.voice, [["", "As it is set up"], ...own]);
   }
 
   async #devices() {
@@ -104,6 +113,7 @@ class Page {
     const { room, identity, language, voice, prompt, mode, microphone, speaker } = this.#choices;
     this.#visit.keep.set("voice", { room, identity, language, voice, prompt, mode, microphone, speaker });
     if (target.name === "mode") this.#draw();
+    if (target.name === "language") this.#offerVoices();
     if (!this.#session) return;
     if (target.name === "mode") this.#applyMode();
     if (target.name === "microphone") this.#changeMicrophone();
@@ -123,7 +133,6 @@ class Page {
       await resumed;
       this.#watchMicrophone();
       this.#devices();
-      await this.#changeSpeaker();
       this.#words.clear();
       this.#waterfall.clear();
       this.#approvals.clear();
@@ -144,6 +153,7 @@ class Page {
       await session.begin({ context: this.#context, stream: this.#stream });
       if (this.#session !== session) return;
       this.#startedAt = Date.now();
+      await this.#changeSpeaker();
       this.#applyMode();
       this.#show(this.#state === "idle" ? "listening" : this.#state);
       this.#run();
@@ -197,7 +207,7 @@ class Page {
 
   #over(why) {
     this.#stop();
-    notice(ended(why || "It was ended.", [button("microphone", "Start again", () => this.#begin())]), "voice");
+    notice(ended(why, [button("microphone", "Start again", () => this.#begin())]), "voice");
   }
 
   #connected() {
@@ -303,7 +313,12 @@ class Page {
   async #changeSpeaker() {
     const wanted = this.#form.speaker.value;
     if (!this.#context?.setSinkId || (!wanted && !this.#context.sinkId)) return;
-    await this.#context.setSinkId(wanted).catch(() => toast("This loudspeaker is not there any more", "error"));
+    try {
+      await this.#context.setSinkId(wanted);
+      await this.#session?.useSpeaker(wanted);
+    } catch {
+      toast("This loudspeaker is not there any more", "error");
+    }
   }
 
   #mute(muted) {

@@ -18,11 +18,12 @@ export class EmbeddedTransport {
   #capture = null;
   #playout = null;
   #source = null;
-  #position = 0;
+  #connection = 0;
   #tries = 0;
   #timer = 0;
   #closed = false;
   #silent = false;
+  #mode = null;
   #levels = { me: null, agent: null };
 
   /**
@@ -50,7 +51,7 @@ export class EmbeddedTransport {
       outputChannelCount: [1],
       processorOptions: { rate: RATE },
     });
-    this.#playout.port.onmessage = ({ data }) => this.#played(data.position);
+    this.#playout.port.onmessage = ({ data }) => data.connection === this.#connection && this.#played(data.position);
     this.#playout.connect(context.destination);
     this.#levels.agent = new Level(context, this.#playout);
     this.useMicrophone(stream);
@@ -71,14 +72,18 @@ export class EmbeddedTransport {
   }
 
   setMuted(muted) {
-    this.#silent = muted;
-    this.#tell({ type: "mute", muted });
+    this.#hush(muted, { type: "mute", muted });
   }
 
   /** Hold to talk: `held` while the person holds it. */
   hold(held) {
-    this.#silent = !held;
-    this.#tell({ type: "ptt", down: held });
+    this.#hush(!held, { type: "ptt", down: held });
+  }
+
+  #hush(silent, message) {
+    this.#silent = silent;
+    this.#mode = message;
+    this.#tell(message);
   }
 
   close() {
@@ -109,16 +114,17 @@ export class EmbeddedTransport {
     this.#socket = socket;
     socket.onopen = () => {
       this.#tries = 0;
-      this.#position = 0;
+      this.#connection += 1;
+      this.#playout.port.postMessage({ begin: this.#connection });
       this.#tell({ type: "hello", rate: RATE, frame_ms: FRAME_MS });
-      if (this.#silent) this.#tell({ type: "mute", muted: true });
+      if (this.#mode) this.#tell(this.#mode); // the server has forgotten it with the connection
       this.#options.handlers.connected();
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => {
       this.#socket = null;
       if (this.#closed) return;
-      this.#playout.port.postMessage("clear");
+      this.#playout.port.postMessage({ clear: true });
       if (OVER.has(code)) this.#options.handlers.over(code);
       else {
         this.#options.handlers.lost();
@@ -135,7 +141,7 @@ export class EmbeddedTransport {
 
   #receive(data) {
     if (data instanceof ArrayBuffer) this.#playout.port.postMessage(data, [data]);
-    else if (JSON.parse(data).type === "clear") this.#playout.port.postMessage("clear");
+    else if (JSON.parse(data).type === "clear") this.#playout.port.postMessage({ clear: true });
   }
 
   #send(frame) {

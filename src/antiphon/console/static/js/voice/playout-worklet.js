@@ -18,6 +18,7 @@ class Playout extends AudioWorkletProcessor {
   #held = 0; // samples in all frames
   #wanted = LEAST_MS;
   #running = false;
+  #connection = 0;
   #position = 0; // samples of the wire that were played or passed over
   #told = 0;
   #toldAt = 0;
@@ -32,7 +33,18 @@ class Playout extends AudioWorkletProcessor {
     super();
     this.#rate = processorOptions.rate;
     this.#resampler = new Resampler(this.#rate, sampleRate);
-    this.port.onmessage = ({ data }) => (data === "clear" ? this.#clear() : this.#push(new Int16Array(data)));
+    this.port.onmessage = ({ data }) => {
+      if (data instanceof ArrayBuffer) this.#push(new Int16Array(data));
+      else if (data.begin) this.#begin(data.begin);
+      else this.#clear();
+    };
+  }
+
+  /** Another connection, with a number of its own: it counts from the beginning. */
+  #begin(connection) {
+    this.#clear();
+    this.#connection = connection;
+    this.#position = this.#told = 0;
   }
 
   #samples = (ms) => (this.#rate * ms) / 1000;
@@ -115,7 +127,7 @@ class Playout extends AudioWorkletProcessor {
     if (!atOnce && currentTime - this.#toldAt < REPORT_S) return;
     this.#told = this.#position;
     this.#toldAt = currentTime;
-    this.port.postMessage({ position: this.#position, held: this.#held, wanted: this.#wanted });
+    this.port.postMessage({ connection: this.#connection, position: this.#position });
   }
 }
 

@@ -35,10 +35,10 @@ export class RoomTransport {
     this.#room = room;
     room.on(RoomEvent.TrackSubscribed, (track) => this.#hear(track));
     room.on(RoomEvent.TrackUnsubscribed, (track) => this.#silence(track));
+    await room.connect(url, token);
     room.on(RoomEvent.Reconnecting, () => this.#closed || handlers.lost());
     room.on(RoomEvent.Reconnected, () => this.#closed || handlers.connected());
-    room.on(RoomEvent.Disconnected, (reason) => this.#closed || handlers.over(reason));
-    await room.connect(url, token);
+    room.on(RoomEvent.Disconnected, () => this.#closed || handlers.over());
     // The page opened the microphone itself, so the library must not close and ask again.
     this.#track = new LocalAudioTrack(stream.getAudioTracks()[0], undefined, true);
     await room.localParticipant.publishTrack(this.#track, { source: Track.Source.Microphone, dtx: false, red: false });
@@ -55,6 +55,10 @@ export class RoomTransport {
     const { context } = this.#options;
     this.#levels.me = new Level(context, context.createMediaStreamSource(stream));
     return this.#track?.replaceTrack(stream.getAudioTracks()[0], true);
+  }
+
+  useSpeaker(device) {
+    return this.#room?.switchActiveDevice("audiooutput", device || "default");
   }
 
   setMuted(muted) {

@@ -12,10 +12,11 @@ export class Session {
   #transport = null;
   #feed = null;
   #over = false;
+  #told = false; // the server knows that it is over
 
   /**
    * `wish`: {room, identity, name, language, voice, prompt}. Handlers: `event(data)`, `connected()`, `lost()`,
-   * `failed(error)`, `over(why)` when it ended by itself.
+   * `failed(error)`, `over(reason)` when it ended by itself.
    */
   constructor(api, wish, handlers) {
     this.#api = api;
@@ -41,7 +42,7 @@ export class Session {
         event: (event) => this.#event(event),
         open: () => {},
         lost: () => {},
-        over: () => this.#ended("It is not there any more."),
+        over: () => this.#ended("left"),
       });
       this.#feed.open();
       this.#transport = await this.#choose(pass, { context, stream });
@@ -62,12 +63,18 @@ export class Session {
     return this.#transport?.useMicrophone(stream);
   }
 
-  /** End it. Twice is once. */
+  /** Hear it through another loudspeaker. */
+  useSpeaker(device) {
+    return this.#transport?.useSpeaker?.(device);
+  }
+
+  /** End it, also while the page is being left. Twice is once. */
   async end() {
-    const wasOver = this.#over;
     this.#close();
-    if (!this.id || wasOver) return;
-    await this.#api.delete(`/api/voice/session/${encodeURIComponent(this.id)}`).catch((error) => {
+    if (!this.id || this.#told) return;
+    this.#told = true;
+    const path = `/api/voice/session/${encodeURIComponent(this.id)}`;
+    await this.#api.delete(path, { keepalive: true }).catch((error) => {
       if (error.status !== 404) throw error;
     });
   }
@@ -76,7 +83,7 @@ export class Session {
     const handlers = {
       connected: () => this.#handlers.connected(),
       lost: () => this.#over || this.#handlers.lost(),
-      over: () => this.#ended("It was closed from the other side."),
+      over: () => this.#ended(""),
       failed: (error) => this.#handlers.failed(error),
     };
     if (pass.transport === "livekit") {
@@ -104,14 +111,16 @@ export class Session {
   }
 
   #event(event) {
-    if (event.type === "ended") this.#ended(event.reason ?? "");
-    else this.#handlers.event(event);
+    if (event.type === "ended") {
+      this.#told = true;
+      this.#ended(event.reason ?? "");
+    } else this.#handlers.event(event);
   }
 
   #ended(why) {
     if (this.#over) return;
     this.#close();
-    this.#handlers.over(why);
+    this.#handlers.over(why); // the page ends it, which tells the server
   }
 
   #close() {

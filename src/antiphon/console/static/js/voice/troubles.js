@@ -77,11 +77,25 @@ export const dropped = () =>
     now: "It is tried again by itself.",
   });
 
+const REASONS = {
+  stopped: "It was ended from elsewhere.",
+  left: "The connection was away for too long.",
+  idle: "Nobody said anything for a long time.",
+  replaced: "Another session was begun in the same room.",
+  revoked: "You were signed out.",
+  failed: "Something broke that the conversation needs.",
+  shutdown: "Antiphon is being stopped.",
+  crashed: "Antiphon stopped without a warning.",
+};
+
+/** Why a session ended, in words. */
+export const reasonWords = (reason) => REASONS[reason] ?? "It was closed from the other side.";
+
 /** The card for a session that ended by itself. */
-export const ended = (why, actions) =>
+export const ended = (reason, actions) =>
   errorCard({
     title: "The session has ended",
-    happened: why,
+    happened: reasonWords(reason),
     kept: "The transcript, among the past sessions.",
     now: "Start another one when you like.",
     actions,

@@ -4,8 +4,8 @@ import { h } from "../dom.js";
 
 const PARTS = [
   ["speech_end", "end of speech"],
-  ["endpoint", "turn decided"],
   ["transcript", "transcript"],
+  ["endpoint", "turn decided"],
   ["first_token", "first word"],
   ["first_audio", "first sound"],
 ];

@@ -29,7 +29,10 @@ export class Words {
   say(said) {
     const row = this.#row(said);
     Object.assign(row.said, said);
-    this.#draw(row);
+    if (said.final && !said.text && !said.unheard && row.tools.size === 0) {
+      row.element.remove(); // it was no speech after all
+      this.#rows.delete(said.segment);
+    } else this.#draw(row);
   }
 
   /** A tool of the answer that is being given: {execution, tool, status, seconds?}. */
@@ -52,13 +55,23 @@ export class Words {
   }
 
   #row(said) {
-    const known = this.#rows.get(said.segment);
+    const known = this.#rows.get(said.segment) ?? this.#adopted(said);
     if (known) return known;
     const row = { said: { ...said }, tools: new Map(), element: h("li", { "data-segment": said.segment }) };
     this.#rows.set(said.segment, row);
     const near = this.#list.scrollHeight;
     this.#list.append(row.element);
     if (this.#list.scrollHeight !== near) row.element.scrollIntoView({ block: "nearest" });
+    return row;
+  }
+
+  /** The row of a tool that ran before the first word of its answer becomes the answer's. */
+  #adopted({ segment, role }) {
+    const row = role === "agent" ? this.#lastOf("agent") : null;
+    if (!row || row.said.text || row.tools.size === 0) return null;
+    this.#rows.delete(row.said.segment);
+    this.#rows.set(segment, row);
+    row.element.dataset.segment = segment;
     return row;
   }
 
@@ -74,8 +87,8 @@ export class Words {
     element.toggleAttribute("data-interim", said.final === false);
     if (said.final === false && !isAgent) element.setAttribute("aria-hidden", "true");
     else element.removeAttribute("aria-hidden");
-    const line = h("p", { class: said.final === false && !isAgent ? "interim" : null }, said.text);
-    if (said.unheard) line.append(" ", h("span", { class: "unsaid" }, said.unheard));
+    const line = h("p", { class: said.final === false && !isAgent ? "interim" : null }, plain(said.text));
+    if (said.unheard) line.append(" ", h("span", { class: "unsaid" }, plain(said.unheard)));
     if (said.final === false && isAgent) line.append(h("span", { class: "caret", "aria-hidden": "true" }));
     if (said.interrupted) line.append(h("small", {}, interruption(said)));
     for (const call of tools.values()) line.append(toolLine(call));
@@ -83,6 +96,9 @@ export class Words {
     element.replaceChildren(by, line);
   }
 }
+
+/** As it is read aloud: without the marks of Markdown. */
+const plain = (text) => text.replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1").replace(/[*_`~#>|]+/g, "");
 
 function interruption({ heard_seconds: seconds, unheard }) {
   const after = typeof seconds === "number" ? `interrupted after ${took(seconds)}` : "interrupted";
