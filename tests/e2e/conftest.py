@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
+from tests.e2e import utterances
 from tests.e2e.chat import Chat, Watch
 from tests.e2e.server import Server, free_port
 from tests.e2e.slow_model import SlowModel
@@ -62,6 +64,22 @@ def browser_that_beeps(browser: Browser) -> Iterator[Browser]:
     beeping = browser.browser_type.launch(executable_path=chromium_path(), args=[*CHROMIUM_FLAGS, *FAKE_MICROPHONE])
     yield beeping
     beeping.close()
+
+
+@pytest.fixture(scope="session")
+def browser_that_says(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Browser]]:
+    """Makes browsers whose microphone plays sound: pieces of `utterances`, again and again."""
+    opened: list[Browser] = []
+
+    def launch(*pieces: np.ndarray) -> Browser:
+        file = utterances.write(tmp_path_factory.mktemp("sound") / "microphone.wav", pieces)
+        flags = [*CHROMIUM_FLAGS, *FAKE_MICROPHONE, f"--use-file-for-fake-audio-capture={file}"]
+        opened.append(browser.browser_type.launch(executable_path=chromium_path(), args=flags))
+        return opened[-1]
+
+    yield launch
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ the seconds that a new process takes each time. The commands themselves are test
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import re
@@ -49,6 +50,8 @@ class Server:
         self._role = role
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"{role}.log"
+        self.spoken = ""
+        """A spoken session of its, where a test left one."""
         self._process: subprocess.Popen[str] | None = None
         self._first_link = ""
         inherited = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
@@ -137,6 +140,17 @@ class Server:
         """A client of the API, with a key of the owner unless one is given."""
         bearer = key or self.key("chat")
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {bearer}"}, timeout=10)
+
+    def resources(self) -> tuple[int, int]:
+        """Threads of the process, and sockets it listens or talks on."""
+        assert self._process is not None
+        process = Path(f"/proc/{self._process.pid}")
+        threads = len(list((process / "task").iterdir()))
+        sockets = 0
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                sockets += os.readlink(entry).startswith("socket:")
+        return threads, sockets
 
     def _beside(self, action: Callable[[Stores], Awaitable[T]]) -> T:
         """Run `action` on the server's database, in a thread: Playwright keeps an event loop in this one."""

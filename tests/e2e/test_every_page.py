@@ -33,7 +33,10 @@ INERT = """() => {
   }
   return problems;
 }"""
-SHOWS_WORDS = {"/", "/c/<channel>", "/history", "/history/<channel>", "/memories", "/people"}
+SHOWS_WORDS = {
+    *("/", "/c/<channel>", "/history", "/history/<channel>", "/memories", "/people"),
+    *("/voice/past", "/voice/past/<session>"),
+}
 """Pages on which the words must be seen, so that an empty page does not pass for a safe one."""
 
 
@@ -43,14 +46,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("hostile"), {"ANTIPHON_LIMITS__TURN_SECONDS": "20"})
     server.start()
     with server.client(server.key("chat", "admin")) as client:
-        fill(client)
+        server.spoken = fill(client)
     server.user(WORD, Role.MEMBER)
     yield server
     server.stop()
 
 
-def fill(client: httpx.Client) -> None:
-    """Hostile words as names, titles, messages, files, reminders and memories."""
+def fill(client: httpx.Client) -> str:
+    """Hostile words as names, titles, messages, files, reminders, memories and rooms. Returns a spoken session."""
     path = "/api/channels/web:hostile"
     client.patch("/api/me", json={"name": WORD}).raise_for_status()
     for number, text in enumerate([*CORPUS, f"remember that {WORD}", f"remind me in 3 hours to {WORD}"]):
@@ -58,6 +61,10 @@ def fill(client: httpx.Client) -> None:
     client.patch(path, json={"title": WORD}).raise_for_status()
     client.post(f"{path}/attachments", params={"name": f"{WORD}.txt"}, content=b"x")
     client.post("/api/keys", json={"name": WORD, "scopes": ["chat"]})
+    spoken = {"room": WORD, "identity": WORD, "system_prompt": WORD, "voice": WORD}
+    session = client.post("/session", json=spoken, timeout=60).raise_for_status().json()["session_id"]
+    client.delete(f"/session/{session}").raise_for_status()
+    return session
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,7 @@ def test_hostile_words_are_inert_on_every_page(
         if not entry.template:
             continue
         path = entry.path.replace("<channel>", "web:hostile").replace("<int:id>", "1")
+        path = path.replace("<session>", hostile.spoken)
         answer = page.goto(hostile.url + path)
         assert answer is not None
         assert answer.status == 200, path

@@ -31,11 +31,20 @@ def key(server: Server) -> str:
     return channel
 
 
-def paths(key: str) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def session(server: Server) -> str:
+    """A spoken session, over before anybody said a word."""
+    with server.client() as client:
+        begun = client.post("/session", json={"room": "pages", "identity": "wren"}, timeout=60).raise_for_status()
+        client.delete(f"/session/{begun.json()['session_id']}").raise_for_status()
+    return begun.json()["session_id"]
+
+
+def paths(key: str, session: str) -> Iterator[str]:
     """An address of every page that is a template."""
     for page in PAGES:
         if page.template:
-            yield page.path.replace("<channel>", key).replace("<int:id>", "1")
+            yield page.path.replace("<channel>", key).replace("<int:id>", "1").replace("<session>", session)
 
 
 def ready(page: Page, quiet: Quiet) -> None:
@@ -48,7 +57,13 @@ def ready(page: Page, quiet: Quiet) -> None:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_every_page_is_accessible_fits_and_logs_no_error(
-    browser: Browser, server: Server, signed_in: StorageState, watch: Watch, key: str, size: ViewportSize
+    browser: Browser,
+    server: Server,
+    signed_in: StorageState,
+    watch: Watch,
+    key: str,
+    session: str,
+    size: ViewportSize,
 ) -> None:
     """Everything axe-core knows by light; by dark the colours again, which is all that the theme changes."""
     context = browser.new_context(viewport=size, storage_state=signed_in, reduced_motion="reduce")
@@ -56,7 +71,7 @@ def test_every_page_is_accessible_fits_and_logs_no_error(
     page = context.new_page()
     quiet = Quiet(page)
     found: dict[str, Any] = {}
-    for path in paths(key):
+    for path in paths(key, session):
         page.emulate_media(color_scheme="light")
         page.goto(server.url + path)
         ready(page, quiet)

@@ -154,6 +154,9 @@ ENDLESS = "/stream"
 PAGE_ROLES: dict[str, str] = {
     "/": "member",
     "/c/<channel>": "member",
+    "/voice": "member",
+    "/voice/past": "member",
+    "/voice/past/<session>": "member",
     "/approvals": "member",
     "/history": "member",
     "/history/<channel>": "member",
@@ -276,6 +279,7 @@ async def test_every_page_has_its_role(world: World) -> None:
             if not page.template:
                 continue  # answered by the API, which has its own line or its own test
             path = page.path.replace("<channel>", "web:theirs").replace("<int:id>", "1")
+            path = path.replace("<session>", "s1")
             stranger = await client.get(path)
             assert (stranger.status_code, stranger.headers["location"][:8]) == (303, "/sign-in"), path
             for name, role in (("ben", Role.MEMBER), ("olga", Role.OPERATOR), ("owner", Role.OWNER)):

@@ -1,0 +1,85 @@
+"""The same conversation through a LiveKit room: the page with the real livekit-client, the agent with the real SDK.
+
+The room is one of the LiveKit server of the tests, or of the real one that LIVEKIT_URL names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from livekit import api
+from playwright.sync_api import Browser, StorageState, expect
+
+from tests.e2e.chat import Watch
+from tests.e2e.conftest import sign_in
+from tests.e2e.server import Server
+from tests.e2e.stage import close, open_stage, transcript
+from tests.e2e.test_talking import WHAT_CAN_YOU_DO, check_interruption, check_words
+from tests.e2e.utterances import silence, spoken
+from tests.livekit_server.process import LiveKit
+
+ON_THE_WAY_MS = 150
+"""What WebRTC takes longer each way than a WebSocket on one machine: encoding, the SFU, the browser's own buffer."""
+
+
+@pytest.fixture(scope="module")
+def room_server(tmp_path_factory: pytest.TempPathFactory, livekit: LiveKit) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("rooms"), livekit.settings)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def room_state(browser: Browser, room_server: Server) -> StorageState:
+    return sign_in(browser, room_server)
+
+
+@pytest.fixture(scope="module")
+def client(room_server: Server) -> Iterator[httpx.Client]:
+    with room_server.client() as client:
+        yield client
+
+
+def people_in(livekit: LiveKit, room: str) -> set[str]:
+    """Who is in a room, as the LiveKit server says. In a thread: Playwright keeps an event loop in this one."""
+
+    async def ask() -> set[str]:
+        async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as service:
+            found = await service.room.list_participants(api.ListParticipantsRequest(room=room))
+            return {person.identity for person in found.participants}
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(ask())).result(20)
+
+
+def test_a_question_is_answered_and_interrupted_in_a_room(
+    browser_that_says: Callable[..., Browser],
+    room_server: Server,
+    room_state: StorageState,
+    livekit: LiveKit,
+    watch: Watch,
+    client: httpx.Client,
+) -> None:
+    watch.allow("rtc/v1|v1 RTC path")  # asked for first, and not spoken by every server
+    browser = browser_that_says(silence(3), spoken(WHAT_CAN_YOU_DO), silence(5))
+    stage = open_stage(browser, room_server, room_state, watch)
+    stage.choose(room="tower", identity="wren")
+    session = stage.begin()
+    assert people_in(livekit, "tower") == {"wren", f"agent-{session}"}
+    expect(stage.page.locator("#subtitle")).to_contain_text("LiveKit")
+    stage.final(stage.said, "what can you do")
+    cut = stage.page.locator("#words .reply:has(small)")
+    expect(cut.first).to_contain_text("interrupted", timeout=40_000)
+    heard = stage.heard("out").seconds
+    check_interruption(stage, late=ON_THE_WAY_MS)
+    stage.end()
+    (interrupted, *_) = [one for one in transcript(client, session) if one["interrupted"]]
+    assert interrupted["unheard"]
+    check_words(interrupted["text"], heard)
+    stage.wait("the room to be empty", lambda: not people_in(livekit, "tower"))
+    close(stage)

@@ -1,0 +1,138 @@
+"""What keeps a person from talking is said plainly, and nothing is left behind: no microphone, no right, no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, StorageState, WebSocketRoute, expect
+
+from antiphon.domain.identity import Role
+from tests.e2e.chat import Watch
+from tests.e2e.conftest import sign_in
+from tests.e2e.server import Server
+from tests.e2e.stage import Stage
+from tests.livekit_server.process import LiveKit
+
+
+def stage_in(context: BrowserContext, server: Server, state: StorageState) -> Stage:
+    context.add_cookies(state["cookies"])  # type: ignore[typeddict-item, arg-type]
+    stage = Stage(context.new_page(), server)
+    stage.open()
+    return stage
+
+
+def start(stage: Stage) -> None:
+    stage.page.get_by_role("button", name="Start talking").click()
+
+
+def sessions(server: Server) -> list[object]:
+    with server.client() as client:
+        found = client.get("/api/voice/sessions").raise_for_status().json()["items"]
+    return [one["id"] for one in found if one["ended_at"] is None]
+
+
+def test_a_device_without_a_microphone(context: BrowserContext, server: Server, signed_in: StorageState) -> None:
+    context.grant_permissions(["microphone"])
+    stage = stage_in(context, server, signed_in)
+    start(stage)
+    expect(stage.notice).to_contain_text("No microphone was found")
+    expect(stage.page.get_by_role("button", name="Start talking")).to_be_enabled()
+    assert sessions(server) == []
+
+
+def test_a_microphone_that_is_not_allowed(talking: BrowserContext, server: Server, signed_in: StorageState) -> None:
+    stage = stage_in(talking, server, signed_in)
+    stage.page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia ="
+        " () => Promise.reject(new DOMException('no', 'NotAllowedError')); }"
+    )
+    start(stage)
+    expect(stage.notice).to_contain_text("The microphone is not allowed")
+    expect(stage.notice).to_contain_text("address bar")
+    assert sessions(server) == []
+
+
+def test_a_page_that_needs_https(talking: BrowserContext, server: Server, signed_in: StorageState) -> None:
+    talking.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    stage = stage_in(talking, server, signed_in)
+    start(stage)
+    expect(stage.notice).to_contain_text("HTTPS only")
+    expect(stage.notice).to_contain_text('http.tls = "self"')
+
+
+def test_a_room_of_somebody_else(
+    talking: BrowserContext, server: Server, signed_in: StorageState, watch: Watch
+) -> None:
+    watch.allow("404")
+    server.user("rooms", Role.MEMBER)
+    with server.client(server.key("chat", of="rooms")) as client:
+        client.get("/token", params={"room": "their-room", "identity": "x"}).raise_for_status()
+    stage = stage_in(talking, server, signed_in)
+    stage.choose(room="their-room")
+    start(stage)
+    expect(stage.notice).to_contain_text("The server refused to let you talk here")
+    expect(stage.notice).to_contain_text("belongs to somebody else")
+    assert sessions(server) == []
+
+
+def test_a_dropped_connection_comes_back_to_the_same_session(
+    talking: BrowserContext, server: Server, signed_in: StorageState
+) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def through(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    talking.route_web_socket(lambda url: "/ws/voice/" in url, through)
+    stage = stage_in(talking, server, signed_in)
+    session = stage.begin()
+    sockets[0].close(code=1012)
+    expect(stage.connection).to_have_text("reconnecting")
+    expect(stage.connection).to_have_text("connected")
+    assert len(sockets) == 2
+    assert sessions(server) == [session]
+    stage.end()
+    assert sessions(server) == []
+
+
+def test_a_page_that_goes_away_ends_its_session(
+    talking: BrowserContext, server: Server, signed_in: StorageState
+) -> None:
+    stage = stage_in(talking, server, signed_in)
+    stage.begin()
+    stage.page.goto(f"{server.url}/account")
+    stage.wait("the session to end", lambda: sessions(server) == [])
+
+
+def test_the_microphone_that_is_unplugged(talking: BrowserContext, server: Server, signed_in: StorageState) -> None:
+    talking.add_init_script(
+        "const devices = navigator.mediaDevices, ask = devices?.getUserMedia;"
+        "if (ask) devices.getUserMedia = async (wish) => (globalThis.stream = await ask.call(devices, wish));"
+    )
+    stage = stage_in(talking, server, signed_in)
+    stage.begin()
+    stage.page.evaluate("stream.getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(stage.notice).to_contain_text("unplugged")
+    stage.wait("the session to end", lambda: sessions(server) == [])
+
+
+@pytest.fixture(scope="module")
+def lost_rooms(tmp_path_factory: pytest.TempPathFactory, livekit: LiveKit) -> Iterator[Server]:
+    """A server that reaches LiveKit, and tells browsers an address where nobody is."""
+    settings = {**livekit.settings, "ANTIPHON_LIVEKIT__PUBLIC_URL": "ws://127.0.0.1:9"}
+    server = Server(tmp_path_factory.mktemp("lost-rooms"), settings)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_livekit_server_that_the_browser_cannot_reach(
+    browser: Browser, talking: BrowserContext, lost_rooms: Server, watch: Watch
+) -> None:
+    watch.allow(r"127\.0\.0\.1:9|connection|connect to server|WebSocket")
+    stage = stage_in(talking, lost_rooms, sign_in(browser, lost_rooms))
+    start(stage)
+    expect(stage.notice).to_contain_text("The LiveKit server cannot be reached", timeout=30_000)
+    assert sessions(lost_rooms) == []
