@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 import soxr
-from antiphon.voice.speaking import next_piece, speakable
 from playwright.sync_api import Browser, StorageState, expect
 
+from antiphon.voice.speaking import next_piece, speakable
 from tests.e2e import ears, mouth
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in

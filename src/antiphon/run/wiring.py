@@ -244,6 +244,7 @@ class Antiphon:
         )
         self.executor.redact_by(Redactor(secrets))
         await self.brain.replace(settings)
+        self.voice.replace(settings)
         await self.discord.replace(settings)
         self.settings = settings
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = structlog.stdlib.get_logger(__name__)
 
 FOLDER = "recordings"
+ENTER_AT_LEAST = 15.0
+"""Seconds a page has for entering a room, whatever `voice.reconnect_seconds` is."""
 LOAD_SECONDS = 30.0
 """How long loading an engine may take while somebody waits to talk."""
 _FULL = "Too many people are talking here just now. Try again in a moment."
@@ -183,21 +185,39 @@ class VoiceSessions:
         await asyncio.create_task(session.start(), name=f"voice-start-{row.key}")
         self._sessions[row.key] = session
         self._rooms[row.room] = row.key
-        if self._settings.livekit.url:
+        if row.transport == "livekit":
             try:
-                await session.connect(self._in_room(session))
+                await self._carry_by_room(session)
             except AntiphonError:
                 await asyncio.wait({session.end(EndReason.FAILED)})
                 raise
         return session
 
-    def _in_room(self, session: Session) -> Transport:
+    async def _carry_by_room(self, session: Session) -> None:
+        """The agent enters the room. Nobody can bring another transport there, so the session ends with this one."""
         from antiphon.voice.transports.livekit import LiveKitTransport
 
         row = session.row
-        return LiveKitTransport(
-            self._access, room=row.room, person=row.identity, session=row.key, control=session.control
+        transport = LiveKitTransport(
+            self._access,
+            room=row.room,
+            person=row.identity,
+            session=row.key,
+            patience=max(ENTER_AT_LEAST, self._settings.voice.reconnect_seconds),
+            control=session.control,
         )
+
+        async def end_with_it() -> None:
+            await transport.closed.wait()
+            session.end(EndReason.LEFT)
+
+        await session.connect(transport)
+        ending = asyncio.create_task(end_with_it(), name=f"voice-room-{row.key}")
+
+        def stop() -> None:
+            ending.cancel()
+
+        session.on_end(stop)
 
     def _detector(self) -> Any:
         from antiphon.voice.detectors import make_detector
@@ -248,6 +268,10 @@ class VoiceSessions:
         return [_part("listening", await stt.status()), _part("speaking", await tts.status())]
 
     # --- life ---------------------------------------------------------------------------------------------------------
+
+    def replace(self, settings: Settings) -> None:
+        """Work by changed settings from now on; sessions that go on stay as they are."""
+        self._settings = settings
 
     @property
     def talking(self) -> int:
