@@ -21,6 +21,8 @@ from tests.e2e.utterances import RATE, silence, spoken
 
 TIME_IN_TOKYO, WHAT_CAN_YOU_DO = "What time is it in Tokyo?", "What can you do?"
 STOP_MS = 500
+CRACKLE_BLOCKS = 2
+"""What a decoder may make up for sound that does not come any more."""
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +106,9 @@ def check_interruption(stage: Stage, *, late: float = 0.0) -> None:
     answer = stage.heard("out").loud
     onset = next(begin for begin, _ in stage.heard("mic").stretches() if begin > answer[0])
     deadline = onset + STOP_MS + late
-    before, after = answer[answer < deadline], answer[answer >= deadline]
-    assert before.max() > onset - 200, "the answer was over by itself"
-    assert not len(after) or after.min() > onset + 1000, "the answer goes on"
+    assert answer[answer < deadline].max() > onset - 200, "the answer was over by itself"
+    late_blocks = answer[(answer >= deadline) & (answer < onset + 1000)]
+    assert len(late_blocks) <= CRACKLE_BLOCKS, "the answer goes on"
 
 
 def check_words(text: str, seconds: float) -> None:
