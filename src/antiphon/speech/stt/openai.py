@@ -112,7 +112,7 @@ def _transcript(answer: Mapping[str, Any], language: str) -> Transcript:
 
 
 ENGINE = SttEngine(
-    title="openai: OpenAI, or a server of your own with its HTTP interface",
+    title="OpenAI, or a server of your own with its HTTP interface",
     config=Config,
     argument="model",
     make=OpenAi,

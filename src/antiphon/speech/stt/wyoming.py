@@ -133,7 +133,7 @@ class _Stream(UtteranceStream):
 
 
 ENGINE = SttEngine(
-    title="wyoming: a server with the Wyoming protocol, as Home Assistant uses them",
+    title="a server with the Wyoming protocol, as Home Assistant uses them",
     config=Config,
     argument="address",
     make=Wyoming,

@@ -118,7 +118,7 @@ def _after_head(data: bytes) -> tuple[bytes, int]:
 
 
 ENGINE = TtsEngine(
-    title="openai: OpenAI, or a server of your own with its HTTP interface",
+    title="OpenAI, or a server of your own with its HTTP interface",
     config=Config,
     argument="model",
     make=OpenAi,

@@ -124,7 +124,7 @@ def _format(data: dict[str, object]) -> int:
 
 
 ENGINE = TtsEngine(
-    title="wyoming: a server with the Wyoming protocol, as Home Assistant uses them",
+    title="a server with the Wyoming protocol, as Home Assistant uses them",
     config=Config,
     argument="address",
     make=Wyoming,
