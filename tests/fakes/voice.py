@@ -187,6 +187,10 @@ class Ear:
     async def receive(self) -> bytes | None:
         return await self._frames.get()
 
+    def hear(self, pcm: bytes) -> None:
+        """A frame of the person's microphone."""
+        self._frames.put_nowait(pcm)
+
     async def write(self, pcm: bytes) -> None:
         now = self._loop.time()
         if now > self._until:

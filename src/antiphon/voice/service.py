@@ -284,10 +284,12 @@ class VoiceSessions:
             log.info("voice.ended_forgotten", sessions=forgotten)
 
     async def warm_up(self) -> None:
-        """Load what the first session needs. Called when the program has nothing better to do."""
+        """Load what the first session needs of this program. Called when it has nothing better to do.
+
+        The engines are loaded with the first session: they take memory that nobody may ever need.
+        """
         try:
             await self._engine()
-            await self._engines()
         except Exception as error:
             log.warning("voice.warm_up_failed", error=type(error).__name__)
 
