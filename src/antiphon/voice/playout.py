@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -79,7 +80,7 @@ class Playout:
         self._over.set()
         self._pump: asyncio.Task[None] | None = None
         self.silent_at: float | None = None
-        """When the agent fell silent last because somebody spoke, by the loop's clock."""
+        """When the agent fell silent last because somebody spoke (`time.monotonic`: the loop's clock may be coarse)."""
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -241,7 +242,7 @@ class Playout:
 
     def _silence(self) -> None:
         """Nothing more is heard of what is on its way."""
-        self.silent_at = asyncio.get_running_loop().time()
+        self.silent_at = time.monotonic()
         self._heard_by = 0.0
         self._line.clear()
 

@@ -229,7 +229,7 @@ class TurnTaking:
         """Say something of our own once nobody else speaks."""
         if self._session is None or self._closing or not text.strip():
             return
-        turn = self.parts.turns.notice(text, Moments(self._loop.time()))
+        turn = self.parts.turns.notice(text, Moments(time.monotonic()))
         turn.segment = self.parts.transcript.begin(Author.AGENT)
         self.parts.transcript.grow(turn.segment, text)
         handle = self._session.say(text, add_to_chat_ctx=False)
@@ -253,7 +253,7 @@ class TurnTaking:
 
     def answer(self, message: str, text: str) -> SpokenTurn:
         """The engine wants an answer to a message of the person. Raises `AntiphonError`."""
-        moments = self._moments or Moments(self._loop.time())
+        moments = self._moments or Moments(time.monotonic())
         turn = self.parts.turns.begin(text, moments)
         self._by_message[message] = turn
         handle = _SpeechHandleContextVar.get(None)
@@ -267,7 +267,7 @@ class TurnTaking:
         """The answer's words, noted on their way."""
         async with aclosing(self.parts.turns.words(turn)) as words:
             async for text in words:
-                turn.moments.note("first_token", self._loop.time())
+                turn.moments.note("first_token", time.monotonic())
                 if turn.segment:
                     self.parts.transcript.grow(turn.segment, turn.written or text)
                 yield text
@@ -321,7 +321,7 @@ class TurnTaking:
         if not final:
             return True
         if self._moments is not None:
-            self._moments.note("transcript", self._loop.time())
+            self._moments.note("transcript", time.monotonic())
         if self._answering and not self._words and not self.parts.turns.asking and is_backchannel(text, self._language):
             transcript.close(self._segment, text)
             self._segment = 0
@@ -348,7 +348,7 @@ class TurnTaking:
 
     def _user_state(self, event: Any) -> None:
         self._activity()
-        now = self._loop.time()
+        now = time.monotonic()
         listening, transcript = self.parts.listening, self.parts.transcript
         if event.new_state == "speaking":
             self._barged_at = now - NOTICED_SECONDS if self.parts.playout.active is not None else 0.0
@@ -401,7 +401,7 @@ class TurnTaking:
             return
         text = message.text_content or ""
         if self._moments is not None:
-            self._moments.note("endpoint", self._loop.time())
+            self._moments.note("endpoint", time.monotonic())
         self.parts.transcript.close(self._segment or self.parts.transcript.begin(Author.PERSON), text)
         self._segment, self._words, self._moments = 0, "", None
         turn = self._by_message.get(message.id)
@@ -429,7 +429,7 @@ class TurnTaking:
         """The first sound of an answer went out."""
         turn = next((turn for turn in self._turns.values() if turn.spoken is spoken), None)
         if turn is not None:
-            turn.moments.note("first_audio", self._loop.time())
+            turn.moments.note("first_audio", time.monotonic())
         self._out.on_playback_started(created_at=time.time())
 
     def played(self, spoken: Spoken) -> None:

@@ -1,0 +1,105 @@
+"""Spoken sessions are kept: rooms have an owner, segments and times are replaced by number, endings stand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from antiphon.domain.conversation import Author
+from antiphon.domain.errors import NotFound
+from antiphon.domain.identity import Role
+from antiphon.domain.voice import EndReason, NewVoiceSession, Segment, TurnTimes, room_channel
+from tests.fakes.clock import FakeClock
+
+if TYPE_CHECKING:
+    from antiphon.store.stores import Stores
+
+
+async def new_session(stores: Stores, key: str = "k1", room: str = "kitchen") -> NewVoiceSession:
+    person = (await stores.users.ensure_owner()).person
+    return NewVoiceSession(key, room, person, "Ada", room_channel(room), "embedded", "en", "voice", "Be brief.")
+
+
+async def test_a_room_belongs_to_whoever_used_it_first(stores: Stores) -> None:
+    new = await new_session(stores)
+    bob = (await stores.users.create("bob", Role.MEMBER)).person
+    await stores.voice.claim_room("kitchen", new.person)
+    await stores.voice.claim_room("kitchen", new.person)
+    with pytest.raises(NotFound):
+        await stores.voice.claim_room("kitchen", bob)
+    with pytest.raises(NotFound):
+        await stores.voice.begin(replace(new, person=bob))
+    session = await stores.voice.begin(new)
+    assert (session.room, session.identity, session.channel) == ("kitchen", "Ada", "web:voice:kitchen")
+    assert await stores.voice.get("k1", new.person) == session
+    for key, person in (("k1", bob), ("k2", new.person)):
+        with pytest.raises(NotFound):
+            await stores.voice.get(key, person)
+
+
+async def test_what_was_said_is_kept_by_number(stores: Stores, store_clock: FakeClock) -> None:
+    new = await new_session(stores)
+    await stores.voice.begin(new)
+    first = Segment(1, Author.PERSON, "Ada", "hello\x00", store_clock.now())
+    second = Segment(2, Author.AGENT, "Antiphon", "Good", store_clock.now(), True, "morning", 0.25)
+    await stores.voice.add_segment("k1", second)
+    await stores.voice.add_segment("k1", first)
+    await stores.voice.add_segment("k1", replace(first, text="hello there"))
+    await stores.voice.add_segment("unknown", first)
+    kept = await stores.voice.segments("k1", 0)
+    assert list(kept) == [replace(first, text="hello there"), second]
+    assert list(await stores.voice.segments("k1", 1)) == [second]
+    times = TurnTimes(1, speech_end=0.3, transcript=0.1, first_audio=0.02)
+    await stores.voice.add_turn("k1", times)
+    await stores.voice.add_turn("k1", replace(times, stop=0.2))
+    record = await stores.voice.record("k1", new.person)
+    assert record.turns == (replace(times, stop=0.2),)
+    assert record.segments == tuple(kept)
+
+
+async def test_the_first_ending_stands_and_what_a_crash_left_open_is_ended(stores: Stores) -> None:
+    new = await new_session(stores)
+    await stores.voice.begin(new)
+    await stores.voice.begin(replace(new, key="k2"))
+    await stores.voice.end("k1", EndReason.STOPPED, recording=True)
+    await stores.voice.end("k1", EndReason.IDLE, recording=False)
+    ended = await stores.voice.get("k1", new.person)
+    assert (ended.reason, ended.recording) == (EndReason.STOPPED, True)
+    assert await stores.voice.end_forgotten() == 1
+    assert (await stores.voice.get("k2", new.person)).reason is EndReason.CRASHED
+    assert await stores.voice.end_forgotten() == 0
+
+
+async def test_a_session_is_deleted_with_all_that_was_said(stores: Stores, store_clock: FakeClock) -> None:
+    new = await new_session(stores)
+    bob = (await stores.users.create("bob", Role.MEMBER)).person
+    await stores.voice.begin(new)
+    await stores.voice.add_segment("k1", Segment(1, Author.PERSON, "Ada", "hello", store_clock.now()))
+    with pytest.raises(NotFound):
+        await stores.voice.delete("k1", bob)
+    await stores.voice.delete("k1", new.person)
+    assert list(await stores.voice.segments("k1", 0)) == []
+    with pytest.raises(NotFound):
+        await stores.voice.delete("k1", new.person)
+
+
+async def test_old_sessions_go_and_those_of_an_erased_person_too(stores: Stores, store_clock: FakeClock) -> None:
+    new = await new_session(stores)
+    bob = (await stores.users.create("bob", Role.MEMBER)).person
+    await stores.voice.begin(new)
+    await stores.voice.begin(replace(new, key="going on"))
+    await stores.voice.end("k1", EndReason.STOPPED, recording=False)
+    store_clock.move(seconds=3600)
+    swept = await stores.retention.sweep({"transcripts": store_clock.now() - timedelta(minutes=5)}, 10)
+    assert swept.deleted == {"spoken sessions": 1}
+    assert await stores.voice.get("going on", new.person)
+    await stores.voice.begin(NewVoiceSession("bobs", "attic", bob, "Bob", "web:voice:attic", "embedded"))
+    await stores.voice.add_segment("bobs", Segment(1, Author.PERSON, "Bob", "heron", store_clock.now()))
+    exported = await stores.personal_data.export(bob)
+    assert "heron" in str(exported.document["spoken_sessions"])
+    receipt = await stores.personal_data.erase(bob)
+    assert receipt.erased["spoken sessions"] == 1
+    await stores.voice.claim_room("attic", new.person)  # its name is free again
