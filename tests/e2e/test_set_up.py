@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,9 @@ def test_password_and_authenticator_from_choosing_to_signing_in(
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("button", name="Choose this password").click()
     expect(page.locator("#password-state")).to_have_text("chosen")
+    with sqlite3.connect(f"file:{server.folder}/data/antiphon.db?mode=ro", uri=True) as database:
+        [(stored,)] = database.execute("SELECT password FROM antiphon_user WHERE name = ?", ("wren",))
+    assert re.match(r"argon2\$argon2id\$v=19\$m=102400,t=2,p=8\$", stored)
 
     page.get_by_role("button", name="Set up an app").click()
     page.get_by_label("Your password").fill(PASSWORD)

@@ -163,7 +163,7 @@ both_engines = pytest.mark.parametrize(
 @contextlib.asynccontextmanager
 async def a_world(settings: Settings) -> AsyncIterator[World]:
     """Build a world over a migrated database and take it down again."""
-    configure(settings)
+    configure(settings, extra={"PASSWORD_HASHERS": ["tests.fakes.hasher.QuickArgon2"]})
     from antiphon.store.stores import open_stores
 
     clock = SystemClock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from antiphon.config import load_settings
+from antiphon.run.wiring import open_stores_alone
 from tests.fixtures_redis import free_port
 
 START_SECONDS = 40
@@ -42,6 +45,18 @@ def command(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedP
         timeout=60,
         check=False,
     )
+
+
+def key_of(folder: Path, **more: str) -> str:
+    """A fresh key of the owner, made in the database as the command does, without the seconds of a process."""
+
+    async def make() -> str:
+        settings = load_settings(environment(folder, **more), directory=folder)
+        async with open_stores_alone(settings) as stores:
+            owner = await stores.users.ensure_owner()
+            return (await stores.keys.create("test", ("chat", "admin"), owner.person))[1]
+
+    return asyncio.run(make())
 
 
 class Program:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import ssl
@@ -15,10 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from antiphon.config import Settings, load_settings
-from antiphon.run.wiring import open_stores_alone
+from antiphon.config import Settings
 from tests.fixtures_redis import RedisServer
-from tests.integration.program import Program, command, environment
+from tests.integration.program import Program, command, key_of
 
 Start = Callable[..., Program]
 
@@ -46,16 +44,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     program.close()
 
 
-def key_of(folder: Path, **more: str) -> dict[str, str]:
-    """Headers with a fresh key of the owner, made in the database as the command does, without its seconds."""
-
-    async def make() -> str:
-        settings = load_settings(environment(folder, **more), directory=folder)
-        async with open_stores_alone(settings) as stores:
-            owner = await stores.users.ensure_owner()
-            return (await stores.keys.create("test", ("chat", "admin"), owner.person))[1]
-
-    return {"Authorization": f"Bearer {asyncio.run(make())}"}
+def owner_of(folder: Path, **more: str) -> dict[str, str]:
+    """Headers with a fresh key of the owner."""
+    return {"Authorization": f"Bearer {key_of(folder, **more)}"}
 
 
 def say(program: Program, headers: dict[str, str], text: str, channel: str = "web:a") -> dict[str, Any]:
@@ -102,7 +93,7 @@ def test_commands_work_beside_the_running_server(shared: Program) -> None:
 
 def test_a_second_user_is_made_beside_the_running_server_and_sees_nothing_of_the_owner(shared: Program) -> None:
     server = shared
-    say(server, key_of(server.folder), "hello", "web:owner")
+    say(server, owner_of(server.folder), "hello", "web:owner")
     made = command(server.folder, "user", "create", "Grace", "--role", "operator")
     assert made.returncode == 0, made.stderr
     with httpx.Client(base_url=server.address) as grace:
@@ -132,7 +123,7 @@ def test_the_first_start_prints_one_sign_in_line_that_works_once(shared: Program
 
 def test_a_connection_that_says_nothing_is_closed_and_a_stream_is_not(shared: Program) -> None:
     server = shared
-    headers = key_of(server.folder)
+    headers = owner_of(server.folder)
     with (
         socket.create_connection(("127.0.0.1", server.port)) as mute,
         socket.create_connection(("127.0.0.1", server.port)) as slow,
@@ -158,7 +149,7 @@ def test_pages_send_strangers_to_the_sign_in_page(shared: Program) -> None:
 
 def test_killed_in_the_middle_everything_is_answered_once(start: Start, tmp_path: Path) -> None:
     server = start()
-    headers = key_of(tmp_path)
+    headers = owner_of(tmp_path)
     said = [f"what is {n} + 1000" for n in range(40)]
     tasks = [say(server, headers, text)["task"] for text in said]
     server.kill()
@@ -174,7 +165,7 @@ def test_killed_in_the_middle_everything_is_answered_once(start: Start, tmp_path
 
 def test_crashes_while_the_brain_still_loads_cost_no_attempts(start: Start, tmp_path: Path) -> None:
     early = start(name="early")
-    headers = key_of(tmp_path)
+    headers = owner_of(tmp_path)
     task = say(early, headers, "what is 1 + 1")["task"]
     early.kill()
     start(name="earlier").kill()
@@ -193,7 +184,7 @@ def test_many_listeners_are_not_stopped_by_the_soft_limit_of_files(shared: Progr
 
 def test_a_reminder_outlives_the_crash(start: Start, tmp_path: Path) -> None:
     server = start()
-    headers = key_of(tmp_path)
+    headers = owner_of(tmp_path)
     task_of(server, headers, say(server, headers, "remind me in 3 seconds to stretch")["task"])
     server.kill()
     time.sleep(3)
@@ -208,7 +199,7 @@ def test_a_reminder_outlives_the_crash(start: Start, tmp_path: Path) -> None:
 
 def test_sigterm_under_load_ends_clean_and_fast(start: Start, tmp_path: Path) -> None:
     server = start()
-    headers = key_of(tmp_path)
+    headers = owner_of(tmp_path)
     tasks = [say(server, headers, f"what is {n} + 1", f"web:c{n % 5}")["task"] for n in range(25)]
     begin = time.monotonic()
     assert server.terminate() == 0
@@ -228,7 +219,7 @@ def test_sigterm_does_not_wait_for_a_model_that_hangs(start: Start, tmp_path: Pa
             "ANTIPHON_MODEL_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/v1",
         }
         server = start(**model)
-        headers = key_of(tmp_path, **model)
+        headers = owner_of(tmp_path, **model)
         task = say(server, headers, "tell me a story")["task"]
         deadline = time.monotonic() + 40
         while httpx.get(f"{server.address}/api/tasks/{task}", headers=headers, timeout=20).json()["state"] != "running":
@@ -289,7 +280,7 @@ def test_what_is_written_is_for_this_account_alone(shared: Program) -> None:
 
 def test_backup_while_running_and_restore_elsewhere(start: Start, tmp_path: Path) -> None:
     server = start()
-    headers = key_of(tmp_path)
+    headers = owner_of(tmp_path)
     task_of(server, headers, say(server, headers, "remember that my desk is by the window")["task"])
     assert command(tmp_path, "backup", "kept.zip").returncode == 0
     assert command(tmp_path, "restore", "kept.zip", "--force").returncode == 3  # the server runs
@@ -333,7 +324,7 @@ def test_api_and_workers_apart_on_postgresql_and_redis(
     shared = {"DATABASE_URL": postgresql_settings.database_url.get_secret_value(), "REDIS_URL": redis_server.url}
     api = start("api", **shared)
     workers = [start("worker", name=f"worker{n}", **shared) for n in range(2)]
-    headers = key_of(tmp_path, **shared)
+    headers = owner_of(tmp_path, **shared)
     with httpx.stream("GET", f"{api.address}/api/channels/api:x/events", headers=headers, timeout=20) as stream:
         assert stream.status_code == 200
         said = say(api, headers, "what is 20 + 22", "api:x")

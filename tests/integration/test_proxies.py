@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from antiphon.config import HttpSettings, Settings
 from antiphon.run.tls import certificate_files
 from tests.fixtures_redis import free_port
-from tests.integration.program import Program, command
+from tests.integration.program import Program, key_of
 
 pytestmark = pytest.mark.xdist_group("proxies")  # they share the fixture and its programs
 
@@ -124,7 +124,7 @@ def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             assert proxy.poll() is None, (folder / "proxy.out").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        key = command(folder, "key", "create", "test", "--scopes", "chat,admin", **told).stdout.splitlines()[-1]
+        key = key_of(folder, **told)
         yield Behind(program, port, made[0], key)
     finally:
         proxy.kill()  # it would wait for its connections to end
