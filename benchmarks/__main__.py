@@ -7,7 +7,10 @@ import sys
 
 from benchmarks.figures import Figure, table, write
 
-MODULES = ("durable_path", "turns", "experts", "context", "fanout", "dashboards", "voice", "page", "startup", "grpc")
+MODULES = (
+    *("durable_path", "turns", "experts", "context", "fanout", "dashboards", "discord", "voice", "page", "startup"),
+    "grpc",
+)
 
 
 def main() -> int:

@@ -329,8 +329,12 @@ def advance(control: Control, *, seconds: float) -> None:
 
 
 @_checked
-async def storm(control: Control, *, channel: str, rate: float, seconds: float, user: str = "ada") -> Any:
-    return {"sent": await control.storm(channel, rate=rate, seconds=min(seconds, 600), by=user)}
+async def storm(
+    control: Control, *, channel: str, rate: float, seconds: float, user: str = "ada", text: str = "storm {n}"
+) -> Any:
+    if not 0 < rate <= 10_000 or not 0 < seconds <= 600:
+        raise ValueError("a storm has up to 10000 messages a second, for up to 600 seconds")
+    return {"sent": await control.storm(channel, rate=rate, seconds=seconds, by=user, text=text)}
 
 
 ACTIONS: dict[str, Action] = {

@@ -286,11 +286,11 @@ class Control:
         started, sent = loop.time(), 0
         while (passed := loop.time() - started) < seconds:
             while sent < min(passed, seconds) * rate:
-                player.send(place, text.format(n=sent))
+                player.send(place, text.replace("{n}", str(sent)))
                 sent += 1
             await asyncio.sleep(min(0.01, 1 / rate))
         for number in range(sent, round(rate * seconds)):
-            player.send(place, text.format(n=number))
+            player.send(place, text.replace("{n}", str(number)))
         return round(rate * seconds)
 
     # Reading
