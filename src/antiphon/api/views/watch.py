@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 10.0
 LEVELS = ["debug", "info", "warning", "error", "critical"]
-WORDS = frozenset({"text", "summary", "message", "title", "name", "session"})
+WORDS = frozenset({"text", "summary", "message", "title", "name", "session", "unheard", "speaker"})
 """Fields of events that may quote people or name a credential."""
 GROWING = "text.delta"
 """Left out: hundreds of them make one answer, and without its words each says nothing."""
