@@ -113,7 +113,7 @@ class Speaker(Channel):
             return
         for parameter, key in ((_RATE, "rate"), (_VOLUME, "volume"), (_PITCH, "pitch")):
             self._lib.espeak_SetParameter(parameter, int(header[key]), 0)
-        text = str(header["text"]).replace("\0", " ").encode() + b"\0"
+        text = str(header["text"]).encode() + b"\0"
         self._speaking, self._words = number, []
         failed = self._lib.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None)
         self.send({"id": number, "done": True, **({"error": "it refused the text"} if failed else {})})

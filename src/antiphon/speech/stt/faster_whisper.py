@@ -122,7 +122,7 @@ class FasterWhisper:
         except Exception as error:
             raise SpeechError("faster_whisper failed to recognise a recording.") from error
         words = tuple(
-            Word(word.word.strip(), word.start, word.end, word.probability)
+            Word(str(word.word).strip(), float(word.start), float(word.end), float(word.probability))
             for segment in segments
             for word in segment.words or ()
         )
@@ -130,8 +130,8 @@ class FasterWhisper:
         likely = sum(math.exp(s.avg_logprob) * w for s, w in zip(segments, weights, strict=True))
         return Transcript(
             " ".join(text for segment in segments if (text := segment.text.strip())),
-            language=facts.language,
-            confidence=min(1.0, likely / sum(weights)) if weights else 0.0,
+            language=str(facts.language),
+            confidence=float(min(1.0, likely / sum(weights))) if weights else 0.0,
             words=words,
         )
 

@@ -1,0 +1,155 @@
+"""Models of speech engines, made on the spot with random weights: what they say means nothing, but the engines load and
+run them with the code that loads and runs real ones.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.fakes import onnx_bytes as onnx
+
+
+def whisper(folder: Path) -> Path:
+    """A Whisper of one layer for faster-whisper, two megabytes."""
+    from ctranslate2.specs import whisper_spec
+    from faster_whisper.tokenizer import _LANGUAGE_CODES
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    width, inner, words, mels = 32, 64, 51_865, 80
+    chance = np.random.default_rng(0)
+
+    def weights(*shape: int) -> np.ndarray[Any, Any]:
+        return (chance.standard_normal(shape) * 0.05).astype(np.float32)
+
+    def linear(layer: Any, given: int, wanted: int) -> None:
+        layer.weight, layer.bias = weights(wanted, given), np.zeros(wanted, np.float32)
+
+    def norm(layer: Any) -> None:
+        layer.gamma, layer.beta = np.ones(width, np.float32), np.zeros(width, np.float32)
+
+    def attention(layer: Any, *, own: bool) -> None:
+        norm(layer.layer_norm)
+        sizes = ((width, 3 * width), (width, width)) if own else ((width, width), (width, 2 * width), (width, width))
+        for part, (given, wanted) in zip(layer.linear, sizes, strict=True):
+            linear(part, given, wanted)
+
+    def forward(layer: Any) -> None:
+        norm(layer.layer_norm)
+        linear(layer.linear_0, width, inner)
+        linear(layer.linear_1, inner, width)
+
+    spec = whisper_spec.WhisperSpec(1, 2, 1, 2)
+    encoder, decoder = spec.encoder, spec.decoder
+    for layer, given in ((encoder.conv1, mels), (encoder.conv2, width)):
+        layer.weight, layer.bias = weights(width, given, 3), np.zeros(width, np.float32)
+    encoder.position_encodings.encodings = weights(1500, width)
+    decoder.position_encodings.encodings = weights(448, width)
+    norm(encoder.layer_norm)
+    norm(decoder.layer_norm)
+    attention(encoder.layer[0].self_attention, own=True)
+    forward(encoder.layer[0].ffn)
+    attention(decoder.layer[0].self_attention, own=True)
+    attention(decoder.layer[0].attention, own=False)
+    forward(decoder.layer[0].ffn)
+    decoder.embeddings.weight = weights(words, width)
+    decoder.projection.weight = decoder.embeddings.weight
+    decoder.scale_embeddings = False
+    spec.config.suppress_ids, spec.config.suppress_ids_begin = [], [220, 50_257]
+    spec.config.alignment_heads, spec.config.lang_ids = [[0, 0], [0, 1]], list(range(50_259, 50_358))
+
+    letters = {letter: number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    letters |= {f"\u0120w{number}": number for number in range(len(letters), 50_257)}
+    tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    languages = ["en", *(code for code in _LANGUAGE_CODES if code not in ("en", "yue"))]
+    marks = ["endoftext", "startoftranscript", *languages, "translate", "transcribe", "startoflm", "startofprev"]
+    marks += ["nospeech", "notimestamps", *(f"{number * 0.02:.2f}" for number in range(1501))]
+    tokenizer.add_special_tokens([AddedToken(f"<|{mark}|>", special=True, normalized=False) for mark in marks])
+    assert tokenizer.get_vocab_size() == words
+
+    folder.mkdir(parents=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    spec.register_vocabulary([word for word, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])])
+    spec.validate()
+    spec.optimize()
+    spec.save(str(folder))
+    return folder
+
+
+def piper(folder: Path, name: str = "en_US-tiny-low", rate: int = 22_050) -> Path:
+    """A voice for Piper that turns each phoneme into a short hum."""
+    from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+
+    chance = np.random.default_rng(0)
+    weights = {
+        "table": chance.standard_normal((256, 16)).astype(np.float32),
+        "wave": (chance.standard_normal((16, 1024)) * 0.05).astype(np.float32),
+        "shape": np.array([1, 1, -1], np.int64),
+        "one": np.array([1], np.int64),
+        "two": np.array([2], np.int64),
+        "nothing": np.zeros((), np.float32),
+    }
+    nodes = [
+        onnx.node("Gather", ["table", "input"], ["embedded"]),
+        onnx.node("MatMul", ["embedded", "wave"], ["mixed"]),
+        onnx.node("Sin", ["mixed"], ["hum"]),
+        onnx.node("Slice", ["scales", "one", "two"], ["length"]),
+        onnx.node("Mul", ["hum", "length"], ["held"]),
+        onnx.node("ReduceSum", ["input_lengths"], ["count"], keepdims=0),
+        onnx.node("Cast", ["count"], ["counted"], to=onnx.FLOAT),
+        onnx.node("Mul", ["counted", "nothing"], ["unused"]),
+        onnx.node("Add", ["held", "unused"], ["sound"]),
+        onnx.node("Reshape", ["sound", "shape"], ["output"]),
+    ]
+    inputs = [
+        onnx.value("input", onnx.INT64, [1, "phonemes"]),
+        onnx.value("input_lengths", onnx.INT64, [1]),
+        onnx.value("scales", onnx.FLOAT, [3]),
+    ]
+    outputs = [onnx.value("output", onnx.FLOAT, [1, 1, "samples"])]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.onnx").write_bytes(onnx.model(nodes, inputs, outputs, weights))
+    facts = {
+        "audio": {"sample_rate": rate},
+        "espeak": {"voice": "en-us"},
+        "phoneme_type": "espeak",
+        "num_symbols": 256,
+        "num_speakers": 1,
+        "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8},
+        "phoneme_id_map": DEFAULT_PHONEME_ID_MAP,
+    }
+    (folder / f"{name}.onnx.json").write_text(json.dumps(facts))
+    return folder
+
+
+def sherpa(folder: Path) -> Path:
+    """A recogniser for sherpa-onnx of the kind of NeMo's CTC models: letters by the shape of the sound."""
+    letters = [*"abcdefghijklmnopqrstuvwxyz", "\u2581"]
+    chance = np.random.default_rng(0)
+    weights = {"weights": chance.standard_normal((80, len(letters) + 1)).astype(np.float32)}
+    nodes = [
+        onnx.node("Transpose", ["audio_signal"], ["frames"], perm=[0, 2, 1]),
+        onnx.node("MatMul", ["frames", "weights"], ["raw"]),
+        onnx.node("LogSoftmax", ["raw"], ["logprobs"], axis=2),
+    ]
+    inputs = [
+        onnx.value("audio_signal", onnx.FLOAT, ["batch", 80, "time"]),
+        onnx.value("length", onnx.INT64, ["batch"]),
+    ]
+    outputs = [onnx.value("logprobs", onnx.FLOAT, ["batch", "time", len(letters) + 1])]
+    metadata = {
+        "vocab_size": str(len(letters)),
+        "subsampling_factor": "1",
+        "normalize_type": "per_feature",
+        "model_type": "EncDecCTCModelBPE",
+        "version": "1",
+    }
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(onnx.model(nodes, inputs, outputs, weights, metadata))
+    (folder / "tokens.txt").write_text("".join(f"{c} {n}\n" for n, c in enumerate([*letters, "<blk>"])), "utf-8")
+    return folder
