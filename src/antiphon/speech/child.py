@@ -56,7 +56,7 @@ class Child:
         self._idle_seconds = idle_seconds
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
         self._lines: dict[int, Line] = {}
         self._next = 0
         self._starts: deque[float] = deque(maxlen=_STARTS)
@@ -119,7 +119,9 @@ class Child:
         self.facts = facts
         self._process = process
         self._moved = asyncio.get_running_loop().time()
-        self._reader = asyncio.create_task(self._read_all(process), name=f"engine {self.name}")
+        reader = asyncio.create_task(self._read_all(process), name=f"engine {self.name}")
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
         self._rest()
 
     def line(self) -> Line:
@@ -145,6 +147,12 @@ class Child:
             return False
         self._process.stdin.write(pack(header, payload))
         return True
+
+    async def drain(self) -> None:
+        """Wait until it has taken most of what was sent; a process that is gone takes everything."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(ConnectionError):
+                await self._process.stdin.drain()
 
     def watch(self) -> None:
         """Look after a while whether it still moves, as long as it owes somebody an answer."""
@@ -176,9 +184,11 @@ class Child:
                     line.owed -= 1 if header.get("done") and line.owed else 0
                     line.frames.put_nowait((header, payload))
         except (EOFError, OSError, ValueError):
-            if self._process is process:
+            died = self._process is process
+            if died:
                 self._gone()
-                await _end(process)
+            await _end(process)
+            if died:
                 log.warning("speech.engine_died", engine=self.name, status=process.returncode)
 
     def _gone(self) -> None:
@@ -199,12 +209,6 @@ class Child:
             self._process = None
             process.stdin.close()  # it ends by itself, and whoever reads it sees it to the end
 
-    async def _stop(self) -> None:
-        process = self._process
-        self._gone()
-        if process is not None:
-            await _end(process)
-
     async def aclose(self) -> None:
         """End it. Twice is once."""
         self._closed = True
@@ -212,10 +216,12 @@ class Child:
             for timer in (self._idle, self._watching):
                 if timer is not None:
                     timer.cancel()
-            await self._stop()
-            if self._reader is not None:
-                self._reader.cancel()
-                await asyncio.wait({self._reader})
+            process = self._process
+            self._gone()
+            if process is not None:
+                await _end(process)
+            if self._readers:
+                await asyncio.wait(self._readers)  # they end with their processes
 
 
 class Line:
@@ -251,6 +257,10 @@ class Line:
     def end(self) -> None:
         """Nothing comes any more; whoever receives is told so."""
         self.frames.put_nowait(None)
+
+    async def drain(self) -> None:
+        """Wait until it has taken most of what was sent."""
+        await self._child.drain()
 
     def close(self) -> None:
         """Nobody listens any more."""

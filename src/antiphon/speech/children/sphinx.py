@@ -1,9 +1,9 @@
 """pocketsphinx in a process of its own: it holds the interpreter's lock while it decodes.
 
 Started by `stt/pocketsphinx`. The first frame brings the settings and the sentences of the language model. Then, each
-with the id of a stream: {"op": "hear"} with PCM, {"op": "end"}: the person stopped, {"op": "whole"} with PCM to be
-recognised at once, {"op": "close"}. Frames out: {"id", "partial"}, {"id", "final", "confidence", "words"}, {"id",
-"error"}, {"id", "left"} after a piece of something long.
+with the id of a stream: {"op": "hear"} with PCM, {"op": "end"}: the person stopped, {"op": "whole"} with PCM of a
+recording that nobody watches, {"op": "close"}. Frames out: {"id", "partial"}, {"id", "final", "confidence", "words"},
+{"id", "error"}, {"id", "left"} after a piece of something long.
 
 One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
 a time, the streams in turn), then partials of streams whose audio is fresh. A machine that cannot keep up gives fewer
@@ -24,11 +24,16 @@ import numpy as np
 from antiphon.speech.children.frames import Channel
 from antiphon.speech.children.sphinx_model import Decoders, Heard
 
+Audio = np.ndarray[Any, np.dtype[np.int16]]
 RATE = 16_000
 _LONGEST = 15 * RATE
 """Samples of a piece that is decoded at once. Longer speech is cut where it is quietest."""
 _SEARCH = 5 * RATE
-_STALE = RATE
+_FAINT = 25.0
+"""Loudness of 20 ms below which nobody can be heard."""
+_PAUSE, _AROUND = 35, 15
+"""Frames of 20 ms: a pause that parts what is said, and how much of it stays on either side."""
+_STALE = 4 * RATE
 """Samples waiting for a partial beyond which the stream gets none for this utterance."""
 _KEPT = 120 * RATE
 """Samples of one utterance that are kept; what goes on longer is recognised and begun anew."""
@@ -41,8 +46,8 @@ class Stream:
     """One person, or one recording."""
 
     id: int
-    audio: list[np.ndarray[Any, np.dtype[np.int16]]] = field(default_factory=list[Any])
-    fresh: list[np.ndarray[Any, np.dtype[np.int16]]] = field(default_factory=list[Any])
+    audio: list[Audio] = field(default_factory=list[Any])
+    fresh: list[Audio] = field(default_factory=list[Any])
     """What has not gone into the live decoder."""
     samples: int = 0
     seen: int = 0
@@ -57,8 +62,7 @@ class Job:
     """An utterance to be recognised, piece by piece."""
 
     id: int
-    pieces: deque[np.ndarray[Any, np.dtype[np.int16]]]
-    length: float = 0.0
+    pieces: deque[tuple[int, Audio]]
     found: list[tuple[float, Heard]] = field(default_factory=list[tuple[float, Heard]])
 
 
@@ -108,23 +112,24 @@ class Recogniser(Channel):
             if not stream.stale:
                 stream.fresh.append(piece)
             stream.samples += len(payload) // 2
-        if operation in ("end", "whole") or stream.samples > _KEPT:
+        if operation == "whole":
+            stream.stale = True
+        elif operation == "end" or stream.samples > _KEPT:
             self._finish(stream)
 
     def _finish(self, stream: Stream) -> None:
         whole = np.concatenate(stream.audio) if stream.audio else np.zeros(0, np.int16)
         self._decoders.give_back(stream.live)
         self._streams[stream.id] = Stream(stream.id)
-        self._jobs.append(Job(stream.id, deque(cut(whole)), len(whole) / RATE))
+        self._jobs.append(Job(stream.id, deque(cut(whole))))
 
     def _decode_one(self) -> None:
         """One piece of the first job, which then goes behind the others."""
         job = self._jobs.popleft()
         if job.pieces:
-            piece = job.pieces.popleft()
-            offset = job.length - (len(piece) + sum(map(len, job.pieces))) / RATE
+            begin, piece = job.pieces.popleft()
             try:
-                job.found.append((offset, self._decoders.final(piece)))
+                job.found.append((begin / RATE, self._decoders.final(piece)))
             except Exception as error:
                 self.send({"id": job.id, "error": f"it could not decode ({type(error).__name__})", "done": True})
                 return
@@ -164,18 +169,40 @@ class Recogniser(Channel):
                 return
 
 
-def cut(audio: np.ndarray[Any, np.dtype[np.int16]]) -> list[np.ndarray[Any, np.dtype[np.int16]]]:
+def cut(audio: Audio) -> list[tuple[int, Audio]]:
+    """Where each piece begins, and the piece: what is said between long pauses, with a little of the silence around
+    it; the mean of a piece would else be that of its silence. What goes on for too long is cut at its quietest moment.
+    """
+    frame = RATE // 50
+    count = len(audio) // frame
+    if count == 0:
+        return []
+    loud = np.sqrt((audio[: count * frame].astype(np.float32).reshape(-1, frame) ** 2).mean(axis=1))
+    floor, top = float(np.percentile(loud, 20)), float(np.percentile(loud, 98))
+    spoken = np.flatnonzero(loud > max(_FAINT, min(3 * floor, top / 4), top / 30))
+    if not len(spoken):
+        return [] if top < _FAINT else [(0, audio)]
+    pieces: list[tuple[int, Audio]] = []
+    breaks = np.flatnonzero(np.diff(spoken) > _PAUSE)
+    for first, last in zip([0, *(breaks + 1)], [*breaks, len(spoken) - 1], strict=True):
+        begin = max(int(spoken[first]) - _AROUND, 0) * frame
+        end = min((int(spoken[last]) + 1 + _AROUND) * frame, len(audio))
+        pieces += _short(begin, audio[begin:end])
+    return pieces
+
+
+def _short(begin: int, audio: Audio) -> list[tuple[int, Audio]]:
     """Pieces of at most 15 seconds, cut at the quietest moment of the last five of each."""
-    pieces: list[np.ndarray[Any, np.dtype[np.int16]]] = []
+    pieces: list[tuple[int, Audio]] = []
+    frame = RATE // 50
     while len(audio) > _LONGEST:
-        frame = RATE // 50
         tail = audio[_LONGEST - _SEARCH : _LONGEST].astype(np.float32)
         loudness = (tail[: len(tail) // frame * frame].reshape(-1, frame) ** 2).sum(axis=1)
         smooth = np.convolve(loudness, np.ones(10), "same")
         at = _LONGEST - _SEARCH + (int(smooth.argmin()) + 1) * frame
-        pieces.append(audio[:at])
-        audio = audio[at:]
-    return [*pieces, audio]
+        pieces.append((begin, audio[:at]))
+        begin, audio = begin + at, audio[at:]
+    return [*pieces, (begin, audio)]
 
 
 def main() -> None:

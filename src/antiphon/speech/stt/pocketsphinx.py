@@ -23,6 +23,7 @@ from antiphon.speech.engine import SttEngine, Surroundings, package_missing
 from antiphon.speech.pronunciations import PRONUNCIATIONS
 
 _LANGUAGE = "en"
+_SENT_BYTES = 256 * 1024
 _EARLY_BYTES = 120 * LISTENING_RATE * SAMPLE_BYTES
 
 
@@ -96,6 +97,11 @@ class PocketSphinx:
             raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
         await self._child().start()
 
+    @property
+    def processes(self) -> Sequence[int]:
+        """The ids of its processes that run."""
+        return [pid for child in self._children if (pid := child.pid) is not None]
+
     def _child(self) -> Child:
         return min(self._children, key=lambda child: child.lines)
 
@@ -107,8 +113,11 @@ class PocketSphinx:
         await child.start()
         line = child.line()
         try:
-            if not line.ask({"op": "whole"}, pcm[: len(pcm) & ~1]):
-                raise SpeechError("The engine pocketsphinx has too much to do.")
+            whole = pcm[: len(pcm) & ~1]
+            for begin in range(0, len(whole), _SENT_BYTES):
+                line.send({"op": "whole"}, whole[begin : begin + _SENT_BYTES])
+                await line.drain()
+            line.ask({"op": "end"})
             while True:
                 header, _ = await line.receive()
                 if "final" in header:
