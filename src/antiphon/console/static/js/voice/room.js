@@ -36,7 +36,8 @@ export class RoomTransport {
     room.on(RoomEvent.TrackSubscribed, (track) => this.#hear(track));
     room.on(RoomEvent.TrackUnsubscribed, (track) => this.#silence(track));
     await room.connect(url, token);
-    room.on(RoomEvent.Reconnecting, () => this.#closed || handlers.lost());
+    for (const event of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting])
+      room.on(event, () => this.#closed || handlers.lost());
     room.on(RoomEvent.Reconnected, () => this.#closed || handlers.connected());
     room.on(RoomEvent.Disconnected, () => this.#closed || handlers.over());
     // The page opened the microphone itself, so the library must not close and ask again.
