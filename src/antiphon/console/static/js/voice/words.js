@@ -98,7 +98,7 @@ export class Words {
 }
 
 /** As it is read aloud: without the marks of Markdown. */
-const plain = (text) => text.replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1").replace(/[*_`~#>|]+/g, "");
+const plain = (text) => text.trim().replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1").replace(/[*_`~#>|]+/g, "");
 
 function interruption({ heard_seconds: seconds, unheard }) {
   const after = typeof seconds === "number" ? `interrupted after ${took(seconds)}` : "interrupted";
@@ -109,7 +109,7 @@ const SIGNS = { done: "check", failed: "error", running: "clock", refused: "cros
 
 function toolLine({ tool, status, seconds }) {
   const parts = [icon(SIGNS[status] ?? "check"), " ", h("span", { class: "mono" }, tool)];
-  if (typeof seconds === "number") parts.push(` ${took(seconds)}`);
+  if (seconds > 0) parts.push(` ${took(seconds)}`);
   else if (status === "running") parts.push(" …");
   if (status === "failed" || status === "refused") parts.push(` ${status}`);
   return h("small", {}, ...parts);
