@@ -6,7 +6,7 @@ import { expiry } from "./approvals.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { Conversations, titleOf } from "./conversations.js";
-import { askForm, askName } from "./dialog.js";
+import { askForm } from "./dialog.js";
 import { byId, errorCard, h, toast } from "./dom.js";
 import { download } from "./export.js";
 import { Files } from "./files.js";
@@ -147,7 +147,7 @@ class Page {
     byId("new").addEventListener("click", () =>
       this.#go(this.#conversation?.empty ? this.#conversation.key : this.#newKey()),
     );
-    byId("rename").addEventListener("click", () => this.#askName());
+    byId("rename").addEventListener("click", () => this.#settings());
     byId("export").addEventListener("click", () => this.#export());
     byId("to-list").addEventListener("click", () => {
       history.pushState({}, "", "/");
@@ -227,15 +227,26 @@ class Page {
     if (answer) await attempt(() => download(this.#api, { key, title }, answer.form), "Exported");
   }
 
-  async #askName() {
-    const { key } = this.#conversation;
-    if (!this.#conversation.exists) {
+  /** Its name, and what the agent is told about its role in it. */
+  async #settings() {
+    const { key, exists } = this.#conversation;
+    if (!exists) {
       toast("Say something first; then it can have a name", "pen");
       return;
     }
-    const value = titleOf(this.#conversations.find(key) ?? {});
-    const title = await askName({ title: "Rename this conversation", value, yes: "Rename" });
-    if (title) await this.#rename(title, key);
+    const path = `/api/channels/${encodeURIComponent(key)}/settings`;
+    const now = await attempt(() => this.#api.get(path));
+    if (!now) return;
+    const name = titleOf(this.#conversations.find(key) ?? {});
+    const hint = "What Antiphon is told about its role here, as in “You help with the harbour’s boats”.";
+    const fields = [
+      { name: "name", label: "Name", value: name },
+      { name: "persona", label: "Persona", type: "textarea", value: now.persona, maxlength: 8000, hint },
+    ];
+    const answer = await askForm({ title: "This conversation", yes: "Save", fields });
+    if (answer?.name && answer.name !== name) await this.#rename(answer.name, key);
+    if (answer && answer.persona !== now.persona)
+      await attempt(() => this.#api.patch(path, { persona: answer.persona }), "Saved, in effect now");
     this.#composer.focus();
   }
 

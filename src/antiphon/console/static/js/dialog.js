@@ -59,12 +59,6 @@ export async function confirmDeed({ title, text, yes, no = "Keep it" }) {
   return (await ask({ title, text, yes, no, danger: true })) !== null;
 }
 
-/** Ask for a name. Resolves to the text, or null when it was left alone. */
-export async function askName({ title, value, yes }) {
-  const answer = await ask({ title, yes, no: "Cancel", fields: [{ name: "name", label: "Name", value }] });
-  return answer && answer.name;
-}
-
 /** Ask for several things. `check(values)` gives a problem to show, or "". Resolves to {name: text}, or null. */
 export function askForm({ title, text, yes, no = "Cancel", fields, check, danger }) {
   return ask({ title, text, yes, no, fields, check, danger });
