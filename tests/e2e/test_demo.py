@@ -69,8 +69,8 @@ def test_two_played_people_talk_the_agent_answers_and_a_panel_changes(page: Page
 
 
 def test_a_command_is_answered_to_its_caller_alone(page: Page) -> None:
-    say(page, "Mona", "/ask what is 6 * 8")
-    expect(page.locator("#messages > li", has_text="48").first).to_contain_text("Antiphon")
+    say(page, "Mona", "/ask what is 6 * 111")
+    expect(page.locator("#messages > li", has_text="666").first).to_contain_text("Antiphon")
     expect(figure(page, "Commands")).not_to_have_text("0")
 
 
@@ -98,6 +98,11 @@ def test_somebody_new_joins_and_enters_voice(page: Page) -> None:
     page.locator("#people label", has_text="Ingo").click()
     page.locator("#channels button", has_text="Lounge: enter").click()
     expect(page.locator("#channels small")).to_contain_text("Ingo")
+    say(page, "Ingo", "/join")
+    page.get_by_role("button", name="Speak").click()
+    expect(page.locator("[data-panel=voice] .talking")).to_contain_text("Ingo")
+    page.get_by_role("button", name="Be silent").click()
+    expect(page.locator("[data-panel=voice] .talking")).to_have_count(0)
     expect(page.locator("[data-panel=events] .feed")).to_contain_text("Ingo")
 
 

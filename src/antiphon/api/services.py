@@ -67,8 +67,8 @@ class DemoStage(Protocol):
         """Send that form."""
         ...
 
-    def voice(self, person: str, channel: str) -> None:
-        """Enter a voice channel; "" leaves."""
+    def voice(self, person: str, channel: str, *, speaking: bool) -> None:
+        """Be in a voice channel, speaking or silent; "" leaves."""
         ...
 
     def invite(self, name: str) -> str:

@@ -238,14 +238,18 @@ class Stage:
         started = reversed(self._sim.world.interactions.values())
         return next((one for one in started if str(one.user.id) == person), None)
 
-    def voice(self, person: str, channel: str) -> None:
-        """Enter a voice channel; "" leaves."""
+    def voice(self, person: str, channel: str, *, speaking: bool) -> None:
+        """Be in a voice channel, speaking or silent; "" leaves."""
         player = self._person(person)
         with _refusals():
-            if channel:
-                player.join_voice(self._channel(channel))
-            else:
+            if not channel:
                 player.leave_voice()
+                return
+            place = self._channel(channel)
+            state = self._control.guild().voice_states.get(player.id)
+            if state is None or state.channel is not place:
+                player.join_voice(place)
+            player.speak(speaking)
 
     def invite(self, name: str) -> str:
         """Somebody new joins the server; their id."""

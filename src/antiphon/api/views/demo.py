@@ -65,10 +65,11 @@ class Form(serializers.Serializer):
 
 
 class Move(serializers.Serializer):
-    """The voice channel a played person enters; "" leaves."""
+    """The voice channel a played person is in, and whether they speak; "" leaves."""
 
     person = serializers.CharField(max_length=20)
     channel = serializers.CharField(max_length=20, allow_blank=True)
+    speaking = serializers.BooleanField(default=False)
 
 
 class Arrived(serializers.Serializer):
@@ -190,7 +191,7 @@ class MoveView(_DemoView):
         """They are there when this is answered."""
         stage = await self.stage()
         body = self.body(Move)
-        stage.voice(body["person"], body["channel"])
+        stage.voice(body["person"], body["channel"], speaking=body["speaking"])
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 

@@ -28,8 +28,9 @@ HEARTBEAT_SECONDS = 10.0
 LEVELS = ["debug", "info", "warning", "error", "critical"]
 WORDS = frozenset({"text", "summary", "message", "title", "name", "session", "unheard", "speaker"})
 """Fields of events that may quote people or name a credential."""
-GROWING = "text.delta"
-"""Left out: hundreds of them make one answer, and without its words each says nothing."""
+LEFT_OUT = frozenset({"text.delta", "panel.changed"})
+"""Hundreds of the first make one answer, and without its words each says nothing; the second only says that a panel was
+stored."""
 
 
 class _WatchView(ApiView):
@@ -169,7 +170,7 @@ def log_line(number: int, line: LogLine) -> dict[str, Any]:
 
 def bus_event(number: int, event: BusEvent) -> dict[str, Any] | None:
     """An event without words of people, or None for one that is left out."""
-    if event.name == GROWING:
+    if event.name in LEFT_OUT:
         return None
     payload = {key: value for key, value in event.payload.items() if key not in WORDS}
     return {"id": str(number), "at": event.at.isoformat(), "topic": event.topic, "name": event.name, "payload": payload}

@@ -15,7 +15,9 @@ const STATES = { live: ["good", "dot", "live"], lost: ["bad", "dot bad", "not co
 const visit = await start({ onBack: () => feed?.hurry() });
 const frames = new Map();
 const drawn = new Map(); // message id -> {mark, element}
+const speaking = new Set(); // those who are played as speaking
 let feed = null;
+let scene = null;
 let channel = "";
 let person = "";
 
@@ -38,7 +40,10 @@ if (visit) {
 function listen() {
   feed?.close();
   feed = new Feed(withQuery("/api/demo/stream", { channel }), "scene", {
-    entries: (scenes) => draw(scenes.at(-1)),
+    entries(scenes) {
+      scene = scenes.at(-1);
+      draw();
+    },
     state(now) {
       const [tone, dot, word] = STATES[now];
       byId("live").className = `chip ${tone}`;
@@ -59,7 +64,7 @@ function panel(one) {
   frames.get(one.name).draw({ ...one, rows: one.rows.slice(0, 6), filters: [], pages: 1 });
 }
 
-function draw(scene) {
+function draw() {
   channel = scene.channel.id;
   if (!scene.people.some(({ id }) => id === person)) person = scene.people[0].id;
   byId("subtitle").textContent =
@@ -77,6 +82,7 @@ function drawChannels({ channels, people }) {
   const rows = channels.map((one) => {
     const isVoice = one.kind === "voice";
     const inside = isVoice && me.voice === one.name;
+    if (!inside && isVoice) speaking.delete(person);
     const label = isVoice ? `${one.name}: ${inside ? "leave" : "enter"}` : one.name;
     const act = () => (isVoice ? move(inside ? "" : one.id) : choose(one.id));
     const shown = h(
@@ -85,7 +91,10 @@ function drawChannels({ channels, people }) {
       icon(KINDS[one.kind] ?? "chat"),
       label,
     );
-    return h("li", {}, shown, one.inside.length ? h("small", {}, one.inside.join(", ")) : null);
+    const aloud = speaking.has(person);
+    const word = aloud ? "Be silent" : "Speak";
+    const speak = inside ? button("speaking", word, () => move(one.id, !aloud), { kind: "quiet", "aria-pressed": String(aloud) }) : null;
+    return h("li", {}, shown, speak, one.inside.length ? h("small", {}, one.inside.join(", ")) : null);
   });
   const had = byId("channels").contains(document.activeElement) ? document.activeElement.textContent : null;
   byId("channels").replaceChildren(h("ul", { class: "plain" }, ...rows), button("plus", "Somebody new", invite, { kind: "quiet" }));
@@ -136,7 +145,12 @@ async function say() {
   if (!(await act("say", { person, channel, text }))) byId("text").value = text;
 }
 
-const move = (to) => act("voice", { person, channel: to });
+async function move(to, aloud = false) {
+  if (aloud) speaking.add(person);
+  else speaking.delete(person);
+  await act("voice", { person, channel: to, speaking: aloud });
+  if (scene) drawChannels(scene);
+}
 
 async function press(message, id) {
   const answer = await act("press", { person, message, button: id });
