@@ -95,7 +95,7 @@ async def _discord(settings: Settings, given: Mapping[str, str]) -> Trial:
         return Trial(PartState.OFF, "There is no token.", "make a bot in Discord's developer portal, paste its token")
     if not (token.isascii() and token.isprintable() and " " not in token):
         return Trial(PartState.DEGRADED, "This is not a token.", "copy it whole from the developer portal, page Bot")
-    return _kept(await try_discord(token, settings.discord.api_url), "Discord")
+    return await try_discord(token, settings.discord.api_url)
 
 
 async def _telegram(settings: Settings, given: Mapping[str, str]) -> Trial:
@@ -110,7 +110,7 @@ async def _livekit(settings: Settings, given: Mapping[str, str]) -> Trial:
     url, key = given.get("url") or stored.url, given.get("key") or stored.api_key
     same = url == stored.url and key == stored.api_key
     secret = given.get("secret") or (stored.api_secret.get_secret_value() if same else "")
-    return _kept(await try_livekit(url, key, secret), "voice")
+    return await try_livekit(url, key, secret)
 
 
 async def _redis(settings: Settings, given: Mapping[str, str]) -> Trial:

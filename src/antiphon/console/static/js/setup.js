@@ -44,7 +44,6 @@ function build() {
       text: "Make an application in Discord's developer portal, open its page Bot, and paste the token here.",
       fields: [{ name: "token", label: "Bot token", key: "discord.token", secret: true }],
       link: "Invite the bot to a server",
-      later: LATER,
     }),
     new Card({
       kind: "telegram",
@@ -63,7 +62,6 @@ function build() {
         { name: "key", label: "API key", key: "livekit.api_key" },
         { name: "secret", label: "API secret", key: "livekit.api_secret", secret: true },
       ],
-      later: "Stored now, and used once the voice service is part of the installation.",
     }),
     new Card({ kind: "speech", title: "Speech", text: "Engines that listen and speak.", fields: [] }),
     new Card({
