@@ -13,6 +13,8 @@ from antiphon.config.speech import engine_name, engine_names, is_engine, named_s
 from antiphon.config.values import is_loopback
 
 SHORTEST_TOKEN = 16
+LEAST_SILENCE = 0.25
+"""What LiveKit's model wants to hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _speech(settings)
 
     yield from _livekit(settings)
+    yield from _voice(settings)
 
 
 def _log(settings: Settings) -> Iterator[Finding]:
@@ -197,6 +200,14 @@ def _speech(settings: Settings) -> Iterator[Finding]:
                 f"there is no variable {_safe(secret)} and no file of this name in secrets_dir",
                 "set the variable, make the file, or remove the key",
             )
+
+
+def _voice(settings: Settings) -> Iterator[Finding]:
+    voice = settings.voice
+    if voice.turn_detection == "livekit" and voice.silence_seconds < LEAST_SILENCE:
+        yield Finding(
+            "voice.silence_seconds", "is too short for voice.turn_detection = 'livekit'", f"use {LEAST_SILENCE} or more"
+        )
 
 
 def _livekit(settings: Settings) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -167,6 +168,13 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--json", action="store_true", help="print everything as JSON")
     asking.add_argument("--person", type=int, metavar="P", help="who asks (default: the owner)")
     asking.set_defaults(run=_ask)
+    talking = commands.add_parser("talk", help="talk with it by this machine's microphone and loudspeaker")
+    talking.add_argument(
+        "--room", default="terminal", help="the room, which keeps the conversation (default: terminal)"
+    )
+    talking.add_argument("--language", default="", help="what is spoken, like en or de")
+    talking.add_argument("--person", type=int, metavar="P", help="who talks (default: the owner)")
+    talking.set_defaults(run=_talk)
 
     thread = commands.add_parser("thread", help="move a thread to another system").add_subparsers(
         required=True, metavar="ACTION"
@@ -435,16 +443,30 @@ def _with_program(options: argparse.Namespace, action: Callable[[Antiphon], Awai
     return asyncio.run(run())
 
 
+async def _person(antiphon: Antiphon, options: argparse.Namespace) -> int:
+    """Whom a command acts for: the person that was named, or the owner."""
+    if options.person is None:
+        return (await antiphon.stores.users.ensure_owner()).person
+    return (await antiphon.stores.people.person(options.person)).id
+
+
+def _talk(options: argparse.Namespace) -> int:
+    from antiphon.run.talk import talk
+
+    async def spoken(antiphon: Antiphon) -> None:
+        person = await _person(antiphon, options)
+        await talk(antiphon, person, room=options.room, language=options.language, show=print)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        _with_program(options, spoken)
+    return DONE
+
+
 def _ask(options: argparse.Namespace) -> int:
     from antiphon.run.ask import Asked, ask
 
     async def turn(antiphon: Antiphon) -> Asked:
-        person = options.person
-        if person is None:
-            person = (await antiphon.stores.users.ensure_owner()).person
-        else:
-            await antiphon.stores.people.person(person)
-        return await ask(antiphon, options.text, person)
+        return await ask(antiphon, options.text, await _person(antiphon, options))
 
     asked = _with_program(options, turn)
     if options.json:

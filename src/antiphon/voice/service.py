@@ -127,8 +127,11 @@ class VoiceSessions:
         livekit = self._settings.livekit
         return LiveKitAccess(livekit.url, livekit.api_key, livekit.api_secret.get_secret_value())
 
-    async def start(self, person: int, wish: Wish) -> Session:
-        """Begin a session. One that goes on in the same room ends: its owner speaks from elsewhere now."""
+    async def start(self, person: int, wish: Wish, *, carrier: str = "") -> Session:
+        """Begin a session. One that goes on in the same room ends: its owner speaks from elsewhere now.
+
+        With `carrier`, the caller connects a transport of that name; else the settings say what carries it.
+        """
         check_room(wish.room)
         if self._closed:
             raise Unavailable("The program is being stopped.")
@@ -146,7 +149,7 @@ class VoiceSessions:
                 person=person,
                 identity=wish.identity,
                 channel=room_channel(wish.room),
-                transport="livekit" if self._settings.livekit.url else "embedded",
+                transport=carrier or ("livekit" if self._settings.livekit.url else "embedded"),
                 language=wish.language,
                 voice=wish.voice,
                 system_prompt=wish.system_prompt,

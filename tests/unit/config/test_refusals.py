@@ -73,6 +73,10 @@ def test_a_variable(tmp_path: Path, environ: dict[str, str], line: str) -> None:
     [
         ("[http]\nprot = 1", "antiphon.toml: http.prot: is not a setting; did you mean http.port?"),
         ("port = 1", "antiphon.toml: port: is not a setting; did you mean http.port?"),
+        (
+            "[voice]\nturn_detection = 'livekit'\nsilence_seconds = 0.2",
+            "antiphon.toml: voice.silence_seconds: is too short for voice.turn_detection = 'livekit'; use 0.25 or more",
+        ),
         ("[server]\nx = 1", "antiphon.toml: server: is not a setting; remove it"),
         ("http = 1", "antiphon.toml: http: must be a table, found a whole number; write [http] and keys below it"),
         (
