@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from antiphon.config import Settings
-from antiphon.config.speech import Kind
+from antiphon.config.speech import Kind, engine_name
+from antiphon.config.values import is_loopback
 from antiphon.domain.errors import AntiphonError, ConfigError
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.run.probe_routes import build_probes
 from antiphon.run.serving import allow_many_connections, new_loop, serve_until, stop_signal
 from antiphon.run.tls import service_certificate
-from antiphon.speech.engines import Speech, open_speech
+from antiphon.speech.addresses import USUAL_PORTS, split_address
+from antiphon.speech.engines import Speech, check_engines, open_speech, table_of
 from antiphon.telemetry.logs import configure_logging, secrets_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -69,6 +71,7 @@ class SpeechService:
 
     def __init__(self, kind: Kind, settings: Settings) -> None:
         self._kind: Kind = kind
+        settings = without_itself(kind, settings)
         self._settings = settings
         self._speech: Speech = open_speech(settings, phrases=_phrases)
         self._problem = ""
@@ -192,6 +195,38 @@ class SpeechService:
         await asyncio.gather(*servers, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self._speech.aclose()
+
+
+def without_itself(kind: Kind, settings: Settings) -> Settings:
+    """The settings without engines that are this very service, as when it shares a file with those who use it.
+
+    Raises `ConfigError` when no engine is left.
+    """
+    speech, services = settings.speech, settings.speech_services
+    own = {
+        "riva": services.stt_port if kind == "stt" else services.tts_port,
+        "wyoming": services.stt_wyoming_port if kind == "stt" else services.tts_wyoming_port,
+    }
+
+    def itself(choice: str) -> bool:
+        name = engine_name(choice)
+        if name not in own:
+            return False
+        host, port = split_address(str(table_of(settings, kind, choice).address), USUAL_PORTS[kind][name])
+        return is_loopback(host) and port == own[name]
+
+    check_engines(settings)
+    chain = speech.stt if kind == "stt" else speech.tts
+    others = tuple(choice for choice in chain if not itself(choice))
+    if not others:
+        raise ConfigError(
+            source=settings.origin(f"speech.{kind}"),
+            key=f"speech.{kind}",
+            problem=f"`antiphon {kind}` would ask itself: {', '.join(chain)} is this very service",
+            remedy=f"name the engine that works, for this process alone: ANTIPHON_SPEECH__{kind.upper()}="
+            + ("pocketsphinx" if kind == "stt" else "espeak"),
+        )
+    return settings.model_copy(update={"speech": speech.model_copy(update={kind: others})})
 
 
 def _phrases() -> Sequence[str]:

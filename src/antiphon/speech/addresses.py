@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -10,6 +11,11 @@ from pydantic import AfterValidator
 from antiphon.domain.speech import EngineState, EngineStatus
 
 _LOOK_SECONDS = 1.0
+USUAL_PORTS: Mapping[str, Mapping[str, int]] = {
+    "stt": {"riva": 50051, "wyoming": 10300},
+    "tts": {"riva": 50052, "wyoming": 10200},
+}
+"""Where servers listen when an address names no port."""
 
 
 def split_address(value: str, usual_port: int) -> tuple[str, int]:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from antiphon.config.speech_services import SpeechServiceSettings
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import RecognitionStream, SpeechToText, Transcript
+from antiphon.speech.incoming import Incoming
 from antiphon.speech.utterances import Utterances
 
 _OWED = 2
 """Utterances that may wait for their finals before more is taken."""
 _LOOK_SECONDS = 0.5
+_TURN_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class _Owed:
 class Dictation:
     """Listens to one stream. `said` is given each transcript, and may take its time.
 
-    `listen`, which `run` is given, calls `hear` with audio (16 kHz) until there is no more.
+    `listen`, which `run` is given, calls `hear` with audio as `incoming` takes it, until there is no more.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Dictation:
         engine: SpeechToText,
         settings: SpeechServiceSettings,
         said: Callable[[Heard], Awaitable[None]],
+        incoming: Incoming,
         *,
         language: str = "",
         hints: Sequence[str] = (),
@@ -59,6 +62,7 @@ class Dictation:
         self._engine = engine
         self._settings = settings
         self._tell = said
+        self._incoming = incoming
         self._language = language
         self._hints = hints
         self._interim = interim
@@ -101,10 +105,14 @@ class Dictation:
                     task.cancel()
                 await asyncio.wait(tasks)
 
-    async def hear(self, pcm: bytes) -> None:
-        """Take audio; waits while the engine is behind."""
+    async def hear(self, audio: bytes) -> None:
+        """Take audio; waits while the engine is behind. Much of it at once is taken in turns with other callers."""
         self._moved = self._now()
-        await self._hand_on(self._utterances.feed(pcm))
+        for at in range(0, len(audio), _TURN_BYTES):
+            if at:
+                await asyncio.sleep(0)
+            piece = audio[at : at + _TURN_BYTES] if len(audio) > _TURN_BYTES else audio
+            await self._hand_on(self._utterances.feed(self._incoming.process(piece)))
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -121,6 +129,7 @@ class Dictation:
 
     async def _listen(self, listen: Callable[[], Awaitable[None]]) -> None:
         await listen()
+        await self._hand_on(self._utterances.feed(self._incoming.flush()))
         await self._hand_on(self._utterances.finish())
         self._heard_all = True
 

@@ -129,13 +129,13 @@ class _Stream:
             raise InvalidInput("A stream takes LINEAR_PCM, MULAW or ALAW; send files to Recognize.")
         self._config = config
         self._id = first.id
-        self._incoming = _incoming(config, samples)
         self._read = read
         self._write = write
         self._dictation = Dictation(
             engine,
             settings,
             self._said,
+            _incoming(config, samples),
             language=config.language_code,
             hints=_hints(config),
             pause=_pause(config),
@@ -156,8 +156,7 @@ class _Stream:
             if first and audio:
                 first = False
                 audio = _without_header(audio)
-            await self._dictation.hear(self._incoming.process(audio))
-        await self._dictation.hear(self._incoming.flush())
+            await self._dictation.hear(audio)
 
     async def _said(self, heard: Heard) -> None:
         final = heard.transcript.final

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import structlog
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
@@ -45,6 +45,8 @@ from antiphon.speech.sentences import pieces
 from antiphon.speech.wyoming_events import LINE_BYTES, read_event, write_event
 
 log = structlog.stdlib.get_logger(__name__)
+
+E = TypeVar("E", bound=Eventable)
 
 _ATTRIBUTION = Attribution(name="Antiphon", url="")
 _PIECE_BYTES = 16_384
@@ -205,7 +207,7 @@ class _Connection:
                 if Describe.is_type(event.type):
                     await self._wire.write(await self.info())
                 elif Ping.is_type(event.type):
-                    await self._wire.write(Pong(text=Ping.from_event(event).text))
+                    await self._wire.write(Pong(text=_read(Ping, event).text))
                 else:
                     await self.take(event)
             except (MalformedInput, TooLarge) as error:
@@ -213,8 +215,6 @@ class _Connection:
                 return
             except AntiphonError as error:
                 await self._wire.problem(error)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                await self._wire.problem(InvalidInput("The event lacks something, or has something of a wrong kind."))
 
     async def info(self) -> Info:
         """What this service offers."""
@@ -266,9 +266,9 @@ class ListeningConnection(_Connection):
     async def take(self, event: Event) -> None:
         """Note what is asked for; listen from `audio-start` to `audio-stop`."""
         if Transcribe.is_type(event.type):
-            self._asked = Transcribe.from_event(event)
+            self._asked = _read(Transcribe, event)
         elif AudioStart.is_type(event.type):
-            begun = AudioStart.from_event(event)
+            begun = _read(AudioStart, event)
             with self._calls.begin("wyoming"):
                 await self._listen(Incoming(begun.rate, channels=begun.channels, width=begun.width))
 
@@ -279,6 +279,7 @@ class ListeningConnection(_Connection):
             self._engine,
             self._settings,
             self._hear,
+            incoming,
             language=language,
             hints=tuple(self._asked.transcript_terms or ()),
             interim=False,
@@ -289,9 +290,8 @@ class ListeningConnection(_Connection):
                 if AudioChunk.is_type(event.type):
                     if dictation.position > self._settings.audio_seconds:
                         raise TooLarge(f"The recording is longer than {self._settings.audio_seconds:g} seconds.")
-                    await dictation.hear(incoming.process(event.payload or b""))
+                    await dictation.hear(event.payload or b"")
                 elif AudioStop.is_type(event.type):
-                    await dictation.hear(incoming.flush())
                     return
             raise ConnectionResetError  # who is gone wants no transcript
 
@@ -347,7 +347,7 @@ class SpeakingConnection(_Connection):
     async def take(self, event: Event) -> None:
         """Speak a text, or one that is still being written."""
         if Synthesize.is_type(event.type):
-            asked = Synthesize.from_event(event)
+            asked = _read(Synthesize, event)
             with self._calls.begin("wyoming"):
                 self._check(len(asked.text))
                 await self._start()
@@ -355,7 +355,7 @@ class SpeakingConnection(_Connection):
                 await self._wire.write(AudioStop())
         elif SynthesizeStart.is_type(event.type):
             with self._calls.begin("wyoming"):
-                await self._follow(SynthesizeStart.from_event(event).voice)
+                await self._follow(_read(SynthesizeStart, event).voice)
 
     async def _follow(self, voice: SynthesizeVoice | None) -> None:
         """Speak each sentence once it is whole."""
@@ -363,7 +363,7 @@ class SpeakingConnection(_Connection):
         waiting, size = "", 0
         while (event := await self._wire.read()) is not None:
             if SynthesizeChunk.is_type(event.type):
-                text = SynthesizeChunk.from_event(event).text
+                text = _read(SynthesizeChunk, event).text
                 size += len(text)
                 self._check(size)
                 whole, waiting = _sentences(waiting + text)
@@ -404,6 +404,27 @@ class SpeakingConnection(_Connection):
                     await self._wire.write(AudioChunk(rate=rate, width=2, channels=1, audio=piece))
                 size += len(chunk.pcm)
         self._calls.audio(size / 2 / rate)
+
+
+def _read(kind: type[E], event: Event) -> E:
+    """What is in an event. Raises `InvalidInput` where it is not what it should be."""
+    try:
+        if all(map(_fits, (event.data, event.data.get("voice") or {}))):
+            return cast("E", kind.from_event(event))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise InvalidInput(f"{event.type} lacks something, or has something of a wrong kind.")
+
+
+def _fits(data: Mapping[str, object]) -> bool:
+    """Whether values are of the kinds that the package `wyoming` believes them to be."""
+    terms: object = data.get("transcript_terms") or []
+    return (
+        all(isinstance(data.get(name, 0), int) for name in ("rate", "width", "channels"))
+        and all(isinstance(data.get(name), str | None) for name in ("text", "language", "name", "speaker"))
+        and isinstance(terms, list)
+        and all(isinstance(term, str) for term in cast("list[object]", terms))
+    )
 
 
 def _sentences(text: str) -> tuple[str, str]:

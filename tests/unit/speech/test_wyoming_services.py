@@ -181,16 +181,35 @@ async def test_garbage_and_giants_end_their_own_connection(sent: bytes) -> None:
         Event("audio-start", {"rate": "fast", "width": 2, "channels": 1}),
         Event("audio-start", {"rate": 1, "width": 2, "channels": 1}),
         Event("audio-start", {}),
-        Event("transcribe", {"vad_sensitivity": 7}),
+        Event("transcribe", {"language": 7}),
+        Event("transcribe", {"transcript_terms": [7]}),
+        Event("transcribe", {"transcript_terms": "all"}),
     ],
 )
 async def test_events_that_lack_something_are_refused_and_the_next_is_served(event: Event) -> None:
     async with running(FakeListener()) as service, AsyncTcpClient("127.0.0.1", service.port) as client:
         await client.write_event(event)
-        if event.type != "transcribe":
-            assert (await client.read_event()).type == "error"  # type: ignore[union-attr]
+        assert (await client.read_event()).type == "error"  # type: ignore[union-attr]
         found = await ask(client, Transcribe(), *audio(LOUD), until_="transcript-stop")
         assert [one.data["text"] for one in found if one.type == "transcript"] == [f"heard {SECOND} bytes"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event("synthesize", {}),
+        Event("synthesize", {"text": 7}),
+        Event("synthesize", {"text": "one", "voice": "fake"}),
+        Event("synthesize", {"text": "one", "voice": {"name": []}}),
+        Event("synthesize-start", {"voice": {"name": 7}}),
+        Event("synthesize-start", {"voice": [1]}),
+    ],
+)
+async def test_texts_that_lack_something_are_refused_and_the_next_is_spoken(event: Event) -> None:
+    async with running(FakeSpeaker()) as service, AsyncTcpClient("127.0.0.1", service.port) as client:
+        await client.write_event(event)
+        assert (await client.read_event()).type == "error"  # type: ignore[union-attr]
+        assert len(await ask(client, Synthesize(text="one"), until_="audio-stop")) == 3
 
 
 async def test_who_goes_away_frees_the_engine() -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, EngineStatus, Transcript, Word
-from antiphon.speech.addresses import Address, split_address
+from antiphon.speech.addresses import USUAL_PORTS, Address, split_address
 from antiphon.speech.by_utterance import UtteranceStream
 from antiphon.speech.engine import SttEngine, Surroundings
 from antiphon.speech.grpc_client import Connection, RivaClient
@@ -21,7 +21,7 @@ from antiphon.speech.grpc_client import Connection, RivaClient
 if TYPE_CHECKING:
     from antiphon.speech.protos import riva_asr_pb2 as asr
 
-_PORT = 50051
+_PORT = USUAL_PORTS["stt"]["riva"]
 _SECONDS = 600.0
 """Deadline of a call, so that nothing is held for ever."""
 _LATE_SECONDS = 0.2

@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, Transcript
-from antiphon.speech.addresses import Address, reachable, split_address
+from antiphon.speech.addresses import USUAL_PORTS, Address, reachable, split_address
 from antiphon.speech.by_utterance import UtteranceStream
 from antiphon.speech.engine import SttEngine, Surroundings, package_missing
 
 if TYPE_CHECKING:
     from antiphon.speech.wyoming_client import WyomingClient
 
-_PORT = 10300
+_PORT = USUAL_PORTS["stt"]["wyoming"]
 _PIECE_BYTES = 8_192
 
 

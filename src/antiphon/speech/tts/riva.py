@@ -9,11 +9,11 @@ from pydantic import Field
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineStatus, SpeechChunk, SpokenWord, VoiceInfo
-from antiphon.speech.addresses import Address, split_address
+from antiphon.speech.addresses import USUAL_PORTS, Address, split_address
 from antiphon.speech.engine import Surroundings, TtsEngine
 from antiphon.speech.grpc_client import Connection, RivaClient
 
-_PORT = 50052
+_PORT = USUAL_PORTS["tts"]["riva"]
 _SECONDS = 600.0
 """Deadline of a call, so that nothing is held for ever."""
 

@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field
 
 from antiphon.domain.errors import AntiphonError, SpeechError
 from antiphon.domain.speech import EngineStatus, SpeechChunk, VoiceInfo
-from antiphon.speech.addresses import Address, reachable, split_address
+from antiphon.speech.addresses import USUAL_PORTS, Address, reachable, split_address
 from antiphon.speech.engine import Surroundings, TtsEngine, package_missing, primary
 from antiphon.speech.resampling import Resampler
 
 if TYPE_CHECKING:
     from wyoming.tts import SynthesizeVoice
 
-_PORT = 10200
+_PORT = USUAL_PORTS["tts"]["wyoming"]
 
 
 class Config(BaseModel, extra="forbid"):
