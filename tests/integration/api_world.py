@@ -226,6 +226,7 @@ async def a_world(settings: Settings) -> AsyncIterator[World]:
         feedback=stores.feedback,
         proposals=stores.proposals,
         places=stores.places,
+        platforms=stores.platforms,
         personal_data=stores.personal_data,
         keys=stores.keys,
         users=stores.users,

@@ -137,6 +137,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/me/erase"): {"confirm": "erase everything about me"},
     ("PATCH", "/api/channels/{key}/settings"): {"persona": "a pirate"},
     ("PATCH", "/api/servers/{id}"): {"persona": "a pirate"},
+    ("PATCH", "/api/servers/{id}/discord"): {"prefix": "?", "names": ["dex"], "threads": True},
     ("POST", "/api/channels/{key}/attachments"): {"any": "bytes"},
 }
 

@@ -13,6 +13,7 @@ from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.health import BackupFile, PartHealth, Trial
 from antiphon.domain.identity import Principal
 from antiphon.domain.moving import ImportedThread
+from antiphon.domain.platforms import PlatformStore
 from antiphon.domain.ports import (
     AttachmentStore,
     Bus,
@@ -98,6 +99,7 @@ class ApiServices:
     feedback: FeedbackStore
     proposals: ProposalStore
     places: PlaceStore
+    platforms: PlatformStore
     personal_data: PersonalDataStore
     keys: KeyStore
     users: UserStore

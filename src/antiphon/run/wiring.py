@@ -369,6 +369,7 @@ class Antiphon:
                 feedback=stores.feedback,
                 proposals=stores.proposals,
                 places=stores.places,
+                platforms=stores.platforms,
                 personal_data=stores.personal_data,
                 keys=stores.keys,
                 users=stores.users,

@@ -63,9 +63,10 @@ class Dispatch:
         self._places.client = client
         self.voice.connect(client)
 
-    def disconnected(self) -> None:
-        """It hears no more."""
+    async def leave(self) -> None:
+        """The connection is about to be closed: leave the voice channels first, and hear no more."""
         self.inbound.disconnected()
+        await self.voice.close()
 
     async def close(self) -> None:
         """End everything of the connection; what was not worked off is read again later."""

@@ -139,6 +139,11 @@ class Inbound:
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_RETRY)
         self._positions = {key.removeprefix("discord:"): value for key, value in kept.items() if value.isdigit()}
+        if GATEWAY not in self._positions:
+            # The first start: what is said from now on is for us, also if the very first moments end in a crash.
+            self._positions[GATEWAY] = snowflake_at(self._clock.now())
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.advance(PLATFORM, me, {GATEWAY: self._positions[GATEWAY]})
         self._flusher = asyncio.create_task(self._keep_up(), name="discord-positions")
 
     async def close(self) -> None:

@@ -188,7 +188,7 @@ class DiscordService:
             await asyncio.wait({connection, keeping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             keeping.cancel()
-            self._dispatch.disconnected()
+            await asyncio.shield(self._dispatch.leave())
             await asyncio.shield(_closed(client, connection))
             self.client = None
             for shard in held:
