@@ -8,7 +8,19 @@ import sys
 from benchmarks.figures import Figure, table, write
 
 MODULES = (
-    *("durable_path", "turns", "experts", "context", "fanout", "dashboards", "discord", "voice", "page", "startup"),
+    *(
+        "durable_path",
+        "turns",
+        "experts",
+        "context",
+        "fanout",
+        "dashboards",
+        "discord",
+        "voice",
+        "page",
+        "startup",
+        "speech",
+    ),
     "grpc",
 )
 

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,10 @@ from pydantic import ValidationError
 from antiphon.config import Settings
 from antiphon.config.speech import Kind, engine_name
 from antiphon.domain.errors import AntiphonError, InvalidInput
-from antiphon.domain.speech import (
-    LISTENING_RATE,
-    SAMPLE_BYTES,
-    EngineState,
-    EngineStatus,
-    SpeechToText,
-    TextToSpeech,
-)
+from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech
+from antiphon.run.probes.speech import try_engines
 
 DONE, FAILED = 0, 1
-SENTENCES = {
-    "en": "Set a timer for five minutes.",
-    "de": "Stelle einen Timer auf fünf Minuten.",
-    "es": "Pon un temporizador de cinco minutos.",
-}
-"""What is spoken when nobody says what."""
 _TITLES: dict[Kind, str] = {"stt": "Listening", "tts": "Speaking"}
 
 
@@ -139,70 +128,19 @@ def _test(options: argparse.Namespace, settings: Settings) -> int:
         if (choice := getattr(options, kind)) is not None:
             chosen[kind] = (choice,)
     settings = settings.model_copy(update={"speech": settings.speech.model_copy(update=chosen)})
-    result = asyncio.run(try_speech(settings, language=options.language, voice=options.voice, text=options.text))
+    found = asyncio.run(try_engines(settings, language=options.language, voice=options.voice, text=options.text))
+    result = {name: value for name, value in asdict(found).items() if name != "pcm"}
     if options.out is not None:
         from antiphon.speech.codec import wav
 
-        options.out.write_bytes(wav(result.pop("pcm"), int(result["rate"])))
+        options.out.write_bytes(wav(found.pcm, found.rate))
         result["file"] = str(options.out)
-    result.pop("pcm", None)
     if options.json:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
         for name, value in result.items():
             print(f"{name.replace('_', ' '):<28} {round(value, 3) if isinstance(value, float) else value}")
-    return DONE if result["heard"] else FAILED
-
-
-async def try_speech(settings: Settings, *, language: str = "", voice: str = "", text: str = "") -> dict[str, Any]:
-    """Speak a sentence and recognise it with the chains of the settings. Raises `SpeechError`."""
-    from antiphon.brain.offline.phrases import spoken_phrases
-    from antiphon.speech.engine import primary
-    from antiphon.speech.engines import open_speech
-    from antiphon.speech.resampling import Resampler
-
-    language = language or settings.speech.language
-    text = text or SENTENCES.get(primary(language), SENTENCES["en"])
-    speech = open_speech(settings, phrases=spoken_phrases)
-    try:
-        begun = time.perf_counter()
-        await speech.tts.load()
-        loaded, first, pcm = time.perf_counter() - begun, 0.0, bytearray()
-        begun = time.perf_counter()
-        async for chunk in speech.tts.synthesize(text, voice=voice, language=language):
-            first = first or time.perf_counter() - begun
-            pcm += chunk.pcm
-        spoken = time.perf_counter() - begun
-        rate = speech.tts.sample_rate
-        seconds = len(pcm) / SAMPLE_BYTES / rate
-        if not seconds:
-            raise InvalidInput("There is nothing in this text that can be spoken.")
-        resampler = Resampler(rate, LISTENING_RATE)
-        silence = bytes(int(0.3 * LISTENING_RATE) * SAMPLE_BYTES)
-        heard_pcm = silence + resampler.process(bytes(pcm)) + resampler.flush() + silence
-        begun = time.perf_counter()
-        await speech.stt.load()
-        listening = time.perf_counter() - begun
-        begun = time.perf_counter()
-        heard = await speech.stt.recognize(heard_pcm, language=language)
-        recognised = time.perf_counter() - begun
-    finally:
-        await speech.aclose()
-    return {
-        "said": text,
-        "heard": heard.text,
-        "speaking": speech.tts.name,
-        "listening": speech.stt.name,
-        "rate": rate,
-        "seconds_of_speech": seconds,
-        "seconds_to_load_the_voice": loaded,
-        "seconds_to_the_first_sound": first,
-        "real_time_factor_of_speaking": spoken / seconds,
-        "seconds_to_load_the_listener": listening,
-        "seconds_to_recognise": recognised,
-        "real_time_factor_of_listening": recognised / seconds,
-        "pcm": bytes(pcm),
-    }
+    return DONE if found.heard else FAILED
 
 
 def _download(options: argparse.Namespace, settings: Settings) -> int:

@@ -18,6 +18,7 @@ from antiphon.run.probes.discord import try_discord
 from antiphon.run.probes.livekit import try_livekit
 from antiphon.run.probes.outside import host_of, refusal
 from antiphon.run.probes.redis import try_redis
+from antiphon.run.probes.speech import try_speech
 from antiphon.run.probes.storage import try_storage
 from antiphon.run.probes.telegram import try_telegram
 
@@ -121,8 +122,8 @@ async def _redis(settings: Settings, given: Mapping[str, str]) -> Trial:
 
 
 async def _speech(settings: Settings, given: Mapping[str, str]) -> Trial:
-    del settings, given
-    return Trial(PartState.OFF, "No speech engine is part of this installation yet.", "")
+    del given
+    return await try_speech(settings)
 
 
 async def _storage(settings: Settings, given: Mapping[str, str]) -> Trial:
