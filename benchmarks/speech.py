@@ -1,7 +1,7 @@
 """The default engines: real-time factors, the first sound, and the word error rate on the committed recipe.
 
-`utterances` is the recipe: five voices of espeak-ng, and four of flite where that program is installed, each clean, with
-noise at 20 dB and through a telephone. The recogniser works in its own process, so CPU is that of the children.
+`utterances` is the recipe: five voices of espeak-ng, and four of flite where that program is installed, each clean,
+with noise at 20 dB and through a telephone. The engines work in processes of their own, whose CPU is counted.
 """
 
 from __future__ import annotations
