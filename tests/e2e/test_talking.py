@@ -69,7 +69,23 @@ def test_a_question_is_heard_written_down_and_answered_aloud(
     assert stored[1]["text"].replace("*", "") in answer.inner_text()
     stage.end()
     assert client.delete(f"/session/{session}").json() == {"stopped": True}
+    look_back_and_delete(stage, session)
+    assert client.get(f"/transcripts/{session}").status_code == 404
     close(stage)
+
+
+def look_back_and_delete(stage: Stage, session: str) -> None:
+    """The session among those of the past, with its words and times, until it is deleted."""
+    page = stage.page
+    page.get_by_role("link", name="Past sessions").click()
+    page.get_by_role("link", name="Room talk").first.click()
+    page.wait_for_url(f"**/voice/past/{session}")
+    expect(stage.said).to_contain_text("what time is it in tokyo")
+    expect(page.locator("#latency .lap")).to_have_count(1)
+    page.get_by_role("button", name="Delete this session").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.wait_for_url("**/voice/past")
+    expect(page.locator(f"a[href$='{session}']")).to_have_count(0)
 
 
 def test_who_speaks_interrupts_and_what_was_not_heard_is_not_stored_and_nothing_is_left_behind(

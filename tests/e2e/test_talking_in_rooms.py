@@ -84,3 +84,19 @@ def test_a_question_is_answered_and_interrupted_in_a_room(
     check_words(interrupted["text"], heard)
     stage.wait("the room to be empty", lambda: not people_in(livekit, "tower"))
     close(stage)
+
+
+def test_a_livekit_server_that_the_browser_cannot_reach(
+    browser_that_beeps: Browser, room_server: Server, room_state: StorageState, watch: Watch, client: httpx.Client
+) -> None:
+    watch.allow(r"127\.0\.0\.1:9|connection|connect to server|WebSocket")
+    with room_server.client(room_server.key("chat", "admin")) as admin:
+        change = {"values": {"livekit.public_url": "ws://127.0.0.1:9"}}
+        admin.patch("/api/settings", json=change).raise_for_status()
+        stage = open_stage(browser_that_beeps, room_server, room_state, watch)
+        stage.page.get_by_role("button", name="Start talking").click()
+        expect(stage.notice).to_contain_text("The LiveKit server cannot be reached", timeout=30_000)
+        admin.patch("/api/settings", json={"values": {"livekit.public_url": ""}}).raise_for_status()
+    going_on = [one for one in client.get("/api/voice/sessions").json()["items"] if one["ended_at"] is None]
+    assert going_on == []
+    close(stage)

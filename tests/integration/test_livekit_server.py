@@ -10,7 +10,7 @@ import pytest
 from livekit import api, rtc
 
 from tests.livekit_server.client import SECONDS, Someone, in_room, singing, until
-from tests.livekit_server.process import LiveKit, LiveKitProcess
+from tests.livekit_server.process import LiveKit
 
 
 def some_room() -> str:
@@ -126,16 +126,3 @@ async def test_a_room_is_listed_and_deleted_by_its_service(livekit: LiveKit) -> 
         await until(lambda: bool(ada.left), "ada to be sent away")
         rooms = await service.room.list_rooms(api.ListRoomsRequest(names=[name]))
         assert not rooms.rooms
-
-
-async def test_people_come_back_by_themselves_after_the_server_was_away(mortal_livekit: LiveKitProcess) -> None:
-    livekit, name = mortal_livekit.livekit, some_room()
-    async with in_room(livekit, name, "ada") as ada, in_room(livekit, name, "ben") as ben, singing(ada, 700):
-        await until(lambda: ben.pitch("ada") > 0, "the tone of ada")
-        again = asyncio.Event()
-        ben.room.on("reconnected", again.set)
-        await asyncio.to_thread(mortal_livekit.stop)
-        await asyncio.to_thread(mortal_livekit.start)
-        await asyncio.wait_for(again.wait(), 20)
-        ben.audio.clear()
-        await until(lambda: ben.pitch("ada") == pytest.approx(700, abs=3), "the tone of ada again")
