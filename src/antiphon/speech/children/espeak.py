@@ -103,8 +103,16 @@ class Speaker(Channel):
                 self.send({"id": number, "list": self._listed, "done": True})
             elif number not in self._stopped:
                 self._speak(number, header)
-            # Numbers only grow, so whatever was stopped before this one is over.
-            self._stopped = {stopped for stopped in self._stopped if stopped > number}
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Numbers only grow, so whatever was stopped up to this one is over.
+
+        The reading thread adds to the set meanwhile: it is copied in one step, and never replaced.
+        """
+        for stopped in tuple(self._stopped):
+            if stopped <= number:
+                self._stopped.discard(stopped)
 
     def _speak(self, number: int, header: dict[str, Any]) -> None:
         voices: list[str] = header["voices"]
