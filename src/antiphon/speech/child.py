@@ -95,7 +95,8 @@ class Child:
     async def _spawn(self) -> None:
         header, payload = await self._set_up()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", self._module),
+            # -P: what lies in the working directory is none of its modules
+            *(sys.executable, "-P", "-m", self._module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

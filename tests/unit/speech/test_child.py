@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,12 @@ import pytest
 from antiphon.domain.errors import SpeechError
 from antiphon.speech.child import Child, ChildGone, Frame
 from antiphon.speech.child_voice import speak
+
+
+@pytest.fixture(autouse=True)
+def _finds_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = str(Path(__file__).parents[3])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 def child(start: str = "", **options: Any) -> Child:
@@ -58,6 +65,17 @@ async def test_what_a_library_prints_is_not_mistaken_for_frames() -> None:
     await ask(one, {"do": "print"})
     header, _ = await ask(one, {"say": "still there"})
     assert header["said"] == "still there"
+    await one.aclose()
+
+
+async def test_modules_of_the_working_directory_are_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    one = child()
+    header, _ = await ask(one, {"say": "hello"})
+    assert header["said"] == "hello"
     await one.aclose()
 
 
