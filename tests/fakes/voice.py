@@ -175,6 +175,8 @@ class Ear:
         self.events: list[dict[str, Any]] = []
         self.cleared: list[float] = []
         self.first_sound: list[float] = []
+        self.late = 0.0
+        """Seconds by which a busy machine kept this ear from speaking in time, all frames together."""
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._closed = asyncio.Event()
         self._until = 0.0
@@ -239,6 +241,7 @@ class Ear:
                 number += 1
                 if (wait := began + number * 0.02 - self._loop.time()) > 0:
                     await asyncio.sleep(wait)
+                self.late += max(0.0, self._loop.time() - began - number * 0.02 - 0.005)
             if seconds is None:
                 end = self._loop.time()
         return end

@@ -397,6 +397,8 @@ class Antiphon:
             )
         )
         self._closing.push_async_callback(api.aclose)
+        hanging_up = asyncio.get_running_loop().create_task(self._hang_up(), name="voice-hang-up")
+        self._closing.push_async_callback(_ended, hanging_up)
         following = asyncio.get_running_loop().create_task(self.live_settings.follow(self.stop), name="settings")
         self._closing.push_async_callback(_ended, following)
         pages_app = None
@@ -410,6 +412,11 @@ class Antiphon:
         """An answer that came over the API: the credential says who answers."""
         who = Requester(person=principal.person, platform="web", channel="")
         return await self.approvals.decide(approval, who, approve=approve)
+
+    async def _hang_up(self) -> None:
+        """End spoken sessions as soon as the program is asked to stop: their sockets would hold the port open."""
+        await self.stop.wait()
+        await self.voice.aclose()
 
     async def _name_of(self, person: int) -> str:
         return (await self.stores.people.person(person)).name

@@ -20,7 +20,7 @@ from antiphon.config import Settings
 from antiphon.domain.errors import AntiphonError, NotFound, Unavailable
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.ports import Bus, Clock, VoiceStore
-from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech, VoiceInfo
+from antiphon.domain.speech import EngineState, SpeechToText, TextToSpeech, VoiceInfo
 from antiphon.domain.voice import EndReason, NewVoiceSession, VoiceSession, check_room, room_channel
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
@@ -39,6 +39,7 @@ ENTER_AT_LEAST = 15.0
 """Seconds a page has for entering a room, whatever `voice.reconnect_seconds` is."""
 LOAD_SECONDS = 30.0
 """How long loading an engine may take while somebody waits to talk."""
+STATUS_SECONDS = 0.5
 _FULL = "Too many people are talking here just now. Try again in a moment."
 _NO_ENGINE = "Nothing to listen and speak with is ready yet. Try again in a moment."
 
@@ -268,7 +269,7 @@ class VoiceSessions:
     async def parts(self) -> list[PartHealth]:
         """The state of live voice, for people."""
         stt, tts = self._both()
-        return [_part("listening", await stt.status()), _part("speaking", await tts.status())]
+        return list(await asyncio.gather(_part("listening", stt), _part("speaking", tts)))
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -348,7 +349,13 @@ def _load() -> Any:
     return session
 
 
-def _part(name: str, status: EngineStatus) -> PartHealth:
+async def _part(name: str, engine: SpeechToText | TextToSpeech) -> PartHealth:
+    """The state of one engine. It is no part that others need, so that nothing is degraded without it."""
+    try:
+        async with asyncio.timeout(STATUS_SECONDS):
+            status = await engine.status()
+    except TimeoutError:
+        return PartHealth(name, PartState.OFF, f"{engine.name} does not say how it is")
     ready = status.state is EngineState.READY
     detail = f"{status.name}: {status.detail}" if status.detail else status.name
     return PartHealth(name, PartState.OK if ready else PartState.OFF, detail, "" if ready else status.remedy)

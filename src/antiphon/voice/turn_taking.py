@@ -62,6 +62,8 @@ NOTICED_SECONDS = 0.064
 """Speech is this old when the detection (two windows of 32 ms) reports it."""
 STARVED_SECONDS = 0.1
 """A person who is speaking and sends nothing for so long is taken to be silent."""
+MOST_ITEMS = 40
+"""Turns that the library may remember; a quarter of them is left then."""
 _CONNECT = APIConnectOptions(max_retry=0, timeout=3600.0)
 """Trying again is our brain's and our engines' own business."""
 
@@ -248,6 +250,17 @@ class TurnTaking:
         turn = self._turns.pop(handle.id, None)
         if turn is not None:
             self.parts.turns.end(turn, interrupted=handle.interrupted)
+        self._forget()
+
+    def _forget(self) -> None:
+        """The brain reads the conversation from its rows; what the library keeps of it would only grow."""
+        session = self._session
+        if session is None:
+            return
+        session._recorded_events.clear()  # private: for reports that nobody makes
+        for kept in (session._chat_ctx, session.current_agent._chat_ctx):
+            if len(kept.items) > MOST_ITEMS:
+                del kept.items[: -MOST_ITEMS // 4]
 
     # --- what the engine asks for -------------------------------------------------------------------------------------
 
