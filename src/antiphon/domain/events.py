@@ -164,7 +164,7 @@ TOPICS: tuple[TopicShape, ...] = (
             ),
             EventShape(
                 "tool",
-                "A tool call; `status` is running, done, failed, denied or unknown.",
+                "A tool call; `status` is running, done, failed, refused or unknown.",
                 {"execution": TEXT, "tool": TEXT, "status": TEXT, "summary": TEXT, "seconds": NUMBER_OR_NULL},
             ),
             EventShape("approval", "A human is asked.", {"approval": TEXT, "summary": TEXT, "expires": TEXT}),

@@ -400,7 +400,7 @@ class Turns:
             await asyncio.wait({self._latest}, timeout=seconds)
 
 
-_STATUS = {"ok": "done", "started": "running"}
+_STATUS = {"ok": "done", "started": "running", "denied": "refused"}
 
 
 def _noted(task: asyncio.Task[T]) -> None:
