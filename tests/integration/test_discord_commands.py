@@ -9,8 +9,9 @@ from typing import Any
 import pytest_asyncio
 
 from antiphon.config import Settings
+from antiphon.dashboards.panel import View
 from antiphon.domain.approvals import ApprovalState
-from antiphon.domain.identity import Sender
+from antiphon.domain.identity import Requester, Sender
 from antiphon.domain.memories import MemoryScope
 from antiphon.sim.discord import DiscordSim
 from tests.integration.discord_world import DiscordWorld, discord_world, roomy
@@ -152,6 +153,31 @@ async def test_approvals_by_button_and_by_command(world: DiscordWorld) -> None:
     assert "Nothing waits" in await written(world, "!approve")
 
 
+async def test_authority_is_asked_of_discord_each_time(world: DiscordWorld) -> None:
+    control = world.sim.control
+    authority = world.antiphon.approvals._authority  # what tools and approvals ask
+
+    async def holds(name: str, permission: str, channel: Any = "general") -> bool:
+        user, place = control.user(name), control.channel(channel)
+        person = await world.antiphon.stores.platforms.person_of("discord", Sender(str(user.id), name))
+        who = Requester(person=person, platform="discord", channel=f"discord:{place.id}", account=str(user.id))
+        return await authority.holds(who, permission)
+
+    assert await holds("ada", "everyone")
+    assert await holds("mona", "ban_members")
+    assert not await holds("ada", "ban_members")
+    assert await holds("olive", "server_owner")
+    assert not await holds("mona", "server_owner")
+    assert not await holds("olive", "operator"), "a server's owner does not run the installation"
+    assert not await holds("olive", "anything")
+    assert not await holds("ada", "send_messages", world.ada.dm())
+    control.role_permissions(control.role("Moderators"), 0)
+    assert not await holds("mona", "ban_members"), "what was taken away does not count any longer"
+    control.fault("status", route="GET /guilds/", status=503, times=20)
+    assert not await holds("olive", "server_owner"), "what cannot be found out is refused"
+    control.clear_faults()
+
+
 async def test_uses_are_counted(world: DiscordWorld) -> None:
     await slash(world, "status")
     await written(world, "!help")
@@ -161,7 +187,5 @@ async def test_uses_are_counted(world: DiscordWorld) -> None:
         ("status", True, "discord"),
         ("help", True, "discord"),
     ]
-    panel = world.antiphon.board.panel(
-        "messages", "", __import__("antiphon.dashboards.panel", fromlist=["View"]).View()
-    )
+    panel = world.antiphon.board.panel("messages", "", View())
     assert next(cell.value for cell in panel.stats if cell.label == "Commands") == "2"
