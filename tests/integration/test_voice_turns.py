@@ -28,9 +28,11 @@ from tests.fakes.speech import FakeListener, FakeSpeaker
 from tests.fakes.voice import PERSON, Ear, Heard, Voices, tone
 from tests.fixtures_voice import Speak
 
-ANSWER = "It is noon and the sun is shining all over town."
+ANSWER = "It is noon and sunny today."
 LONG = "It is noon and the sun is shining over the whole of the old town today. Later there will be some rain."
 QUESTION = "what time"
+SOUND = "yes"
+"""Said where it does not matter what: the recogniser is told what to understand."""
 OTHER = "stop it now"
 
 
@@ -88,10 +90,10 @@ async def talking(
 
 async def test_a_question_is_heard_answered_aloud_and_kept(tmp_path: Path, speech_of: Speak) -> None:
     async with talking(tmp_path) as talk:
-        end = await talk.ear.say(speech_of(QUESTION))
+        end = await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
         assert talk.ear.first_sound[0] - end < 1.0 + 3 * talk.ear.late
-        assert len(talk.ear.heard) / 2 / RATE >= len(ANSWER.split()) * 0.1
+        assert len(talk.ear.heard) // 2 >= round(len(ANSWER.split()) * 0.1 * RATE)
         (outcome,) = talk.voices.live.finished
         assert (outcome.text.strip(), outcome.interrupted, outcome.state) == (ANSWER, False, TaskState.DONE)
         assert [message.text for message in talk.voices.live.begun] == [QUESTION]
@@ -117,7 +119,7 @@ async def test_a_question_is_heard_answered_aloud_and_kept(tmp_path: Path, speec
 
 async def test_an_interruption_silences_it_and_the_rest_was_never_said(tmp_path: Path, speech_of: Speak) -> None:
     async with talking(tmp_path, answers(LONG), says=[QUESTION, OTHER]) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.ear.first_sound)
         await talk.ear.silence(0.5)
         began, late = asyncio.get_running_loop().time(), talk.ear.late
@@ -139,26 +141,26 @@ async def test_an_interruption_silences_it_and_the_rest_was_never_said(tmp_path:
 
 
 async def test_a_noise_or_a_little_word_does_not_interrupt(tmp_path: Path, speech_of: Speak) -> None:
-    async with talking(tmp_path, says=[QUESTION, "mhm", ""], resume_seconds=0.4) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+    async with talking(tmp_path, answers(LONG), says=[QUESTION, "mhm", ""], resume_seconds=0.4) as talk:
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.ear.first_sound)
         await talk.ear.say(speech_of("yes yes okay"), then=0.6)  # understood as "mhm"
         await talk.until(lambda: talk.voices.live.finished)
         outcome = talk.voices.live.finished[0]
-        assert (outcome.text.strip(), outcome.interrupted) == (ANSWER, False)
+        assert (outcome.text.strip(), outcome.interrupted) == (LONG, False)
         assert "mhm" in talk.heard.final("user")
         assert len(talk.voices.live.begun) == 1
-        assert len(talk.ear.heard) / 2 / RATE >= len(ANSWER.split()) * 0.1  # what was taken back was said again
+        assert len(talk.ear.heard) // 2 >= round(len(LONG.split()) * 0.1 * RATE)  # what was taken back was said again
 
 
 async def test_an_interruption_without_words_is_forgiven(tmp_path: Path, speech_of: Speak) -> None:
-    async with talking(tmp_path, says=[QUESTION, ""], resume_seconds=0.4) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+    async with talking(tmp_path, answers(LONG), says=[QUESTION, ""], resume_seconds=0.4) as talk:
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.ear.first_sound)
         await talk.ear.say(speech_of(OTHER))
         assert talk.ear.cleared
         await talk.until(lambda: talk.voices.live.finished)
-        assert talk.voices.live.finished[0].text.strip() == ANSWER
+        assert talk.voices.live.finished[0].text.strip() == LONG
         assert not talk.heard.named("interrupted")
 
 
@@ -190,7 +192,7 @@ async def test_a_tool_waits_for_the_person_and_survives_an_interruption(tmp_path
         return [tool, ToolStarted(5, "clock.now", "looks"), asyncio.Event()]
 
     async with talking(tmp_path, ScriptedBrain(script), says=[QUESTION, OTHER]) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(started.is_set)
         assert seen == [1]
         await talk.ear.say(speech_of(OTHER))
@@ -232,7 +234,7 @@ async def asked(talk: Talk, speech_of: Speak) -> None:
     approval = an_approval()
     talk.voices.live.approvals = [approval]
     talk.voices.approvals.known = {approval.id: approval}
-    await talk.ear.say(speech_of(QUESTION))
+    await talk.ear.say(speech_of(SOUND))
     await talk.until(lambda: [one for one in talk.heard.named("state") if one["state"] == "waiting"])
 
 
@@ -275,10 +277,10 @@ async def test_a_no_refuses_and_a_stranger_cannot_agree(tmp_path: Path, speech_o
 async def test_a_recogniser_that_dies_is_told_and_replaced(tmp_path: Path, speech_of: Speak) -> None:
     stt = FakeListener(says=[QUESTION], fails_after=12_000)
     async with talking(tmp_path, stt=stt) as talk:
-        await talk.ear.say(speech_of(QUESTION), then=0.5)
+        await talk.ear.say(speech_of(SOUND), then=0.5)
         assert [one["code"] for one in talk.heard.named("error")] == ["speech_failed"]
         stt.fails_after = None
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
         assert len(stt.streams) == 2
         assert stt.streams[0].closed
@@ -290,16 +292,16 @@ async def test_a_recogniser_that_hangs_is_told_and_replaced(
     monkeypatch.setattr(listening, "FINAL_SECONDS", 0.4)
     stt = FakeListener(says=[QUESTION], hangs=True)
     async with talking(tmp_path, stt=stt) as talk:
-        await talk.ear.say(speech_of(QUESTION), then=1.0)
+        await talk.ear.say(speech_of(SOUND), then=1.0)
         assert [one["code"] for one in talk.heard.named("error")] == ["speech_timeout"]
         stt.hangs = False
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
 
 
 async def test_a_voice_that_dies_leaves_the_words(tmp_path: Path, speech_of: Speak) -> None:
     async with talking(tmp_path, tts=FakeSpeaker(fails_after=3)) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
         assert [one["code"] for one in talk.heard.named("error")] == ["speech_failed"]
         outcome = talk.voices.live.finished[0]
@@ -312,7 +314,7 @@ async def test_a_voice_that_dies_leaves_the_words(tmp_path: Path, speech_of: Spe
 async def test_a_model_that_fails_is_said_and_kept_as_failed(tmp_path: Path, speech_of: Speak) -> None:
     brain = ScriptedBrain(lambda _: [TextDelta("It is "), ModelError("The model is away.")])
     async with talking(tmp_path, brain) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
         (outcome,) = talk.voices.live.finished
         assert outcome.failure is not None
@@ -325,7 +327,7 @@ async def test_a_busy_channel_and_a_database_that_is_away_are_waited_for(tmp_pat
     async with talking(tmp_path) as talk:
         talk.voices.live.busy = [ChannelBusy("busy"), StoreUnavailable("away")]
         talk.voices.store.broken = StoreUnavailable("away")
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
         talk.voices.store.broken = None
         await talk.until(lambda: len(talk.voices.store.kept[talk.key]) == 2)
@@ -333,8 +335,8 @@ async def test_a_busy_channel_and_a_database_that_is_away_are_waited_for(tmp_pat
 
 
 async def test_who_loses_the_connection_may_come_back(tmp_path: Path, speech_of: Speak) -> None:
-    async with talking(tmp_path, says=[QUESTION, OTHER]) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+    async with talking(tmp_path, answers(LONG), says=[QUESTION, OTHER]) as talk:
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.ear.first_sound)
         await talk.ear.silence(0.3)
         talk.ear.hang_up()
@@ -366,7 +368,7 @@ async def test_who_stays_away_or_falls_silent_is_let_go(tmp_path: Path) -> None:
 async def test_push_to_talk_ends_the_words_with_the_key(tmp_path: Path, speech_of: Speak) -> None:
     async with talking(tmp_path) as talk:
         talk.session.control({"type": "ptt", "down": True})
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         talk.session.control({"type": "ptt", "down": False})  # and nothing more is sent
         async with asyncio.timeout(5):
             while not talk.ear.first_sound:  # noqa: ASYNC110 - what is tested has no event for it
@@ -384,7 +386,7 @@ async def test_rooms_belong_to_whoever_used_them_first_and_hear_their_own_answer
             await talk.voices.talk("room 2", person=3)
         assert talk.voices.service.find(others[0][0].row.key, 3) is None
         ears = [ear for _, ear, _ in others]
-        await asyncio.gather(talk.ear.say(speech_of(QUESTION), then=2.0), *(ear.silence(3) for ear in ears))
+        await asyncio.gather(talk.ear.say(speech_of(SOUND), then=2.0), *(ear.silence(3) for ear in ears))
         assert len(talk.ear.heard) > 0
         assert [len(ear.heard) for ear in ears] == [0, 0]
         assert talk.voices.live.begun[0].channel == "web:voice:r1"
@@ -420,14 +422,14 @@ async def test_a_recording_is_made_only_when_asked_for(tmp_path: Path, speech_of
     import wave
 
     async with talking(tmp_path, record=True) as talk:
-        await talk.ear.say(speech_of(QUESTION))
+        await talk.ear.say(speech_of(SOUND))
         await talk.until(lambda: talk.voices.live.finished)
         await talk.voices.service.stop(talk.key, PERSON)
         assert talk.voices.store.sessions[talk.key].recording
         path = talk.voices.service.recording_path(talk.key)
         with wave.open(str(path)) as file:
             assert (file.getnchannels(), file.getframerate()) == (2, RATE)
-            assert file.getnframes() / RATE > 2
+            assert file.getnframes() / RATE > 1
         await talk.voices.service.delete(talk.key, PERSON)
         assert not path.exists()
         assert talk.voices.store.sessions == {}
