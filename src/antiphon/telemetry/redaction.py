@@ -26,6 +26,7 @@ _PATTERNS = tuple(
         r"\bAKIA[0-9A-Z]{16}\b",
         r"(?i)\bbearer\s+[A-Za-z0-9._~+/-]{12,}=*",
         r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+",
+        r"\b[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",  # a bot's token of Discord
         r"(?<=/welcome/)[A-Za-z0-9_-]{8,}",  # the token of a sign-in link
         r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",  # user and password of an address
         r"(?<=/bot)\d+:[A-Za-z0-9_-]{20,}",  # Telegram puts its token into the path

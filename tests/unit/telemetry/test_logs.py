@@ -147,6 +147,7 @@ def test_personal_text_is_there_when_the_operator_asks_for_it(log: Log) -> None:
         "postgresql://user:geheimnis@host/db",
         "http://127.0.0.1:8000/welcome/tokentokentoken",
         "/bot123456:AAAAAAAAAAAAAAAAAAAAAAAA/getMe",
+        "MTAwMDAwMDAwMDAwMDAwMDAw." + "GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB",
         "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSMeKKF2QT4",
     ],
 )
