@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from antiphon.platforms.discord.budget import RateBudget
+from antiphon.platforms.discord.budget import PER_SLOT, SLOT, RateBudget
 from tests.fakes.virtual_time import run_virtually
 
 ROUTE, CHANNEL = "PATCH /channels/{channel}/messages/{message}", "1"
@@ -33,3 +33,37 @@ def test_requests_that_wait_for_the_first_answer_go_once_it_names_the_bucket() -
         return await asyncio.gather(*(request() for _ in range(5)))
 
     assert max(run_virtually(main())) < 1.0
+
+
+def test_who_gives_up_while_waiting_leaves_no_place_taken() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        budget = RateBudget(now=loop.time, wall=loop.time)
+        for number in range(PER_SLOT):
+            assert await budget.take(f"GET /{number}", "", 1.0) == 0.0
+        # The route is free, but the slot of all requests is full: it waits there, and is cancelled.
+        asking = asyncio.create_task(budget.take(ROUTE, CHANNEL, 1.0))
+        await asyncio.sleep(SLOT / 4)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+        return await budget.take(ROUTE, CHANNEL, 1.0)
+
+    assert run_virtually(main()) == 0.0
+
+
+def test_a_turn_given_to_somebody_who_gave_up_goes_to_the_next() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        budget = RateBudget(now=loop.time, wall=loop.time)
+        assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+        first = asyncio.create_task(budget.take(ROUTE, CHANNEL, 10.0))
+        second = asyncio.create_task(budget.take(ROUTE, CHANNEL, 10.0))
+        await asyncio.sleep(1.0)
+        first.cancel()
+        await asyncio.wait({first})
+        budget.lost(ROUTE, CHANNEL)
+        assert await second == 0.0
+        return loop.time()
+
+    assert run_virtually(main()) < 2.0

@@ -123,10 +123,14 @@ class RateBudget:
             wait = max(0.0, self._paused_until - now)
             if not wait and bucket.free(now):
                 bucket.take(now)
-                over = await self._global(deadline)
+                try:
+                    over = await self._global(deadline)
+                except BaseException:
+                    # Whoever is cancelled here will tell of no answer; its place must not stay taken.
+                    self.lost(route, major)
+                    raise
                 if over:
-                    bucket.under_way -= 1
-                    bucket.wake()
+                    self.lost(route, major)
                 return over
             if not wait:
                 wait = max(0.0, bucket.resets_at - now) if bucket.remaining is not None else 0.0
@@ -215,11 +219,17 @@ class RateBudget:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         bucket.waiting.append(waiter)
         left = max(0.0, deadline - self._now())
-        await asyncio.wait({waiter}, timeout=min(wait, left) if wait else left)
-        if not waiter.done():
-            waiter.cancel()
-            if waiter in bucket.waiting:
-                bucket.waiting.remove(waiter)
+        try:
+            await asyncio.wait({waiter}, timeout=min(wait, left) if wait else left)
+        except asyncio.CancelledError:
+            if waiter.done():
+                bucket.wake()  # the turn was given to somebody who does not want it any more
+            raise
+        finally:
+            if not waiter.done():
+                waiter.cancel()
+                if waiter in bucket.waiting:
+                    bucket.waiting.remove(waiter)
 
     async def _global(self, deadline: float) -> float:
         """The turn among all requests of the bot: so many in each second of the wall clock, for all processes alike."""

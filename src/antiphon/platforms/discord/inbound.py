@@ -40,6 +40,9 @@ THREAD_NAME_CHARS = 80
 GATEWAY = "gateway"
 """The position up to which the gateway was heard, for channels in which nothing was ever for the agent."""
 _GATEWAY_MARGIN = timedelta(minutes=2)
+_SETTLED = timedelta(minutes=2)
+"""How long after a connection was made its servers have surely announced themselves: only then is the position of the
+gateway moved, as it says from where channels are read in which nothing was ever for the agent."""
 _FLUSH_SECONDS = 2.0
 _LOOK_SECONDS = 300.0
 _ACTIVE_SECONDS = 3600.0
@@ -47,7 +50,6 @@ _MOST_ACTIVE = 30
 _MOST_WAITING = 2000
 _REMEMBERED = 200
 _STORE_RETRY = 0.5
-_PAGES = 50
 _DIRECT_CHANNELS = 100
 
 
@@ -125,7 +127,7 @@ class Inbound:
         self._positions: dict[str, str] = {}
         self._moved: set[str] = set()
         self._me = ""
-        self._hearing = False
+        self._hearing_since: datetime | None = None
         self._heard_until: datetime | None = None
         self._flusher: asyncio.Task[None] | None = None
 
@@ -159,7 +161,7 @@ class Inbound:
             await self._flush()
         self._channels.clear()
         self._flusher = None
-        self._hearing, self._heard_until = False, None
+        self._hearing_since = self._heard_until = None
 
     async def idle(self) -> None:
         """Wait until everything that was heard is worked off."""
@@ -184,7 +186,7 @@ class Inbound:
 
     def connected(self) -> None:
         """A new session: direct conversations may have gone on meanwhile; servers announce themselves."""
-        self._hearing = True
+        self._hear_from_now()
         known = [name for name in self._positions if name.isdigit()]
         for channel in sorted(known, key=int, reverse=True)[: 10 * _DIRECT_CHANNELS]:
             if not self._places.place(channel, "").server:
@@ -192,13 +194,24 @@ class Inbound:
 
     def disconnected(self) -> None:
         """Nothing is heard any more."""
-        if self._hearing:
-            self._hearing, self._heard_until = False, self._clock.now()
+        self._heard_until = self._settled_until()
+        self._hearing_since = None
 
     def resumed(self) -> None:
         """The session goes on. Discord repeats what was missed; the busy channels are looked at all the same."""
-        self._hearing = True
+        self._hear_from_now()
         self._look_again()
+
+    def _hear_from_now(self) -> None:
+        if self._hearing_since is None:
+            self._hearing_since = self._clock.now()
+
+    def _settled_until(self) -> datetime | None:
+        """Until when the gateway was heard with every server; None leaves its position where it is."""
+        if self._hearing_since is None:
+            return self._heard_until
+        now = self._clock.now()
+        return now if now - self._hearing_since > _SETTLED else None
 
     def server_seen(self, guild: Json) -> None:
         """`GUILD_CREATE`: read on in each channel that has something newer than its position."""
@@ -269,7 +282,7 @@ class Inbound:
         start = self._start(id)
         if start is None or not self._places.readable(id):
             return
-        for _ in range(_PAGES):
+        while True:
             try:
                 page: list[Json] = await self._api.call(
                     rest.MESSAGES, query={"after": start, "limit": "100"}, patience=60.0, channel=id
@@ -278,6 +291,7 @@ class Inbound:
                 log.info("discord.history_refused", reason=error.reason)
                 return
             except DiscordAway as error:
+                # For as long as it takes: what comes meanwhile waits, and would move the position past the gap.
                 await asyncio.sleep(min(error.retry_after or 1.0, 60.0))
                 continue
             page.sort(key=lambda message: int(message["id"]))
@@ -408,7 +422,7 @@ class Inbound:
                 continue
             except Exception:
                 log.exception("discord.positions_not_kept")
-            if self._hearing and time.monotonic() - looked > _LOOK_SECONDS:
+            if self._hearing_since is not None and time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
                 self._look_again()
 
@@ -418,7 +432,7 @@ class Inbound:
             return
         moved, self._moved = self._moved, set()
         positions = {channel_key(one): self._positions[one] for one in moved}
-        until = self._clock.now() if self._hearing else self._heard_until
+        until = self._settled_until()
         if until is not None and not any(channel.waiting for channel in self._channels.values()):
             position = snowflake_at(until - _GATEWAY_MARGIN)
             self._positions[GATEWAY] = position
