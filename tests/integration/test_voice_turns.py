@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ import pytest
 from antiphon.config import Settings
 from antiphon.config.voice import VoiceSettings
 from antiphon.domain.approvals import Approval, ApprovalState, ApproverRule, PauseRequest
-from antiphon.domain.errors import ChannelBusy, ModelError, NotFound, SpeechError, StoreUnavailable
+from antiphon.domain.errors import ChannelBusy, ModelError, NotFound, SpeechError, StoreUnavailable, Unavailable
 from antiphon.domain.events import turn_topic
 from antiphon.domain.turns import Final, Paused, TextDelta, ToolStarted, TurnRequest
 from antiphon.domain.voice import EndReason
 from antiphon.domain.work import TaskState
 from antiphon.run.clock import SystemClock
 from antiphon.voice import listening
+from antiphon.voice.service import Wish
 from antiphon.voice.transports.transport import RATE
 from tests.fakes.brain import ScriptedBrain, Step
 from tests.fakes.speech import FakeListener, FakeSpeaker
@@ -272,6 +273,59 @@ async def test_a_no_refuses_and_a_stranger_cannot_agree(tmp_path: Path, speech_o
         await talk.ear.say(speech_of("no no"))
         await talk.until(lambda: talk.voices.approvals.decided)
         assert talk.voices.approvals.decided == [(9, PERSON, False)]
+
+
+async def test_a_yes_from_before_the_question_was_heard_agrees_to_nothing(tmp_path: Path, speech_of: Speak) -> None:
+    long = "Forget everything about you and all that was ever said in this house and in all the other houses here"
+    approval = replace(an_approval(), summary=long)
+    async with talking(tmp_path, ScriptedBrain(asks), says=["forget me", "yes", "yes"]) as talk:
+        talk.voices.live.approvals = [approval]
+        talk.voices.approvals.known = {approval.id: approval}
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: talk.ear.first_sound)
+        await talk.ear.say(speech_of(OTHER))  # a yes into the first words of the question
+        await talk.until(lambda: len([one for one in talk.heard.final("agent") if one.startswith("I need")]) == 2)
+        assert talk.voices.approvals.decided == []
+        await talk.until(lambda: talk.session.state == "waiting")
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: talk.voices.approvals.decided)
+        assert talk.voices.approvals.decided == [(9, PERSON, True)]
+
+
+async def test_a_tool_of_a_turn_that_cannot_be_stored_is_not_waited_for(tmp_path: Path, speech_of: Speak) -> None:
+    ran: list[int] = []
+
+    async def tool(request: TurnRequest) -> None:
+        assert request.commit is not None
+        ran.append(await request.commit())
+
+    async with talking(tmp_path, ScriptedBrain(lambda _: [tool, Final(ANSWER)])) as talk:
+        talk.voices.live.busy = [NotFound("The channel is gone.")]
+        await talk.ear.say(speech_of(QUESTION))
+        await talk.until(lambda: any("could not answer" in text for text in talk.heard.final("agent")))
+        assert (ran, talk.voices.live.log) == ([], [])
+
+
+async def test_who_comes_when_it_is_over_or_twice_at_once_is_not_left_there(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        first, second = Ear(), Ear()
+        await asyncio.gather(talk.session.connect(first), talk.session.connect(second))
+        assert (talk.ear.closed.is_set(), first.closed.is_set(), second.closed.is_set()) == (True, True, False)
+        ending, late = talk.session.end(EndReason.STOPPED), Ear()
+        await talk.session.connect(late)
+        await ending
+        assert late.closed.is_set()
+
+
+async def test_two_at_once_in_a_room_leave_one(tmp_path: Path) -> None:
+    async with talking(tmp_path, sessions=2) as talk:
+        begun = await asyncio.gather(*(talk.voices.service.start(PERSON, Wish("r2", "ada")) for _ in range(2)))
+        assert sorted(session.over.is_set() for session in begun) == [False, True]
+        assert talk.voices.service.talking == 2
+        more = await asyncio.gather(
+            *(talk.voices.service.start(PERSON, Wish(room, "ada")) for room in ("r3", "r4")), return_exceptions=True
+        )
+        assert all(isinstance(one, Unavailable) for one in more)
 
 
 async def test_a_recogniser_that_dies_is_told_and_replaced(tmp_path: Path, speech_of: Speak) -> None:

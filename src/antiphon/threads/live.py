@@ -15,7 +15,7 @@ import structlog
 
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage
-from antiphon.domain.errors import LeaseLost, StoreUnavailable
+from antiphon.domain.errors import AntiphonError, LeaseLost, StoreUnavailable
 from antiphon.domain.identity import Requester
 from antiphon.domain.ports import Brain, LiveStore, TaskStore
 from antiphon.domain.turns import Meter, TurnEvent, TurnRequest
@@ -72,13 +72,16 @@ class LiveTurn:
         self._thread = thread
         self._lease_seconds = lease_seconds
         self._committed: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
+        self._refused: AntiphonError | None = None
         self._heartbeat: asyncio.Task[None] | None = None
         self._meter = Meter()
 
     @property
     def work(self) -> Work | None:
         """The stored work once the turn is committed."""
-        return self._committed.result() if self._committed.done() and not self._committed.cancelled() else None
+        if not self._committed.done() or self._committed.cancelled() or self._refused is not None:
+            return None
+        return self._committed.result()
 
     async def commit(self) -> Work:
         """Store message and task, leased to the session, in one transaction. Repeating it returns the same work.
@@ -87,11 +90,20 @@ class LiveTurn:
         """
         if (work := self.work) is not None:
             return work
+        if self._refused is not None:
+            raise self._refused
         work = await self._store.begin(self._message, self._session, self._lease_seconds)
         if not self._committed.done():
             self._committed.set_result(work)
             self._heartbeat = asyncio.create_task(self._renew(work), name=f"live-{work.lease.task}")
         return work
+
+    def refuse(self, error: AntiphonError) -> None:
+        """It cannot be committed: what waits for that (a tool call, a question) gets the error and not for ever."""
+        if not self._committed.done():
+            self._refused = error
+            self._committed.set_exception(error)
+            self._committed.exception()  # seen, also when nothing waits for it
 
     async def events(self) -> AsyncGenerator[TurnEvent, None]:
         """The brain's events. Before `commit` only text is produced; a tool call waits inside for it."""

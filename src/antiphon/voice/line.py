@@ -31,6 +31,7 @@ class Line:
         self._transport: Transport | None = None
         self._listening: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()
 
     @property
     def open(self) -> bool:
@@ -67,11 +68,12 @@ class Line:
 
     async def connect(self, transport: Transport) -> None:
         """From now on this one carries the session; an earlier one is closed. Raises what `Transport.open` raises."""
-        await self.disconnect()
-        await transport.open()
-        self._transport = transport
-        self._listening = asyncio.create_task(self._listen(transport), name="voice-listen")
-        self._changed(True)
+        async with self._changing:  # of two at once the second carries it, and the first is closed
+            await self.disconnect()
+            await transport.open()
+            self._transport = transport
+            self._listening = asyncio.create_task(self._listen(transport), name="voice-listen")
+            self._changed(True)
 
     async def disconnect(self) -> None:
         """Close the transport, if there is one. Twice is once."""

@@ -41,6 +41,7 @@ LOAD_SECONDS = 30.0
 """How long loading an engine may take while somebody waits to talk."""
 STATUS_SECONDS = 0.5
 _FULL = "Too many people are talking here just now. Try again in a moment."
+_STOPPING = "The program is being stopped."
 _NO_ENGINE = "Nothing to listen and speak with is ready yet. Try again in a moment."
 
 
@@ -135,7 +136,7 @@ class VoiceSessions:
         """
         check_room(wish.room)
         if self._closed:
-            raise Unavailable("The program is being stopped.")
+            raise Unavailable(_STOPPING)
         await self._store.claim_room(wish.room, person)
         if (earlier := self._sessions.get(self._rooms.get(wish.room, ""))) is not None:
             await asyncio.wait({earlier.end(EndReason.REPLACED)})
@@ -187,6 +188,12 @@ class VoiceSessions:
         )
         # In a task of its own: the library leaves marks in the context it is started in.
         await asyncio.create_task(session.start(), name=f"voice-start-{row.key}")
+        # What was looked at before all this took time, and others began and ended meanwhile.
+        if (earlier := self._sessions.get(self._rooms.get(row.room, ""))) is not None:
+            await asyncio.wait({earlier.end(EndReason.REPLACED)})
+        if self._closed or len(self._sessions) >= settings.sessions:
+            await asyncio.wait({session.end(EndReason.SHUTDOWN if self._closed else EndReason.FAILED)})
+            raise Unavailable(_STOPPING if self._closed else _FULL)
         self._sessions[row.key] = session
         self._rooms[row.room] = row.key
         if row.transport == "livekit":

@@ -152,7 +152,11 @@ class Session:
 
     async def connect(self, transport: Transport) -> None:
         """Be carried by this transport from now on."""
-        await self._line.connect(transport)
+        if self._ending is None:
+            await self._line.connect(transport)
+        if self._ending is not None:  # perhaps meanwhile: nobody would close it any more
+            await transport.aclose()
+            await self._line.disconnect()
 
     def control(self, message: Mapping[str, Any]) -> None:
         """What the person's side says beside the sound."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -114,6 +114,8 @@ class Turns:
         self._heard_words = 0
         self._latest: asyncio.Task[object] | None = None
         self._asking: dict[int, Approval] = {}
+        self._question: tuple[SpokenTurn, str] | None = None
+        """The answer that asks for a yes or no, and what it names."""
         self._following: asyncio.Task[None] | None = None
         self._open: set[SpokenTurn] = set()
 
@@ -181,7 +183,7 @@ class Turns:
                 log.info("voice.commit_waits", code=error.code)
                 await asyncio.sleep(wait)
             except AntiphonError as error:
-                self._cannot_keep(turn, error)
+                self._cannot_keep(turn, live, error)
                 return
             else:
                 lease = work.lease
@@ -191,19 +193,23 @@ class Turns:
                     {"task": str(lease.task), "turn": lease.turn, "attempt": lease.attempt},
                 )
                 return
-        self._cannot_keep(turn, StoreUnavailable("This could not be stored. It stands in the transcript alone."))
+        self._cannot_keep(turn, live, StoreUnavailable("This could not be stored. It stands in the transcript alone."))
 
-    def _cannot_keep(self, turn: SpokenTurn, error: AntiphonError) -> None:
+    def _cannot_keep(self, turn: SpokenTurn, live: LiveTurn, error: AntiphonError) -> None:
         log.error("voice.turn_not_stored", code=error.code)
         self._transcript.tell("error", code=error.code, message=error.message)
         turn.failure = TaskFailure(error.code, error.message)
+        live.refuse(error)
 
     async def words(self, turn: SpokenTurn) -> AsyncGenerator[str, None]:
         """The answer as it is written. Closing it stops the model, but no tool that has started."""
         live = turn.live
         if live is None:
             await turn.wanted.wait()
-            yield await self._decide(approve=bool(turn.decision))
+            if turn.decision and self._asking and not self._question_heard():
+                yield self._question_of(turn, self._asking.values())
+            else:
+                yield await self._decide(approve=bool(turn.decision))
             return
         try:
             async with aclosing(live.events()) as events:
@@ -329,8 +335,19 @@ class Turns:
                 self._publish(lease.task, lease.turn, lease.attempt, "approval.needed", {**told, "tool": approval.tool})
         if not approvals:
             return DENIED
+        return ("\n" if turn.written else "") + self._question_of(turn, approvals)
+
+    def _question_of(self, turn: SpokenTurn, approvals: Iterable[Approval]) -> str:
         what = "; and ".join(approval.summary.rstrip(".?! ") for approval in approvals)
-        return ("\n" if turn.written else "") + QUESTION.format(what=what)
+        self._question = turn, what
+        return QUESTION.format(what=what)
+
+    def _question_heard(self) -> bool:
+        """Whether the person heard what they are asked to agree to; a yes from before means something else."""
+        if self._question is None:
+            return False
+        turn, what = self._question
+        return what in turn.spoken.heard()
 
     async def _decide(self, *, approve: bool) -> str:
         """Answer everything that was asked, with the authority of the session's own person."""
