@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = structlog.stdlib.get_logger(__name__)
 
+_AGAIN_SECONDS = 5.0
+"""After so long a part that failed is run again."""
+
 
 class Dispatch:
     """Hands dispatches on. `begin` before the gateway connects, `close` after it has ended."""
@@ -56,7 +59,7 @@ class Dispatch:
             ("discord-panels", self._panels.run),
             ("discord-commands", lambda: self.calling.register(application)),
         ]
-        self._running = [asyncio.create_task(run(), name=name) for name, run in jobs]
+        self._running = [asyncio.create_task(_kept_up(name, run), name=name) for name, run in jobs]
 
     def connect(self, client: GatewayClient) -> None:
         """This client hears from now on."""
@@ -114,3 +117,14 @@ class Dispatch:
             case _:
                 pass
         self._events.hear(name, data, self._me)
+
+
+async def _kept_up(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part, and again after whatever it met: nobody waits for it, so that nobody would see it gone."""
+    while True:
+        try:
+            await run()
+            return
+        except Exception:
+            log.exception("discord.part_failed", part=name)
+            await asyncio.sleep(_AGAIN_SECONDS)

@@ -441,7 +441,7 @@ class Inbound:
             return
         try:
             await self._store.advance(PLATFORM, self._me, positions)
-        except StoreUnavailable:
+        except BaseException:
             self._moved |= moved
             raise
 

@@ -123,6 +123,8 @@ class DiscordRest:
         reason: str,
         patience: float,
     ) -> Any:
+        if self._session.closed:
+            raise DiscordAway("The bot is being disconnected.", retry_after=1.0)  # settings changed, or it ends
         if self.budget.stopped:
             raise DiscordAway("Discord refused too much lately; the bot pauses.", retry_after=60.0)
         name = str(route)
@@ -191,6 +193,8 @@ class DiscordRest:
         parts = urlsplit(url)
         if parts.scheme != "https" or parts.hostname not in FILE_HOSTS or parts.port not in (None, 443):
             raise DiscordRefused(403, 0, "GET file")  # an address somebody made up
+        if self._session.closed:
+            raise DiscordAway("The bot is being disconnected.", retry_after=1.0)
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status != 200:

@@ -82,10 +82,13 @@ class DiscordService:
             while not stop.is_set():
                 began = time.monotonic()
                 session = asyncio.create_task(self._session(), name="discord-session")
-                await asyncio.wait({session, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not session.done():
-                    session.cancel()
-                    await asyncio.wait({session})
+                try:
+                    await asyncio.wait({session, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                finally:  # also when this is cancelled: the connection would go on without anybody
+                    if stopped := not session.done():
+                        session.cancel()
+                        await asyncio.wait({session})
+                if stopped:
                     break
                 wait = self._judge(session.exception())
                 if time.monotonic() - began > 60.0:
