@@ -59,6 +59,14 @@ def test_a_lock_file_that_does_not_fit_is_found(tmp_path: Path) -> None:
     assert found == ["x.lock: alpha 1.0 does not satisfy >=2", "x.lock: gamma is missing"]
 
 
+def test_an_extra_that_the_lock_file_does_not_name_is_found(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    lock.write_text("pydantic-ai-slim==2.68.0\npsycopg[binary]==3.3.9\ngoogle-genai==2.34.0\ngoogle-auth==2.62.2\n")
+    assert list(script("check_locks").extras_not_named(lock)) == [
+        "x.lock: google-auth[requests] is not named, which google-genai asks for"
+    ]
+
+
 SKIPPING = """
 import pytest
 
