@@ -6,6 +6,7 @@ With `discord.loopback` nothing outside of this machine can be reached: every na
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 
@@ -45,6 +46,14 @@ class LoopbackResolver(AbstractResolver):
         """Nothing is held."""
 
 
+def _loopback_socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+    """A socket for an address of this machine; those that are named by number pass no resolver."""
+    family, kind, protocol, _, address = info
+    if not ipaddress.ip_address(str(address[0])).is_loopback:
+        raise OSError(None, f"{address[0]} is outside of this machine")
+    return socket.socket(family, kind, protocol)
+
+
 def open_connector(settings: DiscordSettings) -> aiohttp.TCPConnector:
     """A connector for one session. `ConfigError` when the certificate authority cannot be read."""
     try:
@@ -58,6 +67,10 @@ def open_connector(settings: DiscordSettings) -> aiohttp.TCPConnector:
         ) from error
     if settings.loopback:
         return aiohttp.TCPConnector(
-            limit=0, ssl=trust, resolver=LoopbackResolver(settings.loopback), use_dns_cache=False
+            limit=0,
+            ssl=trust,
+            resolver=LoopbackResolver(settings.loopback),
+            use_dns_cache=False,
+            socket_factory=_loopback_socket,
         )
     return aiohttp.TCPConnector(limit=0, ssl=trust)
