@@ -28,7 +28,9 @@ STEP_FRAMES = 2
 MOST_AHEAD_SECONDS = 4.0
 """Sound that may wait here; then synthesis waits."""
 REPORT_SECONDS = 0.4
-"""How long the person's side is given to say that it played the end."""
+"""How long the person's side is given to say that it played more, and at last the end."""
+UNHEARD_SAMPLES = RATE // 2
+"""An end of which more than this was never reported as played was not heard, whatever the clock says."""
 SETTLE_SECONDS = 0.06
 """How long the person's side is given to say what it had played when it fell silent."""
 
@@ -72,6 +74,8 @@ class Playout:
         self._paused = False
         self._begun = False
         self._heard_by = 0.0
+        self._reported = 0
+        self._reported_at = 0.0
         self._ending: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -174,7 +178,7 @@ class Playout:
     def _begin(self, spoken: Spoken) -> None:
         self._spoken = spoken
         self._audio.clear()
-        self._first = self._sent = 0
+        self._first = self._sent = self._reported = 0
         self._flushed = self._begun = False
         self._over.clear()
         if self._pump is None:
@@ -191,13 +195,12 @@ class Playout:
                 self._wake.clear()
                 continue
             now = loop.time()
-            if self._heard_by < now:
-                self._heard_by = now
             if (ahead := self._heard_by - now) > LEAD_SECONDS - FRAME_MS / 1000:
                 await asyncio.sleep(ahead - LEAD_SECONDS + FRAME_MS / 1000 * STEP_FRAMES)
                 continue
             frame = self._next_frame()
             if frame is not None:
+                self._heard_by = max(self._heard_by, now)
                 await self._write(frame, self._spoken)
             elif self._flushed and self._sent >= self._spoken.samples:
                 await self._wait_for_the_end(loop, self._spoken)
@@ -235,7 +238,9 @@ class Playout:
             self._first = heard
 
     async def _wait_for_the_end(self, loop: asyncio.AbstractEventLoop, spoken: Spoken) -> None:
-        if self.heard < spoken.samples and loop.time() < self._heard_by + REPORT_SECONDS:
+        if (heard := self.heard) > self._reported:
+            self._reported, self._reported_at = heard, loop.time()
+        if heard < spoken.samples and loop.time() < max(self._heard_by, self._reported_at) + REPORT_SECONDS:
             await asyncio.sleep(FRAME_MS / 1000)
             return
         self._finish()
@@ -256,6 +261,8 @@ class Playout:
         spoken, self._ending = self._spoken, None
         if spoken is None:
             return
+        if not spoken.interrupted and spoken.samples - self.heard > UNHEARD_SAMPLES:
+            spoken.interrupted = True  # the far side stopped playing: a page in the background, a call on hold
         if spoken.interrupted:
             spoken.heard_samples = min(self.heard, spoken.samples)
             self._written = self._line.played

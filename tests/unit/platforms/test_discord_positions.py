@@ -128,3 +128,30 @@ def test_an_outage_of_any_length_leaves_no_gap_in_the_history() -> None:
         await inbound.close()
 
     run_virtually(main())
+
+
+def test_a_message_that_fails_unforeseen_is_tried_again_and_in_the_end_holds_up_nobody() -> None:
+    async def main() -> None:
+        world = World(snowflake_at(NOON - timedelta(hours=1)))
+        broken: dict[str, int] = {}
+        inbound = world.inbound()
+        taken = world.receive
+
+        async def receive(message: InboundMessage) -> Receipt:
+            if broken.get(message.native_id, 0):
+                broken[message.native_id] -= 1
+                raise ZeroDivisionError
+            return await taken(message)
+
+        inbound._receive = receive  # type: ignore[method-assign]
+        await inbound.begin(ME)
+        inbound.connected()
+        first, second, third = (world.say(NOON + timedelta(seconds=number)) for number in (1, 2, 3))
+        broken |= {first: 2, second: 1000}
+        for message in world.history:
+            inbound.created(message)
+        await inbound.idle()
+        assert world.received == [first, third]
+        await inbound.close()
+
+    run_virtually(main())

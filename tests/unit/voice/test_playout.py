@@ -198,3 +198,23 @@ def test_closing_ends_what_is_being_said() -> None:
         assert spoken.interrupted
 
     run_virtually(play())
+
+
+def test_a_far_side_that_stopped_playing_heard_no_more_than_it_says() -> None:
+    async def play() -> None:
+        stage = Stage()
+
+        class Suspended(Line):
+            """A page that went into the background after a second."""
+
+            @property
+            def played(self) -> int:
+                return min(super().played, RATE)
+
+        stage.line.__class__ = Suspended
+        spoken = await stage.give(3.0)
+        await stage.ends(1)
+        assert (spoken.heard_samples, spoken.interrupted) == (RATE, True)
+        await stage.playout.aclose()
+
+    run_virtually(play())

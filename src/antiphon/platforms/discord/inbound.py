@@ -50,6 +50,9 @@ _MOST_ACTIVE = 30
 _MOST_WAITING = 2000
 _REMEMBERED = 200
 _STORE_RETRY = 0.5
+_TRIES = 4
+"""Times something is tried that fails for a reason nobody foresaw. After that it is given up, so that one message
+cannot hold up its channel for ever."""
 _DIRECT_CHANNELS = 100
 
 
@@ -92,6 +95,8 @@ class _Channel:
     worker: asyncio.Task[None] | None = None
     active_at: float = 0.0
     behind: bool = False
+    failures: int = 0
+    """How often the first of what waits failed for a reason nobody foresaw."""
 
 
 class Inbound:
@@ -260,7 +265,12 @@ class Inbound:
             except AntiphonError as error:
                 log.info("discord.not_taken", code=error.code, reason=error.message)
             except Exception:
-                log.exception("discord.message_failed", kind=kind)
+                channel.failures += 1
+                log.exception("discord.message_failed", kind=kind, tries=channel.failures)
+                if channel.failures < _TRIES:  # going on would move the position past it
+                    await asyncio.sleep(_STORE_RETRY * 2**channel.failures)
+                    continue
+            channel.failures = 0
             if channel.waiting and channel.waiting[0][1] is data:
                 channel.waiting.popleft()
         if not channel.active_at:
