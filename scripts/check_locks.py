@@ -44,8 +44,10 @@ def unsatisfied(wanted: Iterable[str], versions: dict[str, set[str]], where: str
         found = versions.get(canonicalize_name(requirement.name), set())
         if not found:
             yield f"{where}: {requirement.name} is missing"
-        for version in found:
-            if version not in requirement.specifier:
+        wrong = [version for version in found if version not in requirement.specifier]
+        # One that holds for some systems only shares the name with what the others get.
+        if (found and len(wrong) == len(found)) or (wrong and requirement.marker is None):
+            for version in sorted(wrong):
                 yield f"{where}: {requirement.name} {version} does not satisfy {requirement.specifier}"
 
 
