@@ -51,7 +51,9 @@ def test_a_question_is_heard_written_down_and_answered_aloud(
     watch: Watch,
     client: httpx.Client,
 ) -> None:
-    browser = browser_that_says(silence(1.5), spoken(TIME_IN_TOKYO), silence(12))
+    browser = browser_that_says(
+        silence(1.5), spoken(TIME_IN_TOKYO), silence(120)
+    )  # asked once: the file is played again and again
     stage = open_stage(browser, talking_server, talking_state, watch)
     session = stage.begin()
     expect(stage.state).to_have_text("Listening")

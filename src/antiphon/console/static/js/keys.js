@@ -32,6 +32,7 @@ if (visit) {
   });
   list.reload();
   byId("make").addEventListener("click", make);
+  byId("make").disabled = false; // a click before this would go unheard
 }
 
 const when = (at) => (at ? h("time", { datetime: at, title: exact(at) }, brief(at)) : "never");

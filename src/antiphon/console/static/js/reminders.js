@@ -15,6 +15,7 @@ let list;
 
 if (visit) {
   byId("make").addEventListener("click", () => make());
+  byId("make").disabled = false; // a click before this would go unheard
   list = new List(byId("list"), {
     api: visit.api,
     path: () => "/api/reminders?limit=100",

@@ -27,6 +27,7 @@ if (visit) {
   });
   list.reload();
   byId("invite").addEventListener("click", invite);
+  byId("invite").disabled = false; // a click before this would go unheard
 }
 
 const when = (at) => (at ? h("time", { datetime: at, title: exact(at) }, brief(at)) : "never");
