@@ -14,9 +14,9 @@ import httpx
 
 from antiphon.config import load_settings
 from antiphon.domain.errors import DeliveryRetry
-from antiphon.domain.ports import PlatformLimits
+from antiphon.domain.platforms import PlatformLimits
+from antiphon.domain.replies import Delivery
 from antiphon.domain.tools import Risk
-from antiphon.domain.work import Delivery
 from antiphon.run.wiring import Extras, open_antiphon
 from antiphon.telemetry.logs import configure_logging
 from antiphon.tools.builtin.dice import DiceArguments, DiceRoll

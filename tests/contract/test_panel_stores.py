@@ -18,7 +18,7 @@ from antiphon.dashboards.keeper import Keeper
 from antiphon.dashboards.redis_store import KEY, RedisPanelStore
 from antiphon.domain.errors import StoreUnavailable
 from antiphon.domain.events import PANEL, BusEvent
-from antiphon.domain.ports import PanelStore
+from antiphon.domain.panels import PanelStore
 from antiphon.telemetry.recent import LogLine, Recent
 from tests.fakes.clock import FakeClock
 from tests.fakes.virtual_time import LoopClock, run_virtually

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antiphon.domain.errors import Conflict, LeaseLost, NotFound
-from antiphon.domain.work import Delivery, ReplyKind
+from antiphon.domain.replies import Delivery, ReplyKind
 from tests.contract.store_work import AT, claimed, delivered, done, started, web
 from tests.fakes.clock import FakeClock
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound, Unauthenticated
-from antiphon.domain.identity import SCOPES, Role
+from antiphon.domain.identity import Role
+from antiphon.domain.logins import SCOPES
 from antiphon.domain.memories import MemoryScope
 from tests.contract.store_work import discord, done, started
 from tests.fakes.clock import FakeClock

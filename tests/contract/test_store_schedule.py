@@ -13,8 +13,9 @@ from antiphon.bus.signals import LocalSignals
 from antiphon.config import Settings
 from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.errors import NotFound
+from antiphon.domain.replies import ReplyKind
 from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing
-from antiphon.domain.work import ReplyKind, TaskKind, TaskState
+from antiphon.domain.work import TaskKind, TaskState
 from tests.contract.store_work import AT, asking, claimed, delivered, discord, done, started
 from tests.fakes.clock import FakeClock
 

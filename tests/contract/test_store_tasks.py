@@ -14,8 +14,9 @@ from antiphon.config import Settings
 from antiphon.domain.approvals import ApprovalState
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import Conflict, InvalidInput, LeaseLost, NotFound
+from antiphon.domain.replies import ReplyKind
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus
-from antiphon.domain.work import Lease, Outcome, ReplyKind, TaskFailure, TaskState, Usage
+from antiphon.domain.work import Lease, Outcome, TaskFailure, TaskState, Usage
 from tests.contract.store_work import OWNER, asking, claimed, delivered, discord, done, started
 from tests.fakes.clock import FakeClock
 

@@ -11,7 +11,7 @@ from tests.fakes.clock import FakeClock
 
 
 class FakeApprovals:
-    """Implements `domain.ports.ApprovalStore`, and `ask` in place of `TaskStore.pause`."""
+    """Implements `domain.approvals.ApprovalStore`, and `ask` in place of `TaskStore.pause`."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

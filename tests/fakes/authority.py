@@ -6,7 +6,7 @@ from antiphon.domain.identity import Requester
 
 
 class FakeAuthority:
-    """Implements `domain.ports.Authority`. Everybody holds "everyone"."""
+    """Implements `domain.identity.Authority`. Everybody holds "everyone"."""
 
     def __init__(self, grants: dict[int, set[str]] | None = None) -> None:
         self.grants = grants or {}

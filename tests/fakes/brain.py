@@ -11,7 +11,7 @@ Step = TurnEvent | Exception | asyncio.Event | Callable[[TurnRequest], Awaitable
 
 
 class ScriptedBrain:
-    """Implements `domain.ports.Brain`. `script(request)` gives the steps of a turn.
+    """Implements `domain.turns.Brain`. `script(request)` gives the steps of a turn.
 
     An exception is raised, an event is waited for, a function is awaited (and its event, if any, yielded).
     """

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Implements `domain.ports.Clock`."""
+    """Implements `domain.clock.Clock`."""
 
     def __init__(self, at: datetime | None = None) -> None:
         self.at = at or datetime(2026, 3, 4, 15, 0, tzinfo=UTC)

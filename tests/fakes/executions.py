@@ -13,7 +13,7 @@ from tests.fakes.clock import FakeClock
 
 
 class FakeExecutions:
-    """Implements `domain.ports.ExecutionStore`. `lost` names leases that are gone; `down` counts failures to come."""
+    """Implements `domain.tools.ExecutionStore`. `lost` names leases that are gone; `down` counts failures to come."""
 
     def __init__(self, clock: FakeClock | None = None, approvals: FakeApprovals | None = None) -> None:
         self._clock = clock or FakeClock()

@@ -18,7 +18,7 @@ from tests.fakes.threads import FakeThreads
 
 
 class FakeFeedback:
-    """Implements `domain.ports.FeedbackStore`; `say` stores an opinion of a question and its answer."""
+    """Implements `domain.memories.FeedbackStore`; `say` stores an opinion of a question and its answer."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -48,7 +48,7 @@ class FakeFeedback:
 
 
 class FakeAttachments:
-    """Implements `domain.ports.AttachmentStore`."""
+    """Implements `domain.attachments.AttachmentStore`."""
 
     def __init__(self) -> None:
         self.rows: dict[int, StoredFile] = {}
@@ -108,7 +108,7 @@ class FakeAttachments:
 
 @dataclass
 class FakePlaces:
-    """Implements `domain.ports.PlaceStore`."""
+    """Implements `domain.conversation.PlaceStore`."""
 
     rows: dict[str, PlaceSettings] = field(default_factory=dict[str, PlaceSettings])
 
@@ -131,7 +131,7 @@ class FakePlaces:
 
 
 class FakeSummaries:
-    """Implements `domain.ports.SummaryStore` over the messages of `FakeThreads`."""
+    """Implements `domain.memories.SummaryStore` over the messages of `FakeThreads`."""
 
     def __init__(self, threads: FakeThreads) -> None:
         self._threads = threads

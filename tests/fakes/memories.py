@@ -15,7 +15,7 @@ def words_of(text: str) -> set[str]:
 
 
 class FakeMemories:
-    """Implements `domain.ports.MemoryStore`; relevance is the number of shared words."""
+    """Implements `domain.memories.MemoryStore`; relevance is the number of shared words."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

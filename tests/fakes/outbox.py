@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import LeaseLost, StoreUnavailable
-from antiphon.domain.ports import Clock, Signals
-from antiphon.domain.work import Delivery, Lease, ReplyKind, ReplyState
+from antiphon.domain.replies import Delivery, ReplyKind, ReplyState
+from antiphon.domain.signals import Signals
+from antiphon.domain.work import Lease
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Row:
 
 
 class FakeOutbox:
-    """Implements `domain.ports.OutboxStore`. `down` makes that many next calls fail with `StoreUnavailable`."""
+    """Implements `domain.replies.OutboxStore`. `down` makes that many next calls fail with `StoreUnavailable`."""
 
     def __init__(self, clock: Clock, signals: Signals) -> None:
         self._clock = clock

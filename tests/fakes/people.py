@@ -9,7 +9,7 @@ from antiphon.domain.identity import Person
 
 
 class FakePeople:
-    """Implements `domain.ports.PeopleStore`."""
+    """Implements `domain.identity.PeopleStore`."""
 
     def __init__(self, *people: Person, roles: dict[int, str] | None = None) -> None:
         self.rows = {person.id: person for person in people}

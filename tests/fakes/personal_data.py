@@ -11,7 +11,7 @@ from tests.fakes.memories import FakeMemories
 
 
 class FakePersonalData:
-    """Implements `domain.ports.PersonalDataStore` over the memories alone."""
+    """Implements `domain.personal_data.PersonalDataStore` over the memories alone."""
 
     def __init__(self, clock: FakeClock, memories: FakeMemories) -> None:
         self._clock = clock

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from antiphon.domain.ports import PlatformLimits
-from antiphon.domain.work import Delivery
+from antiphon.domain.platforms import PlatformLimits
+from antiphon.domain.replies import Delivery
 
 Failure = Callable[[Delivery], Exception | None]
 
 
 class FakePlatform:
-    """Implements `domain.ports.Platform`. `shown` is the channel as a person sees it: (native id, text) in order.
+    """Implements `domain.platforms.Platform`. `shown` is the channel as a person sees it: (native id, text) in order.
 
     `fail` may return an exception for a call before it has any effect; `lose_answer` raises after the effect, as a
     broken connection does. `seconds` is how long a request takes.

@@ -11,7 +11,7 @@ from tests.fakes.clock import FakeClock
 
 
 class FakePolls:
-    """Implements `domain.ports.PollStore`."""
+    """Implements `domain.polls.PollStore`."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

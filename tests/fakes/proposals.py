@@ -10,7 +10,7 @@ from tests.fakes.clock import FakeClock
 
 
 class FakeProposals:
-    """Implements `domain.ports.ProposalStore`, without remembering what is accepted."""
+    """Implements `domain.memories.ProposalStore`, without remembering what is accepted."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

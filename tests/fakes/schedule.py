@@ -12,7 +12,7 @@ from tests.fakes.clock import FakeClock
 
 
 class FakeSchedule:
-    """Implements `domain.ports.ScheduleStore`; firing only marks the entry, there is no channel here."""
+    """Implements `domain.schedule.ScheduleStore`; firing only marks the entry, there is no channel here."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

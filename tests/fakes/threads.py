@@ -11,7 +11,7 @@ from antiphon.domain.errors import NotFound
 
 
 class FakeThreads:
-    """Implements `domain.ports.ThreadStore`."""
+    """Implements `domain.conversation.ThreadStore`."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []

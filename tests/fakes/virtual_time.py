@@ -45,7 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """Implements `domain.ports.Clock` on the time of the running loop."""
+    """Implements `domain.clock.Clock` on the time of the running loop."""
 
     def now(self) -> datetime:
         return START + timedelta(seconds=asyncio.get_running_loop().time())

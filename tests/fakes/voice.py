@@ -14,12 +14,13 @@ import numpy as np
 from antiphon.bus.memory import MemoryBus
 from antiphon.config import Settings
 from antiphon.domain.approvals import Approval, ApprovalState
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import Conflict, Forbidden, NotFound
 from antiphon.domain.events import BusEvent, voice_topic
 from antiphon.domain.identity import Requester
-from antiphon.domain.ports import Brain, Clock
 from antiphon.domain.speech import SpeechToText, TextToSpeech
+from antiphon.domain.turns import Brain
 from antiphon.domain.voice import EndReason, NewVoiceSession, Segment, TurnTimes, VoiceRecord, VoiceSession
 from antiphon.domain.work import Lease, Outcome, Pause, Work
 from antiphon.threads.live import LiveTurns
@@ -30,7 +31,7 @@ PERSON = 7
 
 
 class FakeVoiceStore:
-    """Implements `domain.ports.VoiceStore`."""
+    """Implements `domain.voice.VoiceStore`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -102,7 +103,7 @@ class FakeVoiceStore:
 
 
 class FakeLive:
-    """Implements `domain.ports.LiveStore` and what `threads.live` uses of `TaskStore`."""
+    """Implements `domain.work.LiveStore` and what `threads.live` uses of `TaskStore`."""
 
     def __init__(self) -> None:
         self.begun: list[InboundMessage] = []

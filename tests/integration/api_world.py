@@ -24,7 +24,8 @@ from antiphon.dashboards.board import Board
 from antiphon.domain.approvals import Approval
 from antiphon.domain.events import BusEvent, turn_topic
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.identity import Principal, Requester, Role, User
+from antiphon.domain.identity import Principal, Requester, Role
+from antiphon.domain.logins import User
 from antiphon.domain.turns import Final, TextDelta
 from antiphon.domain.work import Lease, Outcome, TaskState
 from antiphon.platforms.web import WebAuthority

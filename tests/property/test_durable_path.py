@@ -33,11 +33,11 @@ from antiphon.domain.approvals import ApprovalState, ApproverRule, PauseRequest
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import Conflict, DeliveryRetry, ModelError
 from antiphon.domain.identity import Sender
-from antiphon.domain.ports import ExecutionStore, PlatformLimits
+from antiphon.domain.platforms import PlatformLimits
+from antiphon.domain.replies import Delivery
 from antiphon.domain.schedule import EntryKind, NewEntry
-from antiphon.domain.tools import ExecutionKey, ExecutionStatus
+from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ExecutionStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
-from antiphon.domain.work import Delivery
 from antiphon.store.settings import configure
 from antiphon.threads.inbox import Inbox
 from antiphon.threads.outbox import Outbox, OutboxOptions

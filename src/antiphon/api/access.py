@@ -12,8 +12,7 @@ from antiphon.api import reads
 from antiphon.api.origins import Scope, header
 from antiphon.domain.conversation import check_channel_key
 from antiphon.domain.errors import InvalidInput, NotFound
-from antiphon.domain.identity import Principal, Role
-from antiphon.domain.ports import PeopleStore
+from antiphon.domain.identity import PeopleStore, Principal, Role
 from antiphon.store.db import Database
 from antiphon.store.models import Channel
 

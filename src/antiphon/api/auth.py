@@ -19,9 +19,9 @@ from django.http import parse_cookie
 from antiphon.api import sessions
 from antiphon.api.origins import Scope, header
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.events import KEY_REVOKED, RESET, SESSION_ENDED, BusEvent
-from antiphon.domain.identity import KEY_PREFIX, Ended, Principal
-from antiphon.domain.ports import Bus, KeyStore, SessionStore, UserStore
+from antiphon.domain.events import KEY_REVOKED, RESET, SESSION_ENDED, Bus, BusEvent
+from antiphon.domain.identity import Principal
+from antiphon.domain.logins import KEY_PREFIX, Ended, KeyStore, SessionStore, UserStore
 from antiphon.store.db import Database
 
 log = structlog.stdlib.get_logger(__name__)

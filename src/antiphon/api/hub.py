@@ -14,8 +14,7 @@ from contextvars import Context
 import structlog
 
 from antiphon.api.listeners import Ended, Frame, Listener
-from antiphon.domain.events import RESET, BusEvent, turn_topic
-from antiphon.domain.ports import Bus
+from antiphon.domain.events import RESET, Bus, BusEvent, turn_topic
 from antiphon.telemetry import metrics
 
 log = structlog.stdlib.get_logger(__name__)

@@ -9,32 +9,21 @@ from typing import Any, Protocol
 from antiphon.config import Configuration, Settings
 from antiphon.dashboards.board import Board
 from antiphon.domain.approvals import Approval
-from antiphon.domain.conversation import InboundMessage, Receipt
+from antiphon.domain.attachments import AttachmentStore
+from antiphon.domain.clock import Clock
+from antiphon.domain.conversation import InboundMessage, PlaceStore, Receipt, ThreadStore
+from antiphon.domain.events import Bus
 from antiphon.domain.health import BackupFile, PartHealth, Trial
-from antiphon.domain.identity import Principal
+from antiphon.domain.identity import PeopleStore, Principal
+from antiphon.domain.logins import CredentialStore, KeyStore, SessionStore, UserStore
+from antiphon.domain.memories import FeedbackStore, MemoryStore, ProposalStore
 from antiphon.domain.moving import ImportedThread
+from antiphon.domain.personal_data import PersonalDataStore
 from antiphon.domain.platforms import PlatformStore
-from antiphon.domain.ports import (
-    AttachmentStore,
-    Bus,
-    Clock,
-    CredentialStore,
-    FeedbackStore,
-    KeyStore,
-    MemoryStore,
-    PeopleStore,
-    PersonalDataStore,
-    PlaceStore,
-    ProposalStore,
-    ScheduleStore,
-    SessionStore,
-    TaskStore,
-    ThreadStore,
-    UsageStore,
-    UserStore,
-    VoiceStore,
-)
-from antiphon.domain.work import Task
+from antiphon.domain.schedule import ScheduleStore
+from antiphon.domain.usage import UsageStore
+from antiphon.domain.voice import VoiceStore
+from antiphon.domain.work import Task, TaskStore
 from antiphon.store.db import Database
 from antiphon.telemetry.recent import Watched
 from antiphon.voice.service import VoiceSessions

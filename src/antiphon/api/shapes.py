@@ -14,7 +14,8 @@ from antiphon.api.bodies import Body, Instant, StrictText
 from antiphon.domain.approvals import ApprovalState, ApproverKind
 from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.health import PartState
-from antiphon.domain.identity import SCOPES, Role
+from antiphon.domain.identity import Role
+from antiphon.domain.logins import SCOPES
 from antiphon.domain.memories import ProposalState
 from antiphon.domain.personal_data import CONFIRMATION
 from antiphon.domain.schedule import EntryKind, EntryState

@@ -11,7 +11,8 @@ from antiphon.api.task_rows import TaskRow
 from antiphon.api.turn_rows import TurnRows
 from antiphon.domain.conversation import Attachment, Author, PlaceSettings, Receipt, ServerSettings
 from antiphon.domain.health import PartHealth
-from antiphon.domain.identity import Key, Person, Principal, Role, SignedIn, User
+from antiphon.domain.identity import Person, Principal, Role
+from antiphon.domain.logins import Key, SignedIn, User
 from antiphon.domain.memories import Memory, Proposal
 from antiphon.domain.moving import ImportedThread
 from antiphon.domain.schedule import Entry, Recurrence

@@ -25,20 +25,12 @@ from antiphon.brain.prompt import (
 from antiphon.brain.summary import RollingSummary
 from antiphon.brain.tokens import CountTokens, estimated_tokens
 from antiphon.config.settings import AttachmentSettings
-from antiphon.domain.conversation import Author, Message, PlaceSettings
+from antiphon.domain.attachments import AttachmentStore
+from antiphon.domain.clock import Clock
+from antiphon.domain.conversation import Author, Message, PlaceSettings, PlaceStore, ThreadStore
 from antiphon.domain.errors import NotFound
-from antiphon.domain.identity import Person
-from antiphon.domain.memories import Lesson, Memory, MemoryScope, Summary
-from antiphon.domain.ports import (
-    AttachmentStore,
-    Clock,
-    FeedbackStore,
-    MemoryStore,
-    PeopleStore,
-    PlaceStore,
-    SummaryStore,
-    ThreadStore,
-)
+from antiphon.domain.identity import PeopleStore, Person
+from antiphon.domain.memories import FeedbackStore, Lesson, Memory, MemoryScope, MemoryStore, Summary, SummaryStore
 from antiphon.domain.turns import TurnRequest
 
 log = structlog.stdlib.get_logger(__name__)

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import structlog
 
 from antiphon.config.settings import AttachmentSettings
-from antiphon.domain.attachments import PDF, SAFE_IMAGES, StoredFile, is_text
+from antiphon.domain.attachments import PDF, SAFE_IMAGES, AttachmentStore, StoredFile, is_text
 from antiphon.domain.conversation import Attachment
 from antiphon.domain.errors import NotFound
-from antiphon.domain.ports import AttachmentStore
 
 log = structlog.stdlib.get_logger(__name__)
 

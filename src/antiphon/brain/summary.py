@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from antiphon.brain.offline.extract import summarise
 from antiphon.config.providers import OFFLINE
 from antiphon.domain.conversation import Author, Message
-from antiphon.domain.memories import Summary
-from antiphon.domain.ports import SummaryStore
+from antiphon.domain.memories import Summary, SummaryStore
 
 SENTENCES = 12
 CHARACTERS = 2_500

@@ -21,8 +21,7 @@ from antiphon.brain.tokens import counter_for
 from antiphon.config.settings import Settings
 from antiphon.domain.approvals import PauseRequest
 from antiphon.domain.identity import Person, Requester
-from antiphon.domain.polls import PollState
-from antiphon.domain.ports import PollStore
+from antiphon.domain.polls import PollState, PollStore
 from antiphon.domain.turns import Final, Paused, TextDelta, TurnEvent, TurnRequest
 from antiphon.telemetry import tracing
 from antiphon.tools.catalog import AnyTool, model_name
@@ -40,7 +39,7 @@ NOTHING = "I could not form a useful answer to that. Please say it in other word
 
 
 class TurnBrain:
-    """Implements `domain.ports.Brain`. One per process."""
+    """Implements `domain.turns.Brain`. One per process."""
 
     def __init__(
         self,

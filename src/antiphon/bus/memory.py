@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from antiphon.bus.listeners import Listener, Listeners, reset_event
+from antiphon.domain.clock import Clock
 from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.ports import Clock
 
 KEEP_EVENTS = 1000
 KEEP_FOR = timedelta(minutes=10)
 
 
 class MemoryBus:
-    """Implements `domain.ports.Bus` inside one event loop.
+    """Implements `domain.events.Bus` inside one event loop.
 
     Ids are the time in microseconds, or one more than the last id of the topic: so they grow across restarts without
     being stored, and a listener that resumes with an id from before a restart is recognised and reset. `tap` is handed

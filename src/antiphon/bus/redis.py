@@ -22,9 +22,9 @@ from redis.exceptions import RedisError
 
 from antiphon.bus.listeners import Listener, Listeners, reset_event
 from antiphon.bus.memory import KEEP_EVENTS, KEEP_FOR
+from antiphon.domain.clock import Clock
 from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.ports import Clock
 
 PREFIX = "antiphon:1:"
 _SECONDS = int(KEEP_FOR.total_seconds())
@@ -46,7 +46,7 @@ return text
 
 
 class RedisBus:
-    """Implements `domain.ports.Bus` over one Redis server. Call `start` before use and `close` after."""
+    """Implements `domain.events.Bus` over one Redis server. Call `start` before use and `close` after."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock

@@ -11,7 +11,7 @@ import contextlib
 
 
 class LocalSignals:
-    """Implements `domain.ports.Signals` on one event loop. Create it while that loop is running."""
+    """Implements `domain.signals.Signals` on one event loop. Create it while that loop is running."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ from antiphon.dashboards.messages import MessagesPanel
 from antiphon.dashboards.panel import PANELS, Panel, View
 from antiphon.dashboards.server import ServerPanel
 from antiphon.dashboards.voice import VoicePanel
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import NotFound
 from antiphon.domain.events import (
     COMMAND_USED,
@@ -27,7 +28,6 @@ from antiphon.domain.events import (
     DISCORD_VOICE,
     BusEvent,
 )
-from antiphon.domain.ports import Clock
 from antiphon.telemetry.recent import LogLine, Recent
 
 _TURN = "turn."

@@ -15,7 +15,7 @@ import structlog
 from antiphon.dashboards.board import Board
 from antiphon.dashboards.panel import PANELS, document
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.ports import PanelStore
+from antiphon.domain.panels import PanelStore
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """Panels in Redis or Valkey: a hash for each, which other services read, and a message when it changed.
 
-Implements `domain.ports.PanelStore`. The format is described in docs/redis.md. Import it only where Redis is used.
+Implements `domain.panels.PanelStore`. The format is described in docs/redis.md. Import it only where Redis is used.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from antiphon.bus.redis import PREFIX
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.events import PANEL
-from antiphon.domain.ports import Bus, Clock
+from antiphon.domain.events import PANEL, Bus
 
 KEY = f"{PREFIX}panel:"
 _AWAY = "Redis does not answer now. The panels are kept again as soon as it does."

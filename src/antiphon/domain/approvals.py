@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class ApprovalState(StrEnum):
@@ -73,3 +75,23 @@ class Resume:
 
     snapshot: bytes
     approvals: tuple[Approval, ...] = field(default=())
+
+
+class ApprovalStore(Protocol):
+    """Questions to humans."""
+
+    async def get(self, approval: int) -> Approval:
+        """One approval, or `NotFound`."""
+        ...
+
+    async def pending(self, channel: str | None = None) -> Sequence[Approval]:
+        """Pending approvals, oldest first."""
+        ...
+
+    async def decide(self, approval: int, state: ApprovalState, by: int) -> Approval:
+        """Approve or deny a pending, unexpired approval; the last decision of a pause queues its task again.
+
+        Repeating the same decision by the same person returns it unchanged; anything else on a decided approval
+        raises `Conflict`. Who may decide is checked by `threads.approvals` before.
+        """
+        ...

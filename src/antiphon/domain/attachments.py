@@ -6,6 +6,8 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
 
 from antiphon.domain.conversation import Attachment
 
@@ -107,3 +109,42 @@ def _begins_like_json(head: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+class AttachmentStore(Protocol):
+    """Files that came with messages."""
+
+    async def add(self, source: IO[bytes], name: str, *, channel: str, person: int) -> Attachment:
+        """Keep an upload for a later message of `person` in `channel`, named and typed by what it is.
+
+        Reads `source` in a thread. Raises `InvalidInput` (empty), `TooLarge` or `Unavailable`; nothing was kept then.
+        """
+        ...
+
+    async def file(self, attachment: int) -> StoredFile:
+        """One attachment that is kept here, with where it belongs. `NotFound` if there is none."""
+        ...
+
+    async def content(self, digest: str) -> bytes:
+        """The bytes kept under a digest. `NotFound` when they are gone."""
+        ...
+
+    def path(self, digest: str) -> Path:
+        """The file with a content, for sending it out piece by piece."""
+        ...
+
+    async def set_text(self, attachment: int, text: str) -> None:
+        """Keep what was read in a file, so that it is read once."""
+        ...
+
+    async def discard(self, attachment: int, person: int) -> None:
+        """Delete a person's upload that no message uses. `NotFound` for every other."""
+        ...
+
+    async def sweep_unsent(self, before: float, limit: int) -> int:
+        """Delete uploads from before `before` (epoch seconds) that no message uses; returns how many, up to `limit`."""
+        ...
+
+    async def sweep_strays(self, before: float) -> int:
+        """Delete contents from before `before` that no attachment has; returns how many."""
+        ...

@@ -1,11 +1,13 @@
-"""What is said and where: channel keys, servers, channels, messages, attachments and task threads."""
+"""What is said and where: channel keys, servers, channels, messages, attachments, task threads; and their stores."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from antiphon.domain.errors import InvalidInput
 from antiphon.domain.identity import Sender
@@ -168,3 +170,64 @@ class PlaceSettings:
     channel_persona: str = ""
     server_persona: str = ""
     server: int | None = None
+
+
+class InboxStore(Protocol):
+    """Accepting what was said."""
+
+    async def receive(self, message: InboundMessage) -> Receipt:
+        """Store a message and its task, or return the earlier receipt for the same dedupe key.
+
+        One transaction: dedupe, person, account, server and channel upserts, find or open the active thread, message,
+        task, platform cursor. Raises `Conflict` when the same id comes with another text, and
+        `NotFound` when a `web:`/`api:` channel belongs to another person.
+        """
+        ...
+
+    async def cursor(self, platform: str, receiver: str, channel: str) -> str:
+        """The platform position stored with the last accepted message, or ""."""
+        ...
+
+
+class ThreadStore(Protocol):
+    """Reading conversations, for the brain's context and for tools."""
+
+    async def recent(self, channel: str, *, before: int | None, limit: int) -> Sequence[Message]:
+        """The latest messages of a channel, oldest first, with author, time, reply-to and attachments."""
+        ...
+
+    async def thread(self, thread: int) -> Thread:
+        """One thread, or `NotFound`."""
+        ...
+
+    async def channel(self, key: str) -> Channel:
+        """One channel, or `NotFound`."""
+        ...
+
+    async def close(self, thread: int) -> None:
+        """Close an active thread by hand."""
+        ...
+
+    async def rename(self, channel: str, title: str) -> Channel:
+        """Give a channel a title. `NotFound` if there is none."""
+        ...
+
+
+class PlaceStore(Protocol):
+    """Settings of servers and channels."""
+
+    async def settings_of(self, channel: str) -> PlaceSettings:
+        """Those of a channel and of its server; empty ones where nothing is set or there is no such channel yet."""
+        ...
+
+    async def set_for_channel(self, channel: str, persona: str) -> PlaceSettings:
+        """Set the persona of one channel ("" takes it away). `NotFound` if there is none."""
+        ...
+
+    async def set_for_server(self, server: int, persona: str) -> ServerSettings:
+        """Set the persona of one server ("" takes it away). `NotFound` if there is none."""
+        ...
+
+    async def server(self, server: int) -> ServerSettings:
+        """One server with its settings. `NotFound` if there is none."""
+        ...

@@ -1,4 +1,4 @@
-"""What travels on the bus: every topic, every event with the fields of its payload, and the envelope.
+"""What travels on the bus: every topic, every event with the fields of its payload, the envelope, and the bus.
 
 Declared here once. docs/bus.md says the same in words, and a test compares the two; another test holds what is really
 published against `problems_of`. Payloads are plain JSON values.
@@ -6,10 +6,13 @@ published against `problems_of`. Payloads are plain JSON values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Protocol, cast
+
+from antiphon.domain.health import PartHealth
 
 RESET = "reset"
 
@@ -63,6 +66,26 @@ class BusEvent:
     name: str
     payload: dict[str, object]
     at: datetime
+
+
+class Bus(Protocol):
+    """Publish/subscribe of events. Keeps the last 1000 events or 10 minutes of each topic for resuming."""
+
+    async def publish(self, topic: str, name: str, payload: Mapping[str, object]) -> int:
+        """Publish and return the event's id. Never blocks on a slow listener; never raises when the far side is gone:
+        events are hints, the rows are the truth."""
+        ...
+
+    def subscribe(self, *topics: str, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[BusEvent]]:
+        """Listen. With `after` first replay what came later, or yield one `reset` event when that is not kept.
+
+        A listener that falls behind its bounded queue gets one `reset` and goes on with the newest events.
+        """
+        ...
+
+    async def health(self) -> PartHealth:
+        """Whether other processes can be reached."""
+        ...
 
 
 TEXT, WHOLE, NUMBER, YES_NO, TEXT_OR_NULL = "text", "whole number", "number", "true or false", "text or null"

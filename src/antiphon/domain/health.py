@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class PartState(StrEnum):
@@ -48,3 +49,11 @@ class BackupFile:
     name: str
     size: int
     made_at: datetime
+
+
+class StoreHealth(Protocol):
+    """Whether the database can be read and written."""
+
+    async def health(self) -> PartHealth:
+        """Never raises; answers within a second."""
+        ...

@@ -1,10 +1,10 @@
-"""Who speaks and who decides: people, accounts, users, keys, and the authority that follows from them."""
+"""Who speaks and who decides: people, accounts, roles, and the authority that follows from them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class Role(StrEnum):
@@ -69,64 +69,27 @@ class Principal:
         return scope in self.scopes
 
 
-SCOPES: frozenset[str] = frozenset({"chat", "admin", "metrics"})
-"""Every scope a key may carry. A signed-in user holds `chat`; owners and operators hold all of them."""
+class PeopleStore(Protocol):
+    """People and their preferences."""
 
-KEY_PREFIX = "ant_"
+    async def person(self, person: int) -> Person:
+        """One person, or `NotFound`."""
+        ...
 
+    async def set_preferences(
+        self, person: int, *, timezone: str | None = None, language: str | None = None, name: str | None = None
+    ) -> Person:
+        """Change what is given and return the person."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API credential as listed: the secret itself is shown once at creation and stored only as a hash."""
-
-    id: int
-    name: str
-    person: int
-    scopes: frozenset[str]
-    created_at: datetime
-    last_used_at: datetime | None = None
-    revoked_at: datetime | None = None
-    hint: str = ""
-    """The first characters of the secret, so that its holder can recognise it."""
+    async def role(self, person: int) -> str:
+        """The highest console role tied to the person ("owner", "operator", "member") or ""."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """A login of the console, tied to a person."""
+class Authority(Protocol):
+    """What the requester may do, asked at execution time and again at resume. Implemented per platform."""
 
-    id: int
-    name: str
-    role: Role
-    person: int
-    signed_in: bool = False
-    """Whether this user ever signed in; until then the start-up text offers a link."""
-    active: bool = True
-    password: bool = False
-    """Whether they chose one; without, they sign in by link."""
-    totp: bool = False
-    """Whether the password alone is not enough: a code of an authenticator app is asked for too."""
-    created_at: datetime | None = None
-    last_signed_in_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """One session of a user, as they see it. `address` and `agent` are what the browser's connection said: labels."""
-
-    id: int
-    user: int
-    started_at: datetime
-    seen_at: datetime
-    address: str = ""
-    agent: str = ""
-    key: str = field(default="", repr=False)
-    """The session key: a credential, never shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What ends when somebody is locked out: session keys, and ids of the API keys that are refused from now on."""
-
-    user: User
-    sessions: tuple[str, ...] = field(default=(), repr=False)
-    keys: tuple[int, ...] = ()
+    async def holds(self, requester: Requester, permission: str) -> bool:
+        """Whether the requester holds `permission` there now ("everyone", "operator", "owner", a platform's word)."""
+        ...

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import IO, Any, Protocol, cast
 
 CONFIRMATION = "erase everything about me"
 """What a person writes to have it done."""
@@ -82,3 +82,34 @@ def without_words(snapshot: bytes, said: Collection[int], answers: Collection[st
 _MESSAGE = re.compile(r'<message id="(?P<id>\d+)"[^>]*>.*?</message>', re.DOTALL)
 _SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
 """As `brain.prompt` writes them; nothing inside of one can look like its end."""
+
+
+class PersonalDataStore(Protocol):
+    """Everything about one person."""
+
+    async def export(self, person: int) -> PersonalData:
+        """Everything stored about a person, of one moment. `NotFound`."""
+        ...
+
+    async def write(self, data: PersonalData, target: IO[bytes]) -> None:
+        """Write an export as a zip: `person.json` and the files it names."""
+        ...
+
+    async def erase(self, person: int) -> ErasureReceipt:
+        """Erase everything about a person, for good.
+
+        `Conflict` for the only owner, `NotFound`.
+        """
+        ...
+
+    async def forget(self, person: int) -> ErasureReceipt:
+        """Forget what was remembered about a person and learnt from them; what was said stays."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Deleting what is old."""
+
+    async def sweep(self, older_than: Mapping[str, datetime], limit: int) -> Swept:
+        """Delete up to `limit` rows of each kind (`messages`, `transcripts`, `events`) from before its time."""
+        ...

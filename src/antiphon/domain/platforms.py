@@ -1,6 +1,7 @@
-"""What platforms with servers, accounts and gateways need beside the inbox and the outbox: nouns and ports.
+"""Places where people are: how replies are delivered there, and what those with servers, accounts and gateways need.
 
-`platforms/discord` uses them; `store/platforms.py` and `store/leases.py` implement the ports.
+`platforms/` implements `Platform`; `store/platforms.py` and `store/leases.py` implement the stores, which
+`platforms/discord` uses.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from antiphon.domain.attachments import StoredFile
 from antiphon.domain.conversation import ServerRef
 from antiphon.domain.identity import Sender
+from antiphon.domain.replies import Delivery
 
 _ID = re.compile(r"[0-9]{1,20}")
 _PREFIX_CHARS = 8
@@ -45,6 +47,55 @@ def check_names(values: Sequence[str]) -> tuple[str, ...]:
     if len(values) > _MOST_LISTED:
         raise ValueError(f"holds more than {_MOST_LISTED} names")
     return tuple(dict.fromkeys(values))
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLimits:
+    """What a platform can do. `text` in characters per reply part; `nonce_window` is how long it knows a nonce."""
+
+    text: int = 100_000
+    parts: int = 0
+    """Most parts of one reply; a longer one is handed over whole and sent as a file. 0: any number."""
+    drafts: bool = False
+    draft_delay: float = 0.0
+    """Seconds of work before a draft is shown: an answer that comes at once needs none."""
+    draft_interval: float = 1.5
+    """Least seconds between two edits of a draft."""
+    typing_interval: float = 0.0
+    """Seconds for which the platform shows that the agent is at work (`Platform.working`). 0: it does not."""
+    reconciles: bool = False
+    """`find` really reads the channel, so its None means "not there"."""
+    nonce_window: timedelta = timedelta(0)
+
+
+class Platform(Protocol):
+    """A place where people are: the delivering half. Text in goes through `threads.inbox`."""
+
+    @property
+    def name(self) -> str:
+        """The platform's word: `web`, `discord`, `telegram`."""
+        ...
+
+    @property
+    def limits(self) -> PlatformLimits:
+        """What the platform can do."""
+        ...
+
+    async def send(self, delivery: Delivery) -> str:
+        """Post a reply and return the platform's id of it. Raises `DeliveryError` or `DeliveryRetry`."""
+        ...
+
+    async def edit(self, delivery: Delivery) -> None:
+        """Replace the text of `delivery.native_id`. Doing it twice is harmless."""
+        ...
+
+    async def find(self, delivery: Delivery) -> str | None:
+        """The platform's id of this reply if it is there already. None when it is not (see `reconciles`)."""
+        ...
+
+    async def working(self, channel: str) -> None:
+        """Show there that the agent is at work, for `limits.typing_interval` seconds. A courtesy: never raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

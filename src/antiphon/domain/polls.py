@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 MOST_OPTIONS = 20
 _BAR = 10
@@ -72,3 +73,29 @@ def closing_words(poll: Poll) -> str:
     lead = _CLOSED.get(poll.language[:2], _CLOSED["en"])
     head = f"**{lead}: {poll.question}**" if poll.question else f"**{lead}.**"
     return f"{head}\n{bars(poll.options, poll.votes, poll.language)}"
+
+
+class PollStore(Protocol):
+    """Polls in channels."""
+
+    async def create(self, poll: NewPoll) -> Poll:
+        """Open a poll; the same `origin` returns the existing one.
+
+        `Conflict` when the channel has an open one, `NotFound` without the channel, `InvalidInput` on its options.
+        """
+        ...
+
+    async def latest(self, channel: str) -> Poll | None:
+        """The open poll of a channel, else the one that was closed last, else None."""
+        ...
+
+    async def vote(self, poll: int, person: int, option: int) -> Poll:
+        """Give or change a person's one vote; options count from 0.
+
+        `Conflict` when the poll is closed, `InvalidInput` without the option, `NotFound` without the poll.
+        """
+        ...
+
+    async def close(self, poll: int) -> Poll:
+        """Close a poll; a closed one stays as it is. `NotFound`."""
+        ...

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 class EntryKind(StrEnum):
@@ -113,3 +114,39 @@ def fired_words(
         return said
     due, more = words["late"]
     return f"{said} ({due.format(at=late_since)}{more.format(missed=missed) if missed else ''})"
+
+
+class ScheduleStore(Protocol):
+    """Whatever is due."""
+
+    async def add(self, entry: NewEntry) -> Entry:
+        """Create an entry; the same `origin` returns the existing one."""
+        ...
+
+    async def pending(self, person: int, channel: str | None = None) -> Sequence[Entry]:
+        """A person's open reminders and timers, soonest first."""
+        ...
+
+    async def cancel(self, person: int, entries: Sequence[int]) -> Sequence[Entry]:
+        """Cancel the given pending entries of that person; returns those that were cancelled."""
+        ...
+
+    async def change(
+        self, person: int, entry: int, *, text: str | None = None, timing: Timing | None = None
+    ) -> Entry | None:
+        """Change what is given of a pending entry of that person; None when there is no such entry (any more)."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next entry is due, a thread goes idle, or an approval expires; None when nothing is to come."""
+        ...
+
+    async def fire_due(self, limit: int) -> int:
+        """Carry out what is due, each entry with its whole effect in one transaction. Returns how many fired.
+
+        A reminder or timer becomes a finished task (kind scheduled) with the agent's message and its reply; one that
+        repeats moves to its next time, and firings missed meanwhile count as this one. An active
+        thread without live tasks whose last message is older than the idle time is closed. A pending approval past
+        its time expires, and the last one of a pause queues its task again.
+        """
+        ...

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from antiphon.domain.approvals import ApproverRule
+from antiphon.domain.work import Lease
 
 
 class Risk(StrEnum):
@@ -75,3 +78,21 @@ class ToolExecution:
     approval: int | None = None
     fresh: bool = True
     """False when `begin` found the record of an earlier attempt."""
+
+
+class ExecutionStore(Protocol):
+    """The record of tool calls."""
+
+    async def begin(
+        self, key: ExecutionKey, arguments: Mapping[str, object], *, lease: Lease | None, approval: int | None
+    ) -> ToolExecution:
+        """Record a call before it runs, or return the record of an earlier attempt (`fresh=False`).
+
+        With `approval` the approval is consumed in the same transaction: `Conflict` when it is not approved, expired,
+        used before, or bound to other arguments. With `lease` the write is fenced.
+        """
+        ...
+
+    async def end(self, execution: int, status: ExecutionStatus, result: str, seconds: float) -> None:
+        """Record how the call ended. A second end of the same execution changes nothing."""
+        ...

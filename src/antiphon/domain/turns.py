@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from antiphon.domain.approvals import PauseRequest, Resume
 from antiphon.domain.identity import Requester
@@ -102,3 +103,14 @@ class Final:
 
 
 TurnEvent = TextDelta | ToolStarted | ToolFinished | Paused | Final
+
+
+class Brain(Protocol):
+    """Runs one turn."""
+
+    def turn(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
+        """Yield the turn's events, ending with `Final` or `Paused`. Raises `ModelError` when no model could answer.
+
+        Closing the iterator (`aclose`) stops the turn; a tool that has started is left to finish and be recorded.
+        """
+        ...

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +64,15 @@ class UsageQuery:
     by: UsageKey
     person: int | None = None
     zone: str = "UTC"
+
+
+class UsageStore(Protocol):
+    """What turns consumed, derived from their rows: right across workers and restarts."""
+
+    async def today(self, since: datetime, person: int, server: int | None) -> Today:
+        """What was consumed since `since`, which is when the day began."""
+        ...
+
+    async def table(self, query: UsageQuery, limit: int) -> Sequence[UsageRow]:
+        """The accounts in groups: days newest first, everything else by tokens, at most `limit`."""
+        ...

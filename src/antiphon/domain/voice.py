@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import InvalidInput
@@ -142,3 +144,47 @@ class VoiceRecord:
     session: VoiceSession
     segments: tuple[Segment, ...]
     turns: tuple[TurnTimes, ...]
+
+
+class VoiceStore(Protocol):
+    """Spoken sessions with their transcripts. A room belongs to whoever used its name first."""
+
+    async def claim_room(self, room: str, person: int) -> None:
+        """Make a room a person's own, if it is nobody's. `NotFound` when it is somebody else's."""
+        ...
+
+    async def begin(self, session: NewVoiceSession) -> VoiceSession:
+        """Store the beginning of a session, claiming its room. `NotFound` when that is somebody else's."""
+        ...
+
+    async def get(self, key: str, person: int) -> VoiceSession:
+        """A person's session. `NotFound`."""
+        ...
+
+    async def record(self, key: str, person: int) -> VoiceRecord:
+        """The same with everything that was said. `NotFound`."""
+        ...
+
+    async def segments(self, key: str, after: int) -> Sequence[Segment]:
+        """The segments of a session with a higher number than `after`, in order."""
+        ...
+
+    async def add_segment(self, key: str, segment: Segment) -> None:
+        """Store a segment that is final; the same number again replaces it. Nothing happens once it was deleted."""
+        ...
+
+    async def add_turn(self, key: str, times: TurnTimes) -> None:
+        """Store how long a turn took; the same turn again replaces it. Nothing happens once it was deleted."""
+        ...
+
+    async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
+        """Store that a session is over. The first reason stands."""
+        ...
+
+    async def end_forgotten(self) -> int:
+        """End what an earlier run of the program left open; returns how many."""
+        ...
+
+    async def delete(self, key: str, person: int) -> None:
+        """Delete a session with its transcript. `NotFound`. What was agreed in it stays in its channel."""
+        ...

@@ -1,12 +1,15 @@
-"""The durable rows of work: tasks, leases, outcomes and replies, with the states they may be in."""
+"""The durable rows of work: tasks, leases and outcomes, with the states they may be in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
-from antiphon.domain.approvals import PauseRequest
+from antiphon.domain.approvals import Approval, PauseRequest, Resume
+from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.identity import Requester
 
 
@@ -32,27 +35,6 @@ class TaskKind(StrEnum):
     MESSAGE = "message"
     SPOKEN = "spoken"
     SCHEDULED = "scheduled"
-
-
-class ReplyState(StrEnum):
-    """draft -> ready -> sending -> sent | dead. `sending` is written before the platform is called."""
-
-    DRAFT = "draft"
-    READY = "ready"
-    SENDING = "sending"
-    SENT = "sent"
-    DEAD = "dead"
-
-
-class ReplyKind(StrEnum):
-    """What a reply is to its task; one reply per task, kind and part."""
-
-    ANSWER = "answer"
-    NOTICE = "notice"
-    """Something about the task itself: waiting for an approval, given up."""
-    REMINDER = "reminder"
-    SPOKEN = "spoken"
-    """Already heard by the person: stored for the record, never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,30 +144,95 @@ class Pause:
     trace: dict[str, object] = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One reply to hand to a platform.
+class TaskStore(Protocol):
+    """The runner's side of tasks. See `TaskState` for the machine."""
 
-    `native_id` set: the reply exists there already (a draft), so edit it. `doubtful`: an earlier send may have
-    arrived; look for it before sending again. `nonce` is stable over all tries of this reply (at most 25 characters).
-    """
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Work]:
+        """Take up to `limit` queued, due heads of channels without a running task; at most one per channel.
 
-    reply: int
-    channel: str
-    text: str
-    kind: ReplyKind
-    attempt: int
-    task: int
-    turn_attempt: int = 1
-    message: int | None = None
-    """The agent's stored message this reply delivers; clients that also read the messages list need it."""
-    part: int = 0
-    native_id: str = ""
-    doubtful: bool = False
-    reply_to: str = ""
-    created_at: datetime | None = None
+        Counts the attempt. A head whose attempts are used up is not returned; see `bury`. What was handed over since
+        `stand_by` comes first, whatever `limit` says, and ends the standing by.
+        """
+        ...
 
-    @property
-    def nonce(self) -> str:
-        """The idempotency key offered to platforms that honour one."""
-        return f"ant-{self.reply}"
+    def stand_by(self, owner: str, slots: int, lease_seconds: float) -> None:
+        """Until the next `claim` this worker has so many free slots: the store may accept messages as claimed by it.
+
+        It notifies `tasks` after each. One worker per process.
+        """
+        ...
+
+    async def renew(self, owner: str, tasks: Sequence[int], lease_seconds: float) -> Mapping[int, bool]:
+        """Extend the leases still held. Returns task -> cancel requested for those; a missing id is a lost lease."""
+        ...
+
+    async def resume_of(self, lease: Lease) -> Resume:
+        """The stored pause of a task that was waiting, with its decided approvals."""
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+        """Fenced completion: agent message, reply parts (a draft becomes ready), turn, usage, state."""
+        ...
+
+    async def pause(self, lease: Lease, pause: Pause) -> Sequence[Approval]:
+        """Fenced: store the snapshot, create the approvals, tell the person (a notice reply), wait.
+
+        Returns no approvals when a person asked to stop meanwhile: then the task is cancelled instead."""
+        ...
+
+    async def retry_later(
+        self,
+        lease: Lease,
+        failure: TaskFailure,
+        delay: float,
+        *,
+        usage: Usage | None = None,
+        trace: dict[str, object] | None = None,
+    ) -> None:
+        """Fenced: back to the queue, not before `delay` seconds, remembering why and what the attempt consumed."""
+        ...
+
+    async def give_back(self, owner: str, tasks: Sequence[int]) -> None:
+        """Return unfinished tasks at shutdown without counting the attempt."""
+        ...
+
+    async def reap(self, *, owners_are_gone: bool = False) -> int:
+        """Requeue running tasks whose lease expired (all of them when every earlier owner is known to be gone)."""
+        ...
+
+    async def bury(self, max_attempts: int, text: str) -> Sequence[int]:
+        """Move queued tasks that used up their attempts to the dead letters and tell the person with `text`."""
+        ...
+
+    async def cancel(self, task: int) -> Task:
+        """Cancel a queued or waiting task now (its pending approvals too); ask a running one to stop. Idempotent."""
+        ...
+
+    async def retry(self, task: int) -> Task:
+        """Queue a dead or cancelled task again with fresh attempts; send the dead replies of a done one again.
+
+        `Conflict` when there is nothing to try again."""
+        ...
+
+    async def get(self, task: int) -> Task:
+        """One task with reply, tools, usage and error. `NotFound` if there is none."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many tasks are in each state."""
+        ...
+
+
+class LiveStore(Protocol):
+    """Spoken turns through the same rows."""
+
+    async def begin(self, message: InboundMessage, owner: str, lease_seconds: float) -> Work:
+        """Write message and task (running, leased to the session) in one transaction.
+
+        Raises `ChannelBusy` when another task of the channel is running, `Conflict` for a repeated id.
+        """
+        ...
+
+    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+        """The same fenced completion as `TaskStore.finish`, for words already heard."""
+        ...

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from antiphon.domain.conversation import platform_of
-from antiphon.domain.identity import Requester
-from antiphon.domain.ports import Authority
+from antiphon.domain.identity import Authority, Requester
 
 
 class PlatformAuthorities:
-    """Implements `domain.ports.Authority`. A platform without one of its own grants nothing but "everyone"."""
+    """Implements `domain.identity.Authority`. A platform without one of its own grants nothing but "everyone"."""
 
     def __init__(self, by_platform: Mapping[str, Authority]) -> None:
         self._by_platform = dict(by_platform)

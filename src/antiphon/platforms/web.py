@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from antiphon.domain.events import turn_topic
-from antiphon.domain.identity import Requester, Role
-from antiphon.domain.ports import Bus, PeopleStore, PlatformLimits
-from antiphon.domain.work import Delivery
+from antiphon.domain.events import Bus, turn_topic
+from antiphon.domain.identity import PeopleStore, Requester, Role
+from antiphon.domain.platforms import PlatformLimits
+from antiphon.domain.replies import Delivery
 
 PERMISSION_ROLES = {"operator": Role.OPERATOR, "owner": Role.OWNER}
 
 
 class WebPlatform:
-    """Implements `domain.ports.Platform` over the bus."""
+    """Implements `domain.platforms.Platform` over the bus."""
 
     name = "web"
     limits = PlatformLimits(text=1_000_000, nonce_window=timedelta.max)
@@ -56,7 +56,7 @@ class WebPlatform:
 
 
 class WebAuthority:
-    """Implements `domain.ports.Authority` for the web: the role of the person's console user counts."""
+    """Implements `domain.identity.Authority` for the web: the role of the person's console user counts."""
 
     def __init__(self, people: PeopleStore) -> None:
         self._people = people

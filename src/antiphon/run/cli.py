@@ -19,7 +19,8 @@ from antiphon import __version__
 from antiphon.config import Settings, load_settings
 from antiphon.config import report as config_report
 from antiphon.domain.errors import AntiphonError, ConfigError, InvalidInput
-from antiphon.domain.identity import SCOPES, Key, Role, User
+from antiphon.domain.identity import Role
+from antiphon.domain.logins import SCOPES, Key, User
 from antiphon.domain.moving import ImportedThread
 from antiphon.domain.personal_data import CONFIRMATION
 from antiphon.run.banner import SIGN_IN_VALID

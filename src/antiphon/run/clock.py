@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Implements `domain.ports.Clock` with the machine's clock."""
+    """Implements `domain.clock.Clock` with the machine's clock."""
 
     def now(self) -> datetime:
         """The current time, UTC."""

@@ -12,7 +12,7 @@ from antiphon.domain.turns import TurnEvent, TurnRequest
 
 
 class CurrentBrain:
-    """Implements `domain.ports.Brain` through whichever `TurnBrain` was built last."""
+    """Implements `domain.turns.Brain` through whichever `TurnBrain` was built last."""
 
     def __init__(self, build: Callable[[Settings], TurnBrain], settings: Settings) -> None:
         self._build = build

@@ -13,7 +13,7 @@ import structlog
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError, NotFound, Unavailable
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.ports import Platform
+from antiphon.domain.platforms import Platform
 from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.discord.ports import DiscordPorts
 

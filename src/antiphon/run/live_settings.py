@@ -12,8 +12,7 @@ import structlog
 
 from antiphon.config import Configuration, Settings
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.events import SETTINGS_CHANGED
-from antiphon.domain.ports import Bus
+from antiphon.domain.events import SETTINGS_CHANGED, Bus
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -25,11 +25,13 @@ from antiphon.config.experts import RoutingSettings
 from antiphon.dashboards.board import Board
 from antiphon.dashboards.keeper import Keeper
 from antiphon.domain.approvals import Approval
-from antiphon.domain.events import KEY_REVOKED, SESSION_ENDED, BusEvent
+from antiphon.domain.clock import Clock
+from antiphon.domain.events import KEY_REVOKED, SESSION_ENDED, Bus, BusEvent
 from antiphon.domain.health import PartHealth
-from antiphon.domain.identity import Principal, Requester
+from antiphon.domain.identity import Authority, Principal, Requester
+from antiphon.domain.panels import PanelStore
 from antiphon.domain.personal_data import ErasureReceipt
-from antiphon.domain.ports import Authority, Bus, Clock, PanelStore, Platform
+from antiphon.domain.platforms import Platform
 from antiphon.platforms.authorities import PlatformAuthorities
 from antiphon.platforms.discord.budget import SharedCounter
 from antiphon.platforms.discord.ports import DiscordPorts

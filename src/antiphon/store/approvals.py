@@ -1,12 +1,12 @@
-"""Implements `domain.ports.ApprovalStore`: questions to humans. Called by `threads.approvals` and the API."""
+"""Implements `domain.approvals.ApprovalStore`: questions to humans. Called by `threads.approvals` and the API."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from antiphon.domain.approvals import Approval, ApprovalState
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.approval_rows import approval_of, resume_if_decided
 from antiphon.store.db import Database, Tx

@@ -1,4 +1,5 @@
-"""Implements `domain.ports.AttachmentStore`: files that came with messages. Called by the API, the brain and retention.
+"""Implements `domain.attachments.AttachmentStore`: files that came with messages. Called by the API,
+the brain and retention.
 
 Rows say what there is, `blobs` holds the bytes. A content is deleted only in a transaction of its own that finds no
 row for it any more, and a row is added only while its content is there; both hold the same lock, so neither can slip
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from antiphon.domain.attachments import StoredFile, media_type_of, safe_name
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Attachment
 from antiphon.domain.errors import InvalidInput, NotFound, TooLarge, Unavailable
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.blobs import Blob, BlobFolder
 from antiphon.store.db import Database, Tx

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.domain.errors import LeaseLost
-from antiphon.domain.work import Lease, ReplyKind, ReplyState, Usage
+from antiphon.domain.replies import ReplyKind, ReplyState
+from antiphon.domain.work import Lease, Usage
 from antiphon.store.db import Tx
 
 STOPPED = "Stopped."

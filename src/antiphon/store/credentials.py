@@ -1,4 +1,4 @@
-"""Implements `domain.ports.CredentialStore`: passwords, codes of authenticator apps, recovery codes. Used by the API.
+"""Implements `domain.logins.CredentialStore`: passwords, codes of authenticator apps, recovery codes. Used by the API.
 
 Passwords are hashed with Argon2 in a thread of their own, outside of any transaction and at most two at a time: each
 takes tens of milliseconds and 100 MB, and neither the database nor the memory may wait for who guesses passwords.
@@ -15,9 +15,9 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound, SecondFactorNeeded, Unauthenticated
-from antiphon.domain.identity import User
-from antiphon.domain.ports import Clock
+from antiphon.domain.logins import User
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 from antiphon.store.keys import digest_of

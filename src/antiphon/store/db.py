@@ -26,7 +26,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import InterfaceError, InternalError, OperationalError
 
 from antiphon.domain.errors import InvalidInput, NotFound, StoreUnavailable
-from antiphon.domain.ports import Signals
+from antiphon.domain.signals import Signals
 
 log = structlog.stdlib.get_logger(__name__)
 

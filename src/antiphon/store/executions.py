@@ -1,12 +1,12 @@
-"""Implements `domain.ports.ExecutionStore`: the record of tool calls. Called by `tools.execute`, the choke point."""
+"""Implements `domain.tools.ExecutionStore`: the record of tool calls. Called by `tools.execute`, the choke point."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from antiphon.domain.approvals import ApprovalState
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, LeaseLost, NotFound
-from antiphon.domain.ports import Clock
 from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ToolExecution
 from antiphon.domain.work import Lease
 from antiphon.store import models

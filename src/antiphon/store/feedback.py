@@ -1,13 +1,13 @@
-"""Implements `domain.ports.FeedbackStore`: thumbs and corrections. Called by the API and the brain's context."""
+"""Implements `domain.memories.FeedbackStore`: thumbs and corrections. Called by the API and the brain's context."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.memories import Lesson
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 from antiphon.store.full_text import matching

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.StoreHealth`: whether the database can be read and written. Called by `/health`."""
+"""Implements `domain.health.StoreHealth`: whether the database can be read and written. Called by `/health`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Implements `domain.ports.InboxStore`: accepting what was said. Called by `threads.inbox`."""
+"""Implements `domain.conversation.InboxStore`: accepting what was said. Called by `threads.inbox`."""
 
 from __future__ import annotations
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import InboundMessage, Receipt
-from antiphon.domain.ports import Clock
 from antiphon.store.acceptance import Acceptance
 from antiphon.store.db import Database, Tx
 

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.KeyStore`: API credentials. Called by the API's authentication and `antiphon key`."""
+"""Implements `domain.logins.KeyStore`: API credentials. Called by the API's authentication and `antiphon key`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import InvalidInput, NotFound
-from antiphon.domain.identity import KEY_PREFIX, SCOPES, Key, Principal
-from antiphon.domain.ports import Clock
+from antiphon.domain.identity import Principal
+from antiphon.domain.logins import KEY_PREFIX, SCOPES, Key
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 from antiphon.store.people import find_person

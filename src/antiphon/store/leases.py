@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from antiphon.domain.ports import Clock
+from antiphon.domain.clock import Clock
 from antiphon.store.db import Database, Tx, placeholders
 
 _RENEW = """

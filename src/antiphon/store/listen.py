@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from antiphon.domain.ports import Signals
+from antiphon.domain.signals import Signals
 from antiphon.store.db import NOTIFY_CHANNEL, Database
 
 log = structlog.stdlib.get_logger(__name__)

@@ -1,10 +1,10 @@
-"""Implements `domain.ports.LiveStore`: spoken turns through the same rows. Called by `threads.live`."""
+"""Implements `domain.work.LiveStore`: spoken turns through the same rows. Called by `threads.live`."""
 
 from __future__ import annotations
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import ChannelBusy, Conflict
-from antiphon.domain.ports import Clock
 from antiphon.domain.work import Lease, Outcome, Work
 from antiphon.store.acceptance import Acceptance, Running
 from antiphon.store.db import Database, Tx

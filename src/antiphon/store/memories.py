@@ -1,12 +1,12 @@
-"""Implements `domain.ports.MemoryStore`: what was remembered. Called by the memory tools and the brain's context."""
+"""Implements `domain.memories.MemoryStore`: what was remembered. Called by the memory tools and the brain's context."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import InvalidInput
 from antiphon.domain.memories import Memory, MemoryScope
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 from antiphon.store.full_text import matching

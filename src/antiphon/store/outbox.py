@@ -1,4 +1,4 @@
-"""Implements `domain.ports.OutboxStore`: what must be delivered, once, in order per channel. Called by
+"""Implements `domain.replies.OutboxStore`: what must be delivered, once, in order per channel. Called by
 `threads.outbox` (the sender) and, for drafts, by `threads.drafts`.
 """
 
@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, LeaseLost, NotFound
-from antiphon.domain.ports import Clock
-from antiphon.domain.work import Delivery, Lease, ReplyKind, ReplyState
+from antiphon.domain.replies import Delivery, ReplyKind, ReplyState
+from antiphon.domain.work import Lease
 from antiphon.store.db import Database, Tx, placeholders
 from antiphon.store.models.fields import from_epoch
 

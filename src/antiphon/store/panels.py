@@ -1,4 +1,4 @@
-"""Implements `domain.ports.PanelStore` in the database, where there is no Redis. Called by `dashboards.keeper`."""
+"""Implements `domain.panels.PanelStore` in the database, where there is no Redis. Called by `dashboards.keeper`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from antiphon.domain.ports import Clock
+from antiphon.domain.clock import Clock
 from antiphon.store.db import Database, Tx
 
 _READ = "SELECT name, state FROM antiphon_panelstate"

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.PeopleStore`: people and their preferences. Called by tools, authorities and the API."""
+"""Implements `domain.identity.PeopleStore`: people and their preferences. Called by tools, authorities and the API."""
 
 from __future__ import annotations
 

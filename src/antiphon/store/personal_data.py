@@ -1,4 +1,4 @@
-"""Implements `domain.ports.PersonalDataStore`: everything about a person, given to them or erased."""
+"""Implements `domain.personal_data.PersonalDataStore`: everything about a person, given to them or erased."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import IO
 
 from django.db.models import QuerySet
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.personal_data import FORMAT, VERSION, ErasureReceipt, PersonalData, PersonalFile
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.attachments import DjangoAttachmentStore
 from antiphon.store.db import Database, Tx

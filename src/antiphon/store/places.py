@@ -1,12 +1,12 @@
-"""Implements `domain.ports.PlaceStore`: what is set for servers and channels. Called by the context and the API."""
+"""Implements `domain.conversation.PlaceStore`: settings of servers and channels. Called by the context and the API."""
 
 from __future__ import annotations
 
 import json
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import PlaceSettings, ServerSettings
 from antiphon.domain.errors import InvalidInput, NotFound
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 

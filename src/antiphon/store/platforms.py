@@ -11,11 +11,11 @@ from dataclasses import asdict
 from typing import Any
 
 from antiphon.domain.attachments import StoredFile
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Attachment, ServerRef
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.identity import Sender
 from antiphon.domain.platforms import PlatformEvent, ServerDiscord, check_ids, check_names, check_prefix
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.acceptance import account_row, advance_cursor, server_row
 from antiphon.store.db import Database, Tx, placeholders

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.PollStore`. Called by the poll tools; `schedule` closes what is due."""
+"""Implements `domain.polls.PollStore`. Called by the poll tools; `schedule` closes what is due."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound
 from antiphon.domain.polls import MOST_OPTIONS, NewPoll, Poll, PollState
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 

@@ -1,10 +1,10 @@
-"""Implements `domain.ports.ProposalStore`: what the agent would like to remember. Called by its tool and the API."""
+"""Implements `domain.memories.ProposalStore`: what the agent would like to remember. Called by its tool and the API."""
 
 from __future__ import annotations
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound
 from antiphon.domain.memories import MemoryScope, Proposal, ProposalState
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.RetentionStore`: deletes what is too old, in batches, for `threads.retention`.
+"""Implements `domain.personal_data.RetentionStore`: deletes what is too old, in batches, for `threads.retention`.
 
 A task in progress, a reply that is still to be delivered and a thread that is open are never too old.
 """

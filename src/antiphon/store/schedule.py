@@ -1,4 +1,4 @@
-"""Implements `domain.ports.ScheduleStore`: whatever is due. Called by `threads.schedule` and the reminder tools."""
+"""Implements `domain.schedule.ScheduleStore`: whatever is due. Called by `threads.schedule` and the reminder tools."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import NotFound
 from antiphon.domain.polls import closing_words
-from antiphon.domain.ports import Clock
+from antiphon.domain.replies import ReplyKind
 from antiphon.domain.schedule import Entry, EntryKind, EntryState, NewEntry, Recurrence, Timing, fired_words
-from antiphon.domain.work import ReplyKind
 from antiphon.store import models, polls
 from antiphon.store.approval_rows import resume_if_decided
 from antiphon.store.db import Database, Tx

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.SessionStore`: who is signed in where. Called by the API's authentication and session list.
+"""Implements `domain.logins.SessionStore`: who is signed in where. Called by the API's authentication and session list.
 
 Django's own table proves a session; ours says whose it is, where from, and when it was last used. A session without a
 row of ours (made before this table) gets one when it is next used.
@@ -16,9 +16,9 @@ from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import NotFound
-from antiphon.domain.identity import SignedIn
-from antiphon.domain.ports import Clock
+from antiphon.domain.logins import SignedIn
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 

@@ -7,7 +7,8 @@ import contextlib
 from dataclasses import dataclass
 
 from antiphon.config import Settings
-from antiphon.domain.ports import Clock, Signals
+from antiphon.domain.clock import Clock
+from antiphon.domain.signals import Signals
 from antiphon.store.acceptance import Acceptance
 from antiphon.store.approvals import DjangoApprovalStore
 from antiphon.store.attachments import DjangoAttachmentStore

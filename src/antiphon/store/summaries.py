@@ -1,12 +1,12 @@
-"""Implements `domain.ports.SummaryStore`: rolling summaries of long threads. Called by the brain's context."""
+"""Implements `domain.memories.SummaryStore`: rolling summaries of long threads. Called by the brain's context."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Message
 from antiphon.domain.memories import Summary
-from antiphon.domain.ports import Clock
 from antiphon.store.db import Database, Tx
 from antiphon.store.threads import messages_of_thread
 

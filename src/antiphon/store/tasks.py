@@ -1,4 +1,4 @@
-"""Implements `domain.ports.TaskStore`: claims, leases and fenced completions. Called by `threads.runner`.
+"""Implements `domain.work.TaskStore`: claims, leases and fenced completions. Called by `threads.runner`.
 
 A task's lease is its row's (owner, attempt) while it is running; every write of a worker names both in its WHERE, so a
 worker that lost the task changes nothing. `owner` stays on the row afterwards, which lets the same worker repeat a
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from antiphon.domain.approvals import Approval, ApprovalState, Resume
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput, LeaseLost, NotFound
-from antiphon.domain.ports import Clock
-from antiphon.domain.work import Lease, Outcome, Pause, ReplyKind, Task, TaskFailure, TaskState, Usage, Work
+from antiphon.domain.replies import ReplyKind
+from antiphon.domain.work import Lease, Outcome, Pause, Task, TaskFailure, TaskState, Usage, Work
 from antiphon.store import models
 from antiphon.store.approval_rows import approval_of, cancel_pending
 from antiphon.store.completion import TaskPlace, check_repeated, record_turn, say, settle_draft

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from antiphon.domain.approvals import ApprovalState
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author, ThreadState
 from antiphon.domain.errors import Conflict, NotFound
 from antiphon.domain.memories import MemoryScope
 from antiphon.domain.moving import ImportedThread, ImportOrder
-from antiphon.domain.ports import Clock
 from antiphon.domain.schedule import EntryState
 from antiphon.domain.work import TaskState
 from antiphon.store import models

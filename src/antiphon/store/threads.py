@@ -1,4 +1,4 @@
-"""Implements `domain.ports.ThreadStore`: reading conversations. Called by the brain's context, tools and the API."""
+"""Implements `domain.conversation.ThreadStore`: reading conversations. Called by the context, tools and the API."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Attachment, Author, Channel, Message, Thread, ThreadState
 from antiphon.domain.errors import InvalidInput, NotFound
-from antiphon.domain.ports import Clock
 from antiphon.store import models
 from antiphon.store.db import Database, Tx, placeholders
 from antiphon.store.models.fields import from_epoch

@@ -1,4 +1,4 @@
-"""Implements `domain.ports.UsageStore`: sums over the rows of turns, which are the accounts."""
+"""Implements `domain.usage.UsageStore`: sums over the rows of turns, which are the accounts."""
 
 from __future__ import annotations
 

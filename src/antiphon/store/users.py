@@ -1,4 +1,4 @@
-"""Implements `domain.ports.UserStore`: logins of the console. Called at start-up, by sign-in and `antiphon user`."""
+"""Implements `domain.logins.UserStore`: logins of the console. Called at start-up, by sign-in and `antiphon user`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput, NotFound, Unauthenticated
-from antiphon.domain.identity import SCOPES, Ended, Principal, Role, User
-from antiphon.domain.ports import Clock
+from antiphon.domain.identity import Principal, Role
+from antiphon.domain.logins import SCOPES, Ended, User
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 from antiphon.store.keys import digest_of

@@ -1,12 +1,12 @@
-"""Implements `domain.ports.VoiceStore`: spoken sessions with their transcripts. Called by `voice.service`."""
+"""Implements `domain.voice.VoiceStore`: spoken sessions with their transcripts. Called by `voice.service`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import NotFound
-from antiphon.domain.ports import Clock
 from antiphon.domain.voice import (
     LONGEST_LABEL,
     PARTS,

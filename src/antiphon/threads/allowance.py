@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from antiphon.config.settings import LimitSettings
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.ports import Brain, Clock, UsageStore
-from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnRequest
-from antiphon.domain.usage import Consumed, Today
+from antiphon.domain.turns import Brain, Final, Paused, TextDelta, ToolFinished, ToolStarted, TurnEvent, TurnRequest
+from antiphon.domain.usage import Consumed, Today, UsageStore
 from antiphon.domain.work import Usage
 from antiphon.telemetry import metrics
 
@@ -55,7 +55,7 @@ class _Limit:
 
 
 class MeteredBrain:
-    """Implements `domain.ports.Brain` around another one. `offline` answers when a limit is reached."""
+    """Implements `domain.turns.Brain` around another one. `offline` answers when a limit is reached."""
 
     def __init__(
         self,

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import structlog
 
-from antiphon.domain.approvals import Approval, ApprovalState, ApproverKind
+from antiphon.domain.approvals import Approval, ApprovalState, ApprovalStore, ApproverKind
 from antiphon.domain.errors import Forbidden
-from antiphon.domain.events import turn_topic
-from antiphon.domain.identity import Requester
-from antiphon.domain.ports import ApprovalStore, Authority, Bus, TaskStore
+from antiphon.domain.events import Bus, turn_topic
+from antiphon.domain.identity import Authority, Requester
+from antiphon.domain.work import TaskStore
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -11,11 +11,10 @@ from typing import Protocol
 
 import structlog
 
-from antiphon.domain.attachments import StoredFile
+from antiphon.domain.attachments import AttachmentStore, StoredFile
 from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import InvalidInput, NotFound, SpeechError, TooLarge
 from antiphon.domain.platforms import PlatformStore
-from antiphon.domain.ports import AttachmentStore
 from antiphon.domain.speech import SpeechToText
 from antiphon.domain.work import TaskKind, Work
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.domain.events import TASK_CANCEL, turn_topic
-from antiphon.domain.ports import Bus, TaskStore
-from antiphon.domain.work import Task, TaskState
+from antiphon.domain.events import TASK_CANCEL, Bus, turn_topic
+from antiphon.domain.work import Task, TaskState, TaskStore
 
 
 class TaskControl:

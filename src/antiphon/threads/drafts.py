@@ -13,8 +13,9 @@ from dataclasses import replace
 import structlog
 
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.ports import OutboxStore, Platform
-from antiphon.domain.work import Delivery, Lease
+from antiphon.domain.platforms import Platform
+from antiphon.domain.replies import Delivery, OutboxStore
+from antiphon.domain.work import Lease
 
 EARLIER_SECONDS = 0.25
 """How long to wait before looking again whether earlier replies have left."""

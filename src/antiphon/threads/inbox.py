@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from antiphon.domain.conversation import InboundMessage, Receipt, check_channel_key
+from antiphon.domain.conversation import InboundMessage, InboxStore, Receipt, check_channel_key
 from antiphon.domain.errors import InvalidInput, TooLarge
-from antiphon.domain.ports import InboxStore
 from antiphon.telemetry import metrics, tracing
 
 log = structlog.stdlib.get_logger(__name__)

@@ -17,9 +17,8 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import AntiphonError, LeaseLost, StoreUnavailable
 from antiphon.domain.identity import Requester
-from antiphon.domain.ports import Brain, LiveStore, TaskStore
-from antiphon.domain.turns import Meter, TurnEvent, TurnRequest
-from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage, Work
+from antiphon.domain.turns import Brain, Meter, TurnEvent, TurnRequest
+from antiphon.domain.work import LiveStore, Outcome, Pause, TaskFailure, TaskState, TaskStore, Usage, Work
 from antiphon.threads.inbox import check_text
 
 log = structlog.stdlib.get_logger(__name__)

@@ -21,9 +21,9 @@ from pydantic import ValidationError
 
 import antiphon
 from antiphon.domain.approvals import ApproverRule
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Conflict, InvalidInput
 from antiphon.domain.moving import ImportedThread, ImportOrder
-from antiphon.domain.ports import Clock
 from antiphon.domain.schedule import Recurrence
 from antiphon.telemetry.redaction import Redactor
 from antiphon.threads.thread_file import TaskPart, ThreadContent, ThreadFile, read_file, seal

@@ -13,10 +13,12 @@ from typing import Literal
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import DeliveryError, DeliveryRetry, LeaseLost, StoreUnavailable
-from antiphon.domain.ports import Clock, OutboxStore, Platform, Signals
-from antiphon.domain.work import Delivery
+from antiphon.domain.platforms import Platform
+from antiphon.domain.replies import Delivery, OutboxStore
+from antiphon.domain.signals import Signals
 from antiphon.telemetry import metrics, tracing
 
 log = structlog.stdlib.get_logger(__name__)

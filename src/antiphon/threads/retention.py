@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from antiphon.config.settings import RetentionSettings
+from antiphon.domain.attachments import AttachmentStore
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.ports import AttachmentStore, Clock, RetentionStore
+from antiphon.domain.personal_data import RetentionStore
 
 log = structlog.stdlib.get_logger(__name__)
 

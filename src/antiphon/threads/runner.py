@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import structlog
 
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.events import TASK_CANCEL
-from antiphon.domain.ports import Bus, Signals, TaskStore
-from antiphon.domain.work import TaskState, Work
+from antiphon.domain.events import TASK_CANCEL, Bus
+from antiphon.domain.signals import Signals
+from antiphon.domain.work import TaskState, TaskStore, Work
 from antiphon.telemetry import metrics
 from antiphon.threads.task_run import TaskRun, TurnParts
 

@@ -9,8 +9,10 @@ import asyncio
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.ports import Clock, ScheduleStore, Signals
+from antiphon.domain.schedule import ScheduleStore
+from antiphon.domain.signals import Signals
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -15,12 +15,14 @@ from typing import TypeVar
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import platform_of
 from antiphon.domain.errors import AntiphonError, LeaseLost, StoreUnavailable
-from antiphon.domain.events import turn_topic
-from antiphon.domain.ports import Brain, Bus, Clock, OutboxStore, Platform, PlatformLimits, TaskStore
-from antiphon.domain.turns import Final, Meter, Paused, TextDelta, ToolFinished, ToolStarted, TurnRequest
-from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, Usage, Work
+from antiphon.domain.events import Bus, turn_topic
+from antiphon.domain.platforms import Platform, PlatformLimits
+from antiphon.domain.replies import OutboxStore
+from antiphon.domain.turns import Brain, Final, Meter, Paused, TextDelta, ToolFinished, ToolStarted, TurnRequest
+from antiphon.domain.work import Outcome, Pause, TaskFailure, TaskState, TaskStore, Usage, Work
 from antiphon.telemetry import metrics, tracing
 from antiphon.threads.audio import Listener
 from antiphon.threads.drafts import DraftWriter

@@ -21,10 +21,10 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from antiphon.domain.approvals import Approval, ApprovalState, ApproverRule
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import AntiphonError, Conflict, StoreUnavailable, ToolError
 from antiphon.domain.identity import Person, Requester
-from antiphon.domain.ports import Clock, ExecutionStore
-from antiphon.domain.tools import ExecutionKey, ExecutionStatus, Risk, ToolExecution
+from antiphon.domain.tools import ExecutionKey, ExecutionStatus, ExecutionStore, Risk, ToolExecution
 from antiphon.domain.turns import ToolFinished, ToolStarted
 from antiphon.domain.work import Lease
 from antiphon.telemetry import metrics, tracing

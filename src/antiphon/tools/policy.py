@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from antiphon.domain.approvals import ApproverRule
-from antiphon.domain.identity import Requester
-from antiphon.domain.ports import Authority
+from antiphon.domain.identity import Authority, Requester
 from antiphon.domain.tools import Risk, ToolSpec
 
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from antiphon.config import Settings
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import AntiphonError, NotFound, Unavailable
+from antiphon.domain.events import Bus
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.ports import Bus, Clock, VoiceStore
 from antiphon.domain.speech import EngineState, SpeechToText, TextToSpeech, VoiceInfo
-from antiphon.domain.voice import EndReason, NewVoiceSession, VoiceSession, check_room, room_channel
+from antiphon.domain.voice import EndReason, NewVoiceSession, VoiceSession, VoiceStore, check_room, room_channel
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
 from antiphon.voice.recording import Recording

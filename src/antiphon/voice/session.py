@@ -22,9 +22,10 @@ from typing import Any
 import structlog
 
 from antiphon.config.voice import VoiceSettings
-from antiphon.domain.ports import Bus, Clock, VoiceStore
+from antiphon.domain.clock import Clock
+from antiphon.domain.events import Bus
 from antiphon.domain.speech import SpeechToText, TextToSpeech
-from antiphon.domain.voice import EndReason, VoiceSession
+from antiphon.domain.voice import EndReason, VoiceSession, VoiceStore
 from antiphon.telemetry import metrics
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns

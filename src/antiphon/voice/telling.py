@@ -14,8 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.events import voice_topic
-from antiphon.domain.ports import Bus
+from antiphon.domain.events import Bus, voice_topic
 
 log = structlog.stdlib.get_logger(__name__)
 

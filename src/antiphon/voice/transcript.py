@@ -10,9 +10,9 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author
-from antiphon.domain.ports import Clock, VoiceStore
-from antiphon.domain.voice import Segment, TurnTimes
+from antiphon.domain.voice import Segment, TurnTimes, VoiceStore
 from antiphon.voice.telling import Teller
 
 AGENT = "Antiphon"

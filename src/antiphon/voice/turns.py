@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 
 from antiphon.domain.approvals import Approval, ApprovalState
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author, InboundMessage
 from antiphon.domain.errors import (
     AntiphonError,
@@ -26,9 +27,8 @@ from antiphon.domain.errors import (
     NotFound,
     StoreUnavailable,
 )
-from antiphon.domain.events import turn_topic
+from antiphon.domain.events import Bus, turn_topic
 from antiphon.domain.identity import Requester, Sender
-from antiphon.domain.ports import Bus, Clock
 from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted
 from antiphon.domain.voice import VoiceSession
 from antiphon.domain.work import Pause, TaskFailure, Usage

@@ -39,7 +39,7 @@ class Says:
 
 @dataclass
 class FixedUsage:
-    """Implements `domain.ports.UsageStore` with what the test says."""
+    """Implements `domain.usage.UsageStore` with what the test says."""
 
     state: Today = field(default_factory=lambda: Today(Consumed(), Consumed(), Consumed()))
 

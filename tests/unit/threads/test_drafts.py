@@ -6,7 +6,7 @@ import asyncio
 
 from antiphon.bus.signals import LocalSignals
 from antiphon.domain.errors import DeliveryError
-from antiphon.domain.ports import PlatformLimits
+from antiphon.domain.platforms import PlatformLimits
 from antiphon.domain.work import Lease
 from antiphon.threads.drafts import DraftWriter
 from tests.fakes.outbox import FakeOutbox

@@ -13,8 +13,8 @@ import pytest
 
 from antiphon.bus.signals import LocalSignals
 from antiphon.domain.errors import DeliveryError, DeliveryRetry
-from antiphon.domain.ports import PlatformLimits
-from antiphon.domain.work import Delivery, ReplyState
+from antiphon.domain.platforms import PlatformLimits
+from antiphon.domain.replies import Delivery, ReplyState
 from antiphon.threads.outbox import Outbox, OutboxOptions
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.platform import FakePlatform

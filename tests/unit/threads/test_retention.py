@@ -16,7 +16,7 @@ from tests.fakes.virtual_time import run_virtually
 
 
 class FakeRows:
-    """Implements `domain.ports.RetentionStore`: three batches of messages."""
+    """Implements `domain.personal_data.RetentionStore`: three batches of messages."""
 
     def __init__(self, *, broken: int = 0) -> None:
         self.asked: list[Mapping[str, datetime]] = []

@@ -14,7 +14,7 @@ from antiphon.api import shapes, wire
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import Forbidden, InvalidInput, NotFound
-from antiphon.domain.identity import User
+from antiphon.domain.logins import User
 
 _ISSUER = "Antiphon"
 _TOO_MANY = "Too many wrong passwords. Wait a moment and try again."

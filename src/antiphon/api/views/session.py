@@ -12,7 +12,7 @@ from antiphon.api.auth import address_of, agent_of
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.domain.errors import Forbidden, SecondFactorNeeded, Unauthenticated
-from antiphon.domain.identity import User
+from antiphon.domain.logins import User
 
 _BAD_LINK = "This sign-in link is not good any more: links work once, for a short time. Ask for a new one."
 _TOO_MANY = "Too many sign-in attempts from this address. Wait a moment and try again."

@@ -15,7 +15,8 @@ from antiphon.api import shapes, wire
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import Conflict, Forbidden, NotFound
-from antiphon.domain.identity import Role, User
+from antiphon.domain.identity import Role
+from antiphon.domain.logins import User
 
 LINK_VALID = timedelta(hours=24)
 """How long an invitation works: it has to reach somebody first."""

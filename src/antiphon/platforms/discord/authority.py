@@ -1,4 +1,4 @@
-"""Who may do what on Discord: implements `domain.ports.Authority` by asking Discord when it matters.
+"""Who may do what on Discord: implements `domain.identity.Authority` by asking Discord when it matters.
 
 Roles and permissions are read at the moment a tool or a command wants them, over REST, so that every worker can ask and
 nothing that was taken away counts any longer. What cannot be found out is refused.
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from antiphon.domain.identity import Requester, Role
-from antiphon.domain.ports import Clock, PeopleStore
+from antiphon.domain.clock import Clock
+from antiphon.domain.identity import PeopleStore, Requester, Role
 from antiphon.platforms.discord import permissions, rest
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused
 from antiphon.platforms.discord.ids import channel_id

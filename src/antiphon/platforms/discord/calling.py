@@ -13,11 +13,11 @@ from datetime import datetime
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import ServerRef
 from antiphon.domain.errors import AntiphonError
 from antiphon.domain.identity import Requester, Sender
 from antiphon.domain.platforms import PlatformStore
-from antiphon.domain.ports import Clock
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.command_list import CommandList
 from antiphon.platforms.discord.commands import FAILED, MOST_CHOICES, Answer, Call, Commands, values_of

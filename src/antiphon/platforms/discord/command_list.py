@@ -9,10 +9,9 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage, Receipt, ServerRef
 from antiphon.domain.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from antiphon.domain.health import PartHealth
-from antiphon.domain.memories import MemoryScope
+from antiphon.domain.memories import MemoryScope, MemoryStore
 from antiphon.domain.personal_data import ErasureReceipt
 from antiphon.domain.platforms import PlatformStore, ServerDiscord, check_names, check_prefix
-from antiphon.domain.ports import MemoryStore
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.authority import DiscordAuthority
 from antiphon.platforms.discord.commands import NUMBER, Answer, Button, Call, Commands, Option, Spec

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from antiphon.domain.errors import AntiphonError, InvalidInput
-from antiphon.domain.events import COMMAND_USED, DISCORD_MESSAGE
+from antiphon.domain.events import COMMAND_USED, DISCORD_MESSAGE, Bus
 from antiphon.domain.identity import Requester, Sender
-from antiphon.domain.ports import Bus
 from antiphon.platforms.discord.reading import Json, Place, folded
 from antiphon.telemetry import metrics
 

@@ -1,4 +1,5 @@
-"""Replies on Discord: implements `domain.ports.Platform` over REST. Called by the outbox and by drafts of any worker.
+"""Replies on Discord: implements `domain.platforms.Platform` over REST. Called by the outbox and by drafts
+of any worker.
 
 A message of ours mentions nobody by itself, keeps the reference to what it answers, and carries a nonce, by which
 Discord refuses a second one within minutes. Beyond that, `find` reads the channel: what answers a message refers to it.
@@ -13,10 +14,9 @@ from typing import Any
 
 import structlog
 
-from antiphon.domain.approvals import Approval
-from antiphon.domain.platforms import PlatformStore
-from antiphon.domain.ports import ApprovalStore, PlatformLimits
-from antiphon.domain.work import Delivery, ReplyKind
+from antiphon.domain.approvals import Approval, ApprovalStore
+from antiphon.domain.platforms import PlatformLimits, PlatformStore
+from antiphon.domain.replies import Delivery, ReplyKind
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused, as_delivery_error
 from antiphon.platforms.discord.ids import MESSAGE_CHARS, channel_id, is_snowflake, snowflake_at

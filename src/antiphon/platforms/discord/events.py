@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.events import DISCORD_GATEWAY, DISCORD_MESSAGE, DISCORD_SERVER
+from antiphon.domain.events import DISCORD_GATEWAY, DISCORD_MESSAGE, DISCORD_SERVER, Bus
 from antiphon.domain.platforms import PlatformEvent, PlatformStore
-from antiphon.domain.ports import Bus, Clock
 from antiphon.platforms.discord.ids import channel_key
 from antiphon.platforms.discord.inbound import PLATFORM, Places
 from antiphon.platforms.discord.panel_embeds import panel_of

@@ -18,10 +18,10 @@ from typing import Protocol
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import InboundMessage, Receipt, ServerRef
 from antiphon.domain.errors import AntiphonError, StoreUnavailable
 from antiphon.domain.platforms import PlatformStore
-from antiphon.domain.ports import Clock
 from antiphon.platforms.discord import reading, rest
 from antiphon.platforms.discord.errors import THREAD_EXISTS, DiscordAway, DiscordRefused
 from antiphon.platforms.discord.ids import channel_key, is_snowflake, snowflake_at

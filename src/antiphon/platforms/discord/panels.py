@@ -19,8 +19,9 @@ from antiphon.dashboards import fields
 from antiphon.dashboards.board import Board
 from antiphon.dashboards.fields import text, whole
 from antiphon.dashboards.panel import PANELS, View
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.ports import Clock, PanelStore
+from antiphon.domain.panels import PanelStore
 from antiphon.platforms.discord.panel_embeds import Drawn, draw
 from antiphon.telemetry import metrics
 

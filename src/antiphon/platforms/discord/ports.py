@@ -6,11 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from antiphon.dashboards.board import Board
+from antiphon.domain.approvals import ApprovalStore
+from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import InboundMessage, Receipt
+from antiphon.domain.events import Bus
 from antiphon.domain.health import PartHealth
+from antiphon.domain.identity import PeopleStore
+from antiphon.domain.memories import MemoryStore
+from antiphon.domain.panels import PanelStore
 from antiphon.domain.personal_data import ErasureReceipt
 from antiphon.domain.platforms import LeaseStore, PlatformStore
-from antiphon.domain.ports import ApprovalStore, Bus, Clock, MemoryStore, PanelStore, PeopleStore
 from antiphon.platforms.discord.budget import SharedCounter
 from antiphon.threads.approvals import Approvals
 

@@ -17,8 +17,7 @@ import aiohttp
 import structlog
 
 from antiphon import __version__
-from antiphon.domain.events import DISCORD_API
-from antiphon.domain.ports import Bus
+from antiphon.domain.events import DISCORD_API, Bus
 from antiphon.platforms.discord.budget import RateBudget
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused, TokenRefused
 from antiphon.telemetry import metrics

@@ -18,10 +18,9 @@ import structlog
 
 from antiphon.config.discord import DiscordSettings
 from antiphon.domain.errors import StoreUnavailable
-from antiphon.domain.events import DISCORD_STATE
+from antiphon.domain.events import DISCORD_STATE, Bus
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.platforms import LeaseStore
-from antiphon.domain.ports import Bus
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.dispatch import Dispatch
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused, TokenRefused

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from antiphon.domain.clock import Clock
 from antiphon.domain.errors import Forbidden, InvalidInput, NotFound, Unavailable
-from antiphon.domain.events import DISCORD_VOICE
-from antiphon.domain.ports import Bus, Clock
+from antiphon.domain.events import DISCORD_VOICE, Bus
 from antiphon.platforms.discord.reading import clean
 
 if TYPE_CHECKING:

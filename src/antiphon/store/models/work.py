@@ -10,8 +10,9 @@ from django.db import models
 from django.db.models import Q
 
 from antiphon.domain.approvals import ApprovalState, ApproverKind
+from antiphon.domain.replies import ReplyKind, ReplyState
 from antiphon.domain.tools import ExecutionStatus
-from antiphon.domain.work import ReplyKind, ReplyState, TaskKind, TaskState
+from antiphon.domain.work import TaskKind, TaskState
 from antiphon.store.models.conversation import Channel, Message, Thread
 from antiphon.store.models.fields import InstantField, choices
 from antiphon.store.models.people import Person

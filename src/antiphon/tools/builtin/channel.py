@@ -7,9 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 
 from pydantic import Field
 
-from antiphon.domain.conversation import Author, Message
+from antiphon.domain.conversation import Author, Message, ThreadStore
 from antiphon.domain.errors import ToolError
-from antiphon.domain.ports import ThreadStore
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.when import NotATime, parse_day, parse_duration
 from antiphon.tools.tool import Arguments, Tool, ToolCall, ToolResult, declare

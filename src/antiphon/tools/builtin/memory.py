@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from antiphon.domain.errors import ToolError
-from antiphon.domain.events import turn_topic
-from antiphon.domain.memories import Memory, MemoryScope
-from antiphon.domain.ports import Bus, MemoryStore, PersonalDataStore, ProposalStore
+from antiphon.domain.events import Bus, turn_topic
+from antiphon.domain.memories import Memory, MemoryScope, MemoryStore, ProposalStore
+from antiphon.domain.personal_data import PersonalDataStore
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.overlap import best_matches, shared
 from antiphon.tools.tool import A, Arguments, Tool, ToolCall, ToolResult, declare

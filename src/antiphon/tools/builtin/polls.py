@@ -8,8 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from antiphon.domain.errors import Conflict, InvalidInput, ToolError
-from antiphon.domain.polls import MOST_OPTIONS, NewPoll, Poll, PollState, bars
-from antiphon.domain.ports import PollStore
+from antiphon.domain.polls import MOST_OPTIONS, NewPoll, Poll, PollState, PollStore, bars
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.overlap import best_matches
 from antiphon.tools.builtin.when import NotATime, Recurring, parse_duration, parse_when

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from antiphon.domain.errors import InvalidInput, ToolError
-from antiphon.domain.ports import PeopleStore
+from antiphon.domain.identity import PeopleStore
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.places import find_place
 from antiphon.tools.tool import Arguments, Tool, ToolCall, ToolResult, declare

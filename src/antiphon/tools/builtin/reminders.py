@@ -10,8 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from antiphon.domain.errors import ToolError
-from antiphon.domain.ports import ScheduleStore
-from antiphon.domain.schedule import Entry, EntryKind, NewEntry, Recurrence, Timing
+from antiphon.domain.schedule import Entry, EntryKind, NewEntry, Recurrence, ScheduleStore, Timing
 from antiphon.domain.tools import Risk
 from antiphon.tools.builtin.every import parse_every
 from antiphon.tools.builtin.overlap import best_matches

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from antiphon.domain.ports import (
-    Bus,
-    MemoryStore,
-    PeopleStore,
-    PersonalDataStore,
-    PollStore,
-    ProposalStore,
-    ScheduleStore,
-    ThreadStore,
-)
+from antiphon.domain.conversation import ThreadStore
+from antiphon.domain.events import Bus
+from antiphon.domain.identity import PeopleStore
+from antiphon.domain.memories import MemoryStore, ProposalStore
+from antiphon.domain.personal_data import PersonalDataStore
+from antiphon.domain.polls import PollStore
+from antiphon.domain.schedule import ScheduleStore
 from antiphon.tools.builtin.channel import ChannelSummary
 from antiphon.tools.builtin.clock import ClockDate, ClockDifference, ClockNow
 from antiphon.tools.builtin.dice import CoinFlip, DiceRoll
