@@ -18,7 +18,7 @@ from tests.fakes.brain import ScriptedBrain, Step
 
 if TYPE_CHECKING:
     from antiphon.domain.turns import TurnRequest
-    from antiphon.run.wiring import Antiphon
+    from antiphon.run.wiring import Antiphon, Extras
     from antiphon.sim.discord import DiscordSim
     from antiphon.sim.discord.control.player import Player
     from antiphon.sim.discord.limits import Limits
@@ -118,12 +118,14 @@ def discord_settings(settings: Settings, sim: DiscordSim, **changes: Any) -> Set
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, script: Script | None = None) -> AsyncIterator[Antiphon]:
+async def running(
+    settings: Settings, *, script: Script | None = None, extras: Extras | None = None
+) -> AsyncIterator[Antiphon]:
     """A program with the worker and Discord's connection, ended as SIGTERM does. `script` decides what turns do."""
     from antiphon.run.wiring import open_antiphon
 
     stop = asyncio.Event()
-    async with open_antiphon(settings, stop=stop) as antiphon:
+    async with open_antiphon(settings, stop=stop, extras=extras) as antiphon:
         if script is not None:
             antiphon.metered.turn = ScriptedBrain(script).turn  # type: ignore[method-assign]
         jobs = [asyncio.create_task(antiphon.connect_discord(stop)), asyncio.create_task(antiphon.work(stop))]

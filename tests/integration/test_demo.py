@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from antiphon.api.asgi import build_asgi
 from antiphon.config import Settings
+from antiphon.domain.health import PartState
 from antiphon.run.demo import LOG_CHANNEL, Stage, a_stage
+from antiphon.run.probes.trials import Trials
 from antiphon.sim.discord import DiscordSim
 from tests.integration.api_world import World
 from tests.integration.discord_world import DiscordWorld, connected, running
@@ -132,7 +135,10 @@ async def test_the_product_answers_there_with_commands_buttons_and_forms(sqlite_
         stage = extras.demo
         assert isinstance(stage, Stage)
         assert settings.discord.loopback > 0
-        async with running(settings) as antiphon:
+        tried = await Trials(lambda: settings, asyncio.Event().wait).run("discord", {})
+        assert (tried.state, tried.remedy) == (PartState.OK, "")
+        async with running(settings, extras=extras) as antiphon:
+            assert "?next=/demo" in await antiphon.announcement("http://127.0.0.1")
             sim = stage._sim
             world = DiscordWorld(sim, antiphon, settings)
             await connected(world)

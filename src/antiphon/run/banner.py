@@ -13,7 +13,7 @@ SIGN_IN_VALID = timedelta(minutes=15)
 MARKS = {PartState.OK: "on ", PartState.DEGRADED: "!! ", PartState.OFF: "off"}
 
 
-def banner(address: str, parts: Sequence[PartHealth], sign_in: str | None) -> str:
+def banner(address: str, parts: Sequence[PartHealth], sign_in: str | None, *, demo: bool = False) -> str:
     """The start-up text. With `sign_in` one line stands alone: `Sign in: <url>`."""
     lines = [f"Antiphon {__version__} at {address}", ""]
     width = max((len(part.name) for part in parts), default=0)
@@ -25,5 +25,7 @@ def banner(address: str, parts: Sequence[PartHealth], sign_in: str | None) -> st
         lines += [f"Sign in: {sign_in}", "         (works once, for 15 minutes; `antiphon user link` prints another)"]
     else:
         lines.append("Sign in with your session, or print a new link with `antiphon user link`")
-    lines.append("Stop with Ctrl+C")
+    if demo:
+        lines.append(f"There you play the people of a simulated Discord server: {address}/demo")
+    lines.append("Stop with Ctrl+C" + ("; nothing of this is kept" if demo else ""))
     return "\n".join(lines)

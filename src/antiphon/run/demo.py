@@ -37,6 +37,8 @@ _FORM = 9
 _MOST_PEOPLE = 12
 _KINDS = {0: "text", 2: "voice", 15: "forum"}
 _PAIR = re.compile(r"(\w+):\s*")
+_QUOTE = re.compile(r"\*\*|__|~~|`|^> ?", re.MULTILINE)
+"""Marks that a message quoted in one line is shown without."""
 _REFERENCES = re.compile(r"<(@!?|@&|#)(\d+)>")
 
 
@@ -149,7 +151,7 @@ class Stage:
 
     def _message(self, message: Message) -> dict[str, Any]:
         replied = message.referenced
-        quoted = None if replied is None else self._plain(replied.content)[:100]
+        quoted = None if replied is None else _QUOTE.sub("", self._plain(replied.content))[:100]
         seer = self._sim.world.users.get(message.visible_to or 0)
         return {
             "id": str(message.id),

@@ -431,10 +431,12 @@ class Antiphon:
     async def announcement(self, address: str) -> str:
         """The start-up banner, with a sign-in link while the owner has never signed in."""
         link: str | None = None
+        demo = self._extras.demo is not None
         owner = await self.stores.users.ensure_owner()
         if not owner.signed_in:
             link = f"{address}/welcome/{await self.stores.users.sign_in_token(owner.id, SIGN_IN_VALID)}"
-        return banner(address, await self.parts(), link)
+            link += "?next=/demo" if demo else ""
+        return banner(address, await self.parts(), link, demo=demo)
 
 
 async def _decoded(content: bytes, seconds: float) -> bytes:

@@ -256,6 +256,13 @@ async def test_client_answers_when_asked_for_a_heartbeat(discord_sim: DiscordSim
     await control.wait_for(lambda: len(control.log("gateway.in", op=1)) > before)
 
 
+async def test_the_library_measures_its_latency_from_its_own_heartbeat() -> None:
+    async with DiscordSim(limits=Limits(heartbeat_interval=0.5)) as sim, running_client(sim) as client:
+        await sim.control.wait_for(lambda: len(sim.control.log("gateway.in", op=1)) >= 3)
+        await asyncio.sleep(0.1)
+        assert client.latency < 0.4
+
+
 async def test_heartbeats_may_stay_unacknowledged_and_events_come_late(discord_sim: DiscordSim) -> None:
     control = discord_sim.control
     control.fault("no_ack")

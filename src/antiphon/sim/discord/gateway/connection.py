@@ -31,6 +31,9 @@ _NAMES = {
     ACK: "ACK",
 }
 """What faults call messages that are no events."""
+_WAY = 0.03
+"""Seconds a heartbeat's acknowledgement is on its way. discord.py notes the time of a heartbeat in a thread after it is
+gone: an answer before that would be measured from the heartbeat before."""
 
 
 class Connection:
@@ -164,7 +167,7 @@ class Connection:
         if op == HEARTBEAT:
             self.heartbeat_at = now
             if hub.faults.take("no_ack") is None:
-                self.send(ACK, None)
+                asyncio.get_running_loop().call_later(_WAY, self.send, ACK, None)
             return None
         if op == IDENTIFY:
             return self.close(4005, "Already authenticated.") if self.session else self._identify(data)
