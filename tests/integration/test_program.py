@@ -105,6 +105,8 @@ def test_a_second_user_is_made_beside_the_running_server_and_sees_nothing_of_the
     again = command(server.folder, "user", "create", "Grace")
     assert again.returncode == 1
     assert "taken" in again.stderr
+    reset = command(server.folder, "user", "reset", "Grace", ANTIPHON_CONSOLE__PUBLIC_URL="https://pages.example")
+    assert reset.stdout.startswith("https://pages.example/welcome/")
 
 
 def test_the_first_start_prints_one_sign_in_line_that_works_once(shared: Program) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from antiphon.config import load_settings
-from antiphon.run.cli import REFUSED
+from antiphon.run.commands import REFUSED
 from antiphon.run.roles import ROLES
 
 ROOT = Path(__file__).parents[3]

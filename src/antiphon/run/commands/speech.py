@@ -1,7 +1,4 @@
-"""`antiphon speech list|test|download`: what is installed, whether it works and how fast, and models for it.
-
-Part of the command line (`run.cli`). Results go to stdout, what happens meanwhile to stderr.
-"""
+"""`antiphon speech list|test|download`: what is installed, whether it works and how fast, and models for it."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,20 +18,21 @@ from antiphon.config import Settings
 from antiphon.config.speech import Kind, engine_name
 from antiphon.domain.errors import AntiphonError, InvalidInput
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech
+from antiphon.run.commands import DONE, FAILED
+from antiphon.run.commands.opening import read_settings
 from antiphon.run.probes.speech import try_engines
 
-DONE, FAILED = 0, 1
 _TITLES: dict[Kind, str] = {"stt": "Listening", "tts": "Speaking"}
 
 
-def add_commands(commands: Any, settings: Callable[[argparse.Namespace], Settings]) -> None:
+def add_commands(commands: Any) -> None:
     """Add the commands to the parser of `antiphon`."""
     speech = commands.add_parser("speech", help="engines that listen and speak").add_subparsers(
         required=True, metavar="ACTION"
     )
     listing = speech.add_parser("list", help="which engines there are, and what each needs")
     listing.add_argument("--json", action="store_true", help="as JSON")
-    listing.set_defaults(run=lambda options: _list(options, settings(options)))
+    listing.set_defaults(run=_list)
     trial = speech.add_parser("test", help="speak a sentence, recognise it, and say how long both took")
     trial.add_argument("--stt", metavar="ENGINE", help="this engine instead of those of speech.stt")
     trial.add_argument("--tts", metavar="ENGINE", help="this engine instead of those of speech.tts")
@@ -43,13 +41,14 @@ def add_commands(commands: Any, settings: Callable[[argparse.Namespace], Setting
     trial.add_argument("--text", default="", help="what to say")
     trial.add_argument("--out", type=Path, metavar="FILE", help="write what was spoken into a WAV file")
     trial.add_argument("--json", action="store_true", help="as JSON")
-    trial.set_defaults(run=lambda options: _test(options, settings(options)))
+    trial.set_defaults(run=_test)
     download = speech.add_parser("download", help="fetch the model of an engine into models_dir")
     download.add_argument("engine", help="engine, or engine:model, for example faster_whisper:small")
-    download.set_defaults(run=lambda options: _download(options, settings(options)))
+    download.set_defaults(run=_download)
 
 
-def _list(options: argparse.Namespace, settings: Settings) -> int:
+def _list(options: argparse.Namespace) -> int:
+    settings = read_settings(options)
     from antiphon.speech import _registry
     from antiphon.speech.engines import check_engines
 
@@ -122,7 +121,8 @@ def _title(kind: Kind, choice: str) -> str:
         return ""
 
 
-def _test(options: argparse.Namespace, settings: Settings) -> int:
+def _test(options: argparse.Namespace) -> int:
+    settings = read_settings(options)
     chosen: dict[str, object] = {}
     for kind in ("stt", "tts"):
         if (choice := getattr(options, kind)) is not None:
@@ -143,7 +143,8 @@ def _test(options: argparse.Namespace, settings: Settings) -> int:
     return DONE if found.heard else FAILED
 
 
-def _download(options: argparse.Namespace, settings: Settings) -> int:
+def _download(options: argparse.Namespace) -> int:
+    settings = read_settings(options)
     from antiphon.speech.download import fetch
 
     choice: str = options.engine
