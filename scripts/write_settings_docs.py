@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from antiphon.config.keys import ALIASES, CONFIG_VARIABLE, Key, all_keys, sections
 from antiphon.speech import _registry
+from antiphon.voice.detectors import DETECTORS
 
 ROOT = Path(__file__).parents[1]
 
@@ -172,6 +173,25 @@ to a module with a constant `ENGINE` (`antiphon.speech.engine`).
 """
 
 
+SPEECH_TAIL = """
+## Whether somebody is done
+
+`voice.turn_detection` names what decides that a person has finished speaking, and may be answered:
+
+| name | what it is |
+| --- | --- |
+{rows}
+
+The two models hear by the tone whether somebody stopped or only thinks about the next word; then they are waited for,
+up to `voice.most_endpoint_seconds`. A model is loaded once for all sessions, with the first that wants it. LiveKit's
+comes with the package `livekit-agents`, whose licence binds it to that. smart-turn's (BSD) is fetched by `antiphon
+speech download smart_turn` from the Python package it lies in, so that a package registry is enough; a newer file of
+version 3 in `models_dir/smart_turn` is taken instead. It takes about 50 ms of a core each time somebody falls silent,
+beside the conversation, and has heard 23 languages of people: in others, and while a model is missing, silence alone
+decides, which the voice page and the status page say.
+"""
+
+
 def engines() -> Iterator[str]:
     """The lines of docs/reference/speech.md."""
     yield SPEECH_HEAD.rstrip("\n")
@@ -187,6 +207,8 @@ def engines() -> Iterator[str]:
                 value = field.get_default(call_default_factory=True)
                 default = "needed" if field.is_required() else f"`{plain(value)}`"
                 yield f"| {marked} | {default} | {field.description or ''} |"
+    rows = "\n".join(f"| `{name}` | {title[0].upper()}{title[1:]}. |" for name, title in DETECTORS.items())
+    yield SPEECH_TAIL.format(rows=rows).rstrip("\n")
 
 
 def plain(value: object) -> str:

@@ -223,7 +223,8 @@ async def test_the_session_api_has_its_rules(world: World) -> None:
         assert (await client.delete(f"/api/voice/sessions/{key}")).status_code == 204
         assert (await client.get(f"/transcripts/{key}")).status_code == 404
         options = (await client.get("/api/voice/options")).json()
-        assert options["engines"] == {"stt": "fake", "tts": "fake", "turns": "vad", "transport": "embedded"}
+        engines = {"stt": "fake", "tts": "fake", "turns": "vad", "turns_note": "", "transport": "embedded"}
+        assert options["engines"] == engines
 
 
 async def test_who_is_locked_out_speaks_no_more(world: World) -> None:

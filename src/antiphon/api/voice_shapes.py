@@ -142,7 +142,8 @@ class VoiceEngines(serializers.Serializer):
 
     stt = serializers.CharField()
     tts = serializers.CharField()
-    turns = serializers.CharField()
+    turns = serializers.CharField(help_text="What decides that a person is done: vad, livekit or smart_turn.")
+    turns_note = serializers.CharField(help_text="Why it is not the one of the settings, and the remedy; else empty.")
     transport = serializers.CharField()
 
 

@@ -204,9 +204,11 @@ def _speech(settings: Settings) -> Iterator[Finding]:
 
 def _voice(settings: Settings) -> Iterator[Finding]:
     voice = settings.voice
-    if voice.turn_detection == "livekit" and voice.silence_seconds < LEAST_SILENCE:
+    if voice.turn_detection != "vad" and voice.silence_seconds < LEAST_SILENCE:
         yield Finding(
-            "voice.silence_seconds", "is too short for voice.turn_detection = 'livekit'", f"use {LEAST_SILENCE} or more"
+            "voice.silence_seconds",
+            f"is too short for voice.turn_detection = {voice.turn_detection!r}",
+            f"use {LEAST_SILENCE} or more",
         )
 
 

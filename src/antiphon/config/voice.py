@@ -12,10 +12,11 @@ from antiphon.config.values import Part
 class VoiceSettings(Part):
     """Spoken sessions: when a turn is over, what interrupts the agent, and how long a session may go on."""
 
-    turn_detection: Literal["vad", "livekit"] = Field(
+    turn_detection: Literal["vad", "livekit", "smart_turn"] = Field(
         default="vad",
         description="What decides that a person is done: 'vad' silence alone, 'livekit' LiveKit's model, which listens "
-        "to the tone too (250 MB of memory).",
+        "to the tone too (250 MB of memory), 'smart_turn' smart-turn v3, which does so too "
+        "(`antiphon speech download smart_turn`). A model that is not there: silence alone.",
     )
     silence_seconds: float = Field(
         default=0.3, ge=0.1, le=3, description="Seconds of silence after which speech counts as over."

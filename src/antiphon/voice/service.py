@@ -21,10 +21,11 @@ from antiphon.domain.clock import Clock
 from antiphon.domain.errors import AntiphonError, NotFound, Unavailable
 from antiphon.domain.events import Bus
 from antiphon.domain.health import PartHealth, PartState
-from antiphon.domain.speech import EngineState, SpeechToText, TextToSpeech, VoiceInfo
+from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech, VoiceInfo
 from antiphon.domain.voice import EndReason, NewVoiceSession, VoiceSession, VoiceStore, check_room, room_channel
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
+from antiphon.voice.detectors import Detectors, Make, detector_status
 from antiphon.voice.recording import Recording
 from antiphon.voice.tickets import Tickets
 from antiphon.voice.transports.livekit_tokens import ENTER_SECONDS, LiveKitAccess
@@ -74,7 +75,8 @@ class Options:
     voices: Sequence[VoiceInfo]
     stt: str
     tts: str
-    turns: str
+    turns: EngineStatus
+    """What decides that a person is done; not ready when silence alone decides in its stead."""
     transport: str
 
 
@@ -107,6 +109,7 @@ class VoiceSessions:
         self._sessions: dict[str, Session] = {}
         self._rooms: dict[str, str] = {}
         self._loading: asyncio.Task[Any] | None = None
+        self._detectors = Detectors()
         self._closed = False
         self.tickets = Tickets(self._loop.time, seconds=settings.voice.ticket_seconds)
 
@@ -145,6 +148,7 @@ class VoiceSessions:
             raise Unavailable(_FULL)
         module = await self._engine()
         stt, tts = await self._engines()
+        _, make_detector = await self._detectors.ready(self._settings.voice.turn_detection, self._settings.models_path)
         row = await self._store.begin(
             NewVoiceSession(
                 key=secrets.token_hex(12),
@@ -159,13 +163,15 @@ class VoiceSessions:
             )
         )
         try:
-            return await self._open(module, row, stt, tts)
+            return await self._open(module, row, stt, tts, make_detector)
         except BaseException:
             with contextlib.suppress(AntiphonError):
                 await self._store.end(row.key, EndReason.FAILED, recording=False)
             raise
 
-    async def _open(self, module: Any, row: VoiceSession, stt: SpeechToText, tts: TextToSpeech) -> Session:
+    async def _open(
+        self, module: Any, row: VoiceSession, stt: SpeechToText, tts: TextToSpeech, detector: Make
+    ) -> Session:
         settings = self._settings.voice
         around = module.Surroundings(
             settings=settings,
@@ -176,7 +182,7 @@ class VoiceSessions:
             clock=self._clock,
             stt=stt,
             tts=tts,
-            detector=self._detector,
+            detector=detector,
         )
         path = self.recording_path(row.key)
         session: Session = module.Session(
@@ -231,11 +237,6 @@ class VoiceSessions:
 
         session.on_end(stop)
 
-    def _detector(self) -> Any:
-        from antiphon.voice.detectors import make_detector
-
-        return make_detector(self._settings.voice.turn_detection)
-
     def find(self, key: str, person: int) -> Session | None:
         """A person's session that goes on in this process."""
         session = self._sessions.get(key)
@@ -272,12 +273,19 @@ class VoiceSessions:
         with contextlib.suppress(AntiphonError):
             voices = await tts.voices()
         transport = "livekit" if self._settings.livekit.url else "embedded"
-        return Options(voices, stt.name, tts.name, self._settings.voice.turn_detection, transport)
+        return Options(voices, stt.name, tts.name, await self._turns(), transport)
+
+    async def _turns(self) -> EngineStatus:
+        return await asyncio.to_thread(detector_status, self._settings.voice.turn_detection, self._settings.models_path)
 
     async def parts(self) -> list[PartHealth]:
         """The state of live voice, for people."""
         stt, tts = self._both()
-        return list(await asyncio.gather(_part("listening", stt), _part("speaking", tts)))
+        parts = list(await asyncio.gather(_part("listening", stt), _part("speaking", tts)))
+        turns = await self._turns()
+        if turns.state is not EngineState.READY:
+            parts.append(PartHealth("turns", PartState.OFF, f"{turns.name}: {turns.detail}", turns.remedy))
+        return parts
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -312,6 +320,7 @@ class VoiceSessions:
             await asyncio.wait(ending, timeout=4.0)
         if self._loading is not None:
             await asyncio.wait({self._loading})
+        await self._detectors.aclose()
         if self._speech is not None:
             for engine in self._speech:
                 with contextlib.suppress(Exception):

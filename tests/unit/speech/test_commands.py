@@ -23,10 +23,14 @@ def test_every_engine_is_listed_with_what_it_needs(tmp_path: Path, capsys: pytes
     rows = json.loads(capsys.readouterr().out)
     for kind in ("stt", "tts"):
         assert {row["engine"] for row in rows if row["kind"] == kind} == set(_registry.names(kind))
-    assert {row["engine"] for row in rows if row["chosen"]} == {"pocketsphinx", "espeak"}
+    assert {row["engine"] for row in rows if row["chosen"]} == {"pocketsphinx", "espeak", "vad"}
+    turns = {row["engine"]: row["state"] for row in rows if row["kind"] == "turns"}
+    assert turns == {"vad": "ready", "livekit": "ready", "smart_turn": "needs model"}
     assert all(row["state"] == "ready" or row["remedy"] for row in rows)
     assert main([*configured(tmp_path), "list"]) == 0
-    assert "  * pocketsphinx       ready " in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "  * pocketsphinx       ready " in listed
+    assert "Turns (voice.turn_detection = vad)" in listed
 
 
 def test_a_sentence_is_spoken_and_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

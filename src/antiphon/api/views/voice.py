@@ -21,7 +21,9 @@ from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.attachments import BYTES, AnyMediaType, sent_file
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.domain.errors import InvalidInput, NotFound
+from antiphon.domain.speech import EngineState
 from antiphon.domain.voice import LONGEST_LABEL, EndReason, VoiceRecord, VoiceSession
+from antiphon.voice.detectors import VAD
 from antiphon.voice.service import Wish
 from antiphon.voice.transcript import segment_event
 
@@ -179,6 +181,7 @@ class OptionsView(ApiView):
     async def get(self, request: Request) -> HttpResponse:
         """Languages, voices, engines."""
         options = await self.services.voice.options()
+        turns, wanted = options.turns, options.turns.state is EngineState.READY
         return json_answer(
             {
                 "languages": [{"tag": tag, "title": title} for tag, title in voice_shapes.LANGUAGES],
@@ -188,7 +191,8 @@ class OptionsView(ApiView):
                 "engines": {
                     "stt": options.stt,
                     "tts": options.tts,
-                    "turns": options.turns,
+                    "turns": turns.name if wanted else VAD,
+                    "turns_note": "" if wanted else f"{turns.name} is wanted: {turns.detail} {turns.remedy}".strip(),
                     "transport": options.transport,
                 },
             }

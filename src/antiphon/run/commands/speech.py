@@ -22,7 +22,7 @@ from antiphon.run.commands import DONE, FAILED
 from antiphon.run.commands.opening import read_settings
 from antiphon.run.probes.speech import try_engines
 
-_TITLES: dict[Kind, str] = {"stt": "Listening", "tts": "Speaking"}
+_TITLES = {"stt": "Listening (speech.stt", "tts": "Speaking (speech.tts", "turns": "Turns (voice.turn_detection"}
 
 
 def add_commands(commands: Any) -> None:
@@ -43,7 +43,7 @@ def add_commands(commands: Any) -> None:
     trial.add_argument("--json", action="store_true", help="as JSON")
     trial.set_defaults(run=_test)
     download = speech.add_parser("download", help="fetch the model of an engine into models_dir")
-    download.add_argument("engine", help="engine, or engine:model, for example faster_whisper:small")
+    download.add_argument("engine", help="engine, engine:model like faster_whisper:small, or smart_turn")
     download.set_defaults(run=_download)
 
 
@@ -58,22 +58,13 @@ def _list(options: argparse.Namespace) -> int:
         names = [*chain, *(name for name in _registry.names(kind) if name not in map(engine_name, chain))]
         statuses = asyncio.run(_statuses(settings, kind, names))
         for choice, status in zip(names, statuses, strict=True):
-            rows.append(
-                {
-                    "kind": kind,
-                    "engine": choice,
-                    "chosen": choice in chain,
-                    "state": status.state.value,
-                    "detail": status.detail,
-                    "remedy": status.remedy,
-                    "title": _title(kind, choice),
-                }
-            )
+            rows.append(_row(kind, choice, choice in chain, status, _title(kind, choice)))
+    rows += _turn_rows(settings)
     if options.json:
         print(json.dumps(rows, indent=2))
         return DONE
-    for kind, chain in settings.speech.chains:
-        print(f"{_TITLES[kind]} (speech.{kind} = {', '.join(chain)})")
+    for kind, title in _TITLES.items():
+        print(f"{title} = {', '.join(str(row['engine']) for row in rows if row['kind'] == kind and row['chosen'])})")
         for row in rows:
             if row["kind"] != kind:
                 continue
@@ -84,6 +75,29 @@ def _list(options: argparse.Namespace) -> int:
         print()
     print(f"Models are kept in {settings.models_path}.", file=sys.stderr)
     return DONE
+
+
+def _row(kind: str, name: str, chosen: bool, status: EngineStatus, title: str) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "engine": name,
+        "chosen": chosen,
+        "state": status.state.value,
+        "detail": status.detail,
+        "remedy": status.remedy,
+        "title": title,
+    }
+
+
+def _turn_rows(settings: Settings) -> Sequence[dict[str, object]]:
+    """What can decide that a person is done."""
+    from antiphon.voice.detectors import DETECTORS, detector_status
+
+    chosen = settings.voice.turn_detection
+    return [
+        _row("turns", name, name == chosen, detector_status(name, settings.models_path), title)
+        for name, title in DETECTORS.items()
+    ]
 
 
 async def _statuses(settings: Settings, kind: Kind, choices: Sequence[str]) -> Sequence[EngineStatus]:
@@ -146,8 +160,14 @@ def _test(options: argparse.Namespace) -> int:
 def _download(options: argparse.Namespace) -> int:
     settings = read_settings(options)
     from antiphon.speech.download import fetch
+    from antiphon.voice.detectors import SMART_TURN
 
     choice: str = options.engine
+    if choice == SMART_TURN:
+        from antiphon.voice.smart_turn_model import fetch_model
+
+        print(f"{fetch_model(settings.models_path)} is there")
+        return DONE
     wanted = _downloads(settings, choice)
     files = asyncio.run(
         fetch(wanted, hub=settings.speech.hub_url, models=settings.models_path, progress=_Bar(sys.stderr.isatty()))

@@ -84,7 +84,7 @@ class Page {
       byId("engines").querySelector("dl").replaceWith(facts([
         ["Hears", engines.stt],
         ["Speaks", engines.tts],
-        ["Turns", engines.turns],
+        ["Turns", engines.turns_note ? `${engines.turns} (${engines.turns_note})` : engines.turns],
         ["Carried by", engines.transport === "livekit" ? "LiveKit" : "this program"],
       ]));
     } catch (error) {
