@@ -1,7 +1,8 @@
 """One person's words: sound goes to the recogniser only while they speak, with the half second before.
 
 The voice activity detection says when (`started`, `stopped`); a recogniser therefore costs nothing in silence and
-needs no detection of its own. A recogniser that fails or hangs is replaced by a new one with the next utterance.
+needs no detection of its own. Sound waits here until the detection has looked at it (`looked`): when much of it comes at
+once, after a network or this program stood still, the beginnings and ends of what is said stay where they are. A recogniser that fails or hangs is replaced by a new one with the next utterance.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from antiphon.domain.errors import AntiphonError
-from antiphon.domain.speech import RecognitionStream, SpeechToText, Transcript
+from antiphon.domain.speech import SAMPLE_BYTES, RecognitionStream, SpeechToText, Transcript
 
 log = structlog.stdlib.get_logger(__name__)
 
 BEFORE_FRAMES = 25
 """Frames from before speech was noticed that belong to it: half a second."""
+AHEAD_FRAMES = 750
+"""Frames that wait for the detection: fifteen seconds, more than ever comes at once."""
 FINAL_SECONDS = 12.0
 """How long the recogniser may take for an utterance that is over."""
 NOT_UNDERSTOOD = "I did not catch that: the speech recognition did not answer. Please say it again."
@@ -33,6 +36,9 @@ class Listening:
         self._stt = stt
         self._language = language
         self._failed = failed
+        self._ahead: deque[bytes] = deque(maxlen=AHEAD_FRAMES)
+        self._looked = 0
+        """Bytes that the detection has looked at, and that are not handed on yet."""
         self._before: deque[bytes] = deque(maxlen=BEFORE_FRAMES)
         self._stream: RecognitionStream | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -43,10 +49,22 @@ class Listening:
 
     def hear(self, pcm: bytes) -> None:
         """A frame of 20 ms, whatever is in it."""
-        if self._speaking and self._stream is not None:
-            self._stream.push(pcm)
-        else:
-            self._before.append(pcm)
+        self._ahead.append(pcm)
+        self._hand_on()
+
+    def looked(self, samples: int) -> None:
+        """The detection has looked at so many samples more."""
+        self._looked += samples * SAMPLE_BYTES
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._ahead and len(self._ahead[0]) <= self._looked:
+            pcm = self._ahead.popleft()
+            self._looked -= len(pcm)
+            if self._speaking and self._stream is not None:
+                self._stream.push(pcm)
+            else:
+                self._before.append(pcm)
 
     def started(self) -> None:
         """The person speaks."""

@@ -19,6 +19,8 @@ log = structlog.stdlib.get_logger(__name__)
 FLUSH_SECONDS = 2.0
 """Sound is written this long after it was heard: until then the other side may still join in."""
 
+_QUIET = 300
+
 
 class Recording:
     """A WAV file that grows while people speak."""
@@ -48,6 +50,8 @@ class Recording:
         at = round((now - self._began) * RATE) - self._written
         if (gap := at - len(samples)) > RATE // 10:  # shorter gaps are the network's
             samples.frombytes(bytes(2 * gap))
+        elif side == 0 and gap < -RATE // 10 and max(array.array("h", pcm), default=0) < _QUIET:
+            return  # much came at once: pauses are shortened until both sides are together again
         samples.frombytes(pcm)
         if at > 2 * FLUSH_SECONDS * RATE and self._writing is None:
             self._writing = asyncio.create_task(self._flush(at - round(FLUSH_SECONDS * RATE)), name="voice-recording")

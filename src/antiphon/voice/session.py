@@ -168,6 +168,8 @@ class Session:
                 self._held = bool(message.get("down", False))
             case _:
                 return
+        if self._muted or self._held is False:
+            self._taking.hushed()
         self._active()
 
     def end(self, reason: EndReason) -> asyncio.Task[None]:

@@ -60,8 +60,13 @@ T = TypeVar("T")
 
 NOTICED_SECONDS = 0.064
 """Speech is this old when the detection (two windows of 32 ms) reports it."""
-STARVED_SECONDS = 0.1
-"""A person who is speaking and sends nothing for so long is taken to be silent."""
+STARVED_SECONDS = 0.5
+"""A person who is speaking and sends nothing for so long is taken to be silent. A network may stand still for less."""
+_LOOK_SECONDS = 0.1
+MOST_UNHEARD_SECONDS = 12
+"""Sound that waits for the engine; what is older is dropped."""
+WINDOW = 512
+"""Samples that the voice activity detection looks at together."""
 MOST_ITEMS = 40
 """Turns that the library may remember; a quarter of them is left then."""
 _CONNECT = APIConnectOptions(max_retry=0, timeout=3600.0)
@@ -80,7 +85,13 @@ class Parts:
 
 
 class Inline(Executor):
-    """Runs the voice activity detection on the loop: 15 µs each, less than handing it to a thread costs."""
+    """Runs the voice activity detection on the loop: 15 µs each, less than handing it to a thread costs.
+
+    `looked` is told after each window.
+    """
+
+    def __init__(self, looked: Callable[[int], None]) -> None:
+        self._looked = looked
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run it now."""
@@ -89,6 +100,7 @@ class Inline(Executor):
             future.set_result(fn(*args, **kwargs))
         except Exception as error:
             future.set_exception(error)
+        self._looked(WINDOW)
         return future
 
 
@@ -153,7 +165,7 @@ class TurnTaking:
                 min_silence_duration=settings.silence_seconds,
                 prefix_padding_duration=0.1,
                 max_buffered_speech=0.4,  # its copy of the speech is not used
-                executor=_INLINE,
+                executor=Inline(parts.listening.looked),
             ),
             turn_handling={
                 "turn_detection": self._detector,
@@ -211,19 +223,24 @@ class TurnTaking:
 
     def _watch_starving(self) -> None:
         self._stop_starving()
-        self._starved = self._loop.call_later(STARVED_SECONDS, self._feed_silence)
+        self._starved = self._loop.call_later(_LOOK_SECONDS, self._look_for_sound)
 
     def _stop_starving(self) -> None:
         if self._starved is not None:
             self._starved.cancel()
             self._starved = None
 
-    def _feed_silence(self) -> None:
-        """Somebody let go of the key, muted themself, or the connection went: their words are over."""
+    def _look_for_sound(self) -> None:
+        self._starved = self._loop.call_later(_LOOK_SECONDS, self._look_for_sound)
         if self._loop.time() - self._heard_at >= STARVED_SECONDS:
-            for _ in range(round(STARVED_SECONDS * RATE / FRAME_SAMPLES)):
+            self.hushed()
+
+    def hushed(self) -> None:
+        """Nothing comes from the person: they let go of the key, muted themself, or the connection went. If they were
+        speaking, they are done."""
+        if self._starved is not None:
+            for _ in range(round(self._settings.silence_seconds * RATE / FRAME_SAMPLES) + 2):
                 self._in.push(SILENCE)
-        self._starved = self._loop.call_later(STARVED_SECONDS, self._feed_silence)
 
     # --- what we say --------------------------------------------------------------------------------------------------
 
@@ -454,7 +471,6 @@ class TurnTaking:
         )
 
 
-_INLINE = Inline()
 _SPOKEN = "antiphon.spoken"
 
 
@@ -480,11 +496,11 @@ class _Agent(Agent):
 
 
 class _In(io.AudioInput):
-    """Frames from the transport. Bounded: sound that nobody fetches for a second is old."""
+    """Frames from the transport. Bounded: sound that nobody fetches for long is old."""
 
     def __init__(self) -> None:
         super().__init__(label="antiphon")
-        self._frames: deque[bytes] = deque(maxlen=RATE // FRAME_SAMPLES)
+        self._frames: deque[bytes] = deque(maxlen=MOST_UNHEARD_SECONDS * RATE // FRAME_SAMPLES)
         self._waiting: asyncio.Future[None] | None = None
         self._closed = False
 

@@ -34,8 +34,8 @@ ON_THE_WAY_SECONDS = 0.08
 ENTER_SECONDS = 15.0
 SHOW_OUT_SECONDS = 3.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 5.0
-MOST_UNREAD = 50
-"""Frames kept for an engine that does not keep up: a second. The oldest go first."""
+MOST_UNREAD = 600
+"""Frames kept for an engine that does not keep up: twelve seconds. The oldest go first."""
 MOST_DATA_BYTES = 4096
 TOPIC = "antiphon"
 

@@ -28,11 +28,12 @@ MOST_FRAME_BYTES = 64 * 1024
 MOST_TEXT_CHARS = 4096
 MOST_UNSENT = 100
 """Messages that wait for a client that does not read: two seconds of sound."""
-MOST_UNHEARD = 50
-"""Pieces that wait for the engine; older ones are dropped."""
+MOST_UNHEARD_BYTES = 12 * RATE * 2
+"""What waits for the engine; older sound is dropped."""
 MOST_COMPLAINTS = 50
 """Messages that make no sense, until the socket is closed."""
-BURST_SECONDS = 2.0
+BURST_SECONDS = 10.0
+"""Sound taken at once: a page sends what it heard before it was connected, or while the network stood still."""
 FASTER = 1.25
 """How much faster than it can be spoken sound is taken, after a burst."""
 
@@ -46,7 +47,8 @@ class WebSocketTransport:
         self._receive_message = receive
         self._send_message = send
         self._control = control
-        self._frames: deque[bytes | None] = deque()
+        self._frames: deque[bytes] = deque()
+        self._unheard = 0
         self._there = asyncio.Event()
         self._out: deque[dict[str, Any]] = deque()
         self._due = asyncio.Event()
@@ -72,7 +74,9 @@ class WebSocketTransport:
                 return None
             self._there.clear()
             await self._there.wait()
-        return self._frames.popleft()
+        piece = self._frames.popleft()
+        self._unheard -= len(piece)
+        return piece
 
     async def write(self, pcm: bytes) -> None:
         """Say something; it is sent by `serve`."""
@@ -172,9 +176,10 @@ class WebSocketTransport:
         elif self._too_fast(len(pcm) / 2 / RATE):
             self._complain("too_fast", "Sound came faster than anybody can speak; some of it was dropped.")
         else:
-            if len(self._frames) >= MOST_UNHEARD:
-                self._frames.popleft()
             self._frames.append(pcm)
+            self._unheard += len(pcm)
+            while self._unheard > MOST_UNHEARD_BYTES:
+                self._unheard -= len(self._frames.popleft())
             self._there.set()
 
     def _too_fast(self, seconds: float) -> bool:

@@ -150,7 +150,7 @@ class Page {
         },
       );
       this.#session = session;
-      await session.begin({ context: this.#context, stream: this.#stream });
+      await session.begin({ context: this.#context, stream: this.#stream, silent: this.#form.mode.value === "hold" });
       if (this.#session !== session) return;
       this.#startedAt = Date.now();
       await this.#changeSpeaker();

@@ -3,21 +3,18 @@
 
 import { socketUrl } from "../server.js";
 import { Level } from "./audio.js";
+import { FRAME_MS, RATE } from "./capture.js";
 
-const RATE = 16_000;
-const FRAME_MS = 20;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 4000;
-const MOST_WAITING_BYTES = RATE; // half a second of speech that the network does not take: older words help nobody
+const MOST_WAITING_BYTES = RATE * 2 * 10; // ten seconds of speech that the network does not take: older words help nobody
 const OVER = new Set([4401, 4404]); // nothing to come back to
 
 export class EmbeddedTransport {
   name = "embedded";
   #options;
   #socket = null;
-  #capture = null;
   #playout = null;
-  #source = null;
   #connection = 0;
   #tries = 0;
   #timer = 0;
@@ -27,7 +24,8 @@ export class EmbeddedTransport {
   #levels = { me: null, agent: null };
 
   /**
-   * `session`: its id; `ticket()` resolves to a new one each time; `context`: the AudioContext; `stream`: the microphone.
+   * `session`: its id; `ticket()` resolves to a new one each time; `context`: the AudioContext; `capture` listens to the
+   * microphone, whose sound is also `source`.
    * Handlers: `connected()`, `lost()`, `over(code)`.
    */
   constructor(options) {
@@ -35,17 +33,8 @@ export class EmbeddedTransport {
   }
 
   async open() {
-    const { context, stream } = this.#options;
-    await Promise.all(
-      ["capture", "playout"].map((name) => context.audioWorklet.addModule(new URL(`${name}-worklet.js`, import.meta.url))),
-    );
-    this.#capture = new AudioWorkletNode(context, "capture", {
-      numberOfOutputs: 0,
-      channelCount: 1,
-      channelCountMode: "explicit",
-      processorOptions: { rate: RATE, frameMs: FRAME_MS },
-    });
-    this.#capture.port.onmessage = ({ data }) => this.#send(data);
+    const { context, source } = this.#options;
+    await context.audioWorklet.addModule(new URL("playout-worklet.js", import.meta.url));
     this.#playout = new AudioWorkletNode(context, "playout", {
       numberOfInputs: 0,
       outputChannelCount: [1],
@@ -54,7 +43,7 @@ export class EmbeddedTransport {
     this.#playout.port.onmessage = ({ data }) => data.connection === this.#connection && this.#played(data.position);
     this.#playout.connect(context.destination);
     this.#levels.agent = new Level(context, this.#playout);
-    this.useMicrophone(stream);
+    this.#levels.me = new Level(context, source);
     await this.#connect();
   }
 
@@ -64,11 +53,8 @@ export class EmbeddedTransport {
 
   /** Listen to another microphone. */
   useMicrophone(stream) {
-    const { context } = this.#options;
-    this.#source?.disconnect();
-    this.#source = context.createMediaStreamSource(stream);
-    this.#source.connect(this.#capture);
-    this.#levels.me = new Level(context, this.#source);
+    const { context, capture } = this.#options;
+    this.#levels.me = new Level(context, capture.useMicrophone(stream));
   }
 
   setMuted(muted) {
@@ -92,9 +78,9 @@ export class EmbeddedTransport {
     const socket = this.#socket;
     if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
     else socket?.close();
-    this.#source?.disconnect();
+    this.#options.capture.close();
     this.#playout?.disconnect();
-    for (const node of [this.#capture, this.#playout]) node?.port.close();
+    this.#playout?.port.close();
   }
 
   async #connect() {
@@ -118,6 +104,7 @@ export class EmbeddedTransport {
       this.#playout.port.postMessage({ begin: this.#connection });
       this.#tell({ type: "hello", rate: RATE, frame_ms: FRAME_MS });
       if (this.#mode) this.#tell(this.#mode); // the server has forgotten it with the connection
+      this.#options.capture.to((frame) => this.#send(frame));
       this.#options.handlers.connected();
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -146,8 +133,9 @@ export class EmbeddedTransport {
 
   #send(frame) {
     const socket = this.#socket;
-    if (this.#silent || socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return;
-    socket.send(frame);
+    if (socket?.readyState !== WebSocket.OPEN) return false;
+    if (socket.bufferedAmount <= MOST_WAITING_BYTES) socket.send(frame);
+    return true;
   }
 
   #played(position) {

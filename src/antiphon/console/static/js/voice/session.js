@@ -1,6 +1,7 @@
 // One spoken session from this page: asks for a token, opens the session, connects speech and transcript, and ends it.
 
 import { withQuery } from "../api.js";
+import { Capture } from "./capture.js";
 import { EmbeddedTransport } from "./embedded.js";
 import { Feed } from "./feed.js";
 
@@ -10,6 +11,7 @@ export class Session {
   #wish;
   #handlers;
   #transport = null;
+  #capture = null;
   #feed = null;
   #over = false;
   #told = false; // the server knows that it is over
@@ -31,13 +33,19 @@ export class Session {
     return this.#transport?.levels ?? { me: 0, agent: 0 };
   }
 
-  /** Begin to talk, with a microphone that was opened already. Whatever fails leaves nothing behind. */
-  async begin({ context, stream }) {
+  /**
+   * Begin to talk, with a microphone that was opened already; `silent`: nothing is to be heard until somebody presses
+   * the key. Whatever fails leaves nothing behind.
+   */
+  async begin({ context, stream, silent }) {
     try {
+      this.#capture = new Capture(context, { silent });
+      const source = await this.#capture.open(stream);
+      this.#check();
       const pass = await this.#token();
       const { session_id: id } = await this.#api.post("/api/voice/session", this.#body());
       this.id = id;
-      if (this.#over) throw new DOMException("ended", "AbortError");
+      this.#check();
       this.#feed = new Feed(id, {
         event: (event) => this.#event(event),
         open: () => {},
@@ -45,18 +53,21 @@ export class Session {
         over: () => this.#ended("left"),
       });
       this.#feed.open();
-      this.#transport = await this.#choose(pass, { context, stream });
+      this.#transport = await this.#choose(pass, { context, stream, source });
       await this.#transport.open();
     } catch (error) {
+      const ended = this.#over;
       await this.end();
-      throw error;
+      throw ended ? new DOMException("ended", "AbortError") : error;
     }
   }
 
   setMuted(muted) {
+    if (this.#capture) this.#capture.silent = muted;
     this.#transport?.setMuted(muted);
   }
   hold(held) {
+    if (this.#capture) this.#capture.silent = !held;
     this.#transport?.hold(held);
   }
   useMicrophone(stream) {
@@ -79,7 +90,7 @@ export class Session {
     });
   }
 
-  async #choose(pass, sound) {
+  async #choose(pass, { context, stream, source }) {
     const handlers = {
       connected: () => this.#handlers.connected(),
       lost: () => this.#over || this.#handlers.lost(),
@@ -88,7 +99,8 @@ export class Session {
     };
     if (pass.transport === "livekit") {
       const { RoomTransport } = await import("./room.js");
-      return new RoomTransport({ ...sound, url: pass.url, token: pass.token, handlers });
+      this.#capture.close(); // the room has its own way
+      return new RoomTransport({ context, stream, url: pass.url, token: pass.token, handlers });
     }
     let first = pass.token;
     const ticket = async () => {
@@ -96,7 +108,11 @@ export class Session {
       first = "";
       return token;
     };
-    return new EmbeddedTransport({ ...sound, session: this.id, ticket, handlers });
+    return new EmbeddedTransport({ context, capture: this.#capture, source, session: this.id, ticket, handlers });
+  }
+
+  #check() {
+    if (this.#over) throw new DOMException("ended", "AbortError");
   }
 
   #token() {
@@ -126,6 +142,7 @@ export class Session {
   #close() {
     this.#over = true;
     this.#feed?.close();
+    this.#capture?.close();
     this.#transport?.close();
   }
 }
