@@ -101,3 +101,25 @@ async def test_frames_of_any_even_size_are_taken(size: int) -> None:
     socket.incoming.put_nowait({"type": "websocket.receive", "bytes": bytes(size)})
     assert await socket.transport.receive() == bytes(size)
     await socket.goes()
+
+
+async def test_what_was_said_before_the_connection_comes_at_once_and_is_taken() -> None:
+    socket = Socket()
+    for number in range(400):
+        socket.incoming.put_nowait({"type": "websocket.receive", "bytes": number.to_bytes(2, "little") * 320})
+    await asyncio.sleep(0.05)
+    heard = [await socket.transport.receive() for _ in range(400)]
+    assert [int.from_bytes(piece[:2], "little") for piece in heard if piece] == list(range(400))
+    assert all("too_fast" not in str(message) for message in socket.sent)
+    await socket.goes()
+
+
+async def test_sound_that_nobody_fetches_is_dropped_from_its_beginning() -> None:
+    socket = Socket()
+    for number in range(40):
+        socket.transport._began -= 1.0  # a second goes by
+        socket.transport._sound(number.to_bytes(2, "little") * 16_000)
+    first = await socket.transport.receive()
+    assert first is not None
+    assert int.from_bytes(first[:2], "little") == 40 - 12
+    await socket.goes()
