@@ -1,8 +1,9 @@
 """One person's words: sound goes to the recogniser only while they speak, with the half second before.
 
 The voice activity detection says when (`started`, `stopped`); a recogniser therefore costs nothing in silence and
-needs no detection of its own. Sound waits here until the detection has looked at it (`looked`): when much of it comes at
-once, after a network or this program stood still, the beginnings and ends of what is said stay where they are. A recogniser that fails or hangs is replaced by a new one with the next utterance.
+needs no detection of its own. Sound waits here until the detection has looked at it (`looked`): when much of it comes
+at once, after a network or this program stood still, the beginnings and ends of what is said stay where they are. A
+recogniser that fails or hangs is replaced by a new one with the next utterance.
 """
 
 from __future__ import annotations
