@@ -87,6 +87,14 @@ class Participant:
         }
         self._publisher.on("track", self._track_arrived)
         self._publisher.on("datachannel", self._channel_arrived)
+        for connection in (self._publisher, self._subscriber):
+            connection.on("connectionstatechange", lambda connection=connection: self._connected(connection))
+
+    def _connected(self, connection: RTCPeerConnection) -> None:
+        """Start what was agreed on while the connection was being made: aiortc, which looks once after each agreement,
+        would never send such a track. Looking again starts nothing twice."""
+        if connection.connectionState == "connected":
+            self._spawn(connection._RTCPeerConnection__connect())  # private
 
     # --- signals ---------------------------------------------------------------------------------------------------
 
