@@ -49,22 +49,38 @@ async def written(world: DiscordWorld, text: str, *, by: str = "ada") -> str:
 
 
 async def test_ask_remind_and_summary_are_answered_for_everybody(world: DiscordWorld) -> None:
-    assert "for everybody" in await slash(world, "ask", {"question": "what is 6 * 7?"})
+    asked = world.ada.slash("ask", "general", {"question": "what is 6 * 7?"})
     shown, answer = await world.replied(2)
-    assert "Ada" in shown.content
-    assert "6 * 7" in shown.content
+    assert asked.original is shown, "the question stands in the acknowledgement, for everybody"
+    assert shown.content == "**Ada** asks:\n> what is 6 * 7?"
     assert "42" in answer.content
     assert str(answer.reference["message_id"]) == str(shown.id)  # type: ignore[index]
     assert "56" in await written(world, "!ask what is 7 * 8?")
-    await slash(world, "remind", {"what": "in 20 minutes to tune the piano"})
+    world.ada.slash("remind", "general", {"what": "in 20 minutes to tune the piano"})
     assert "tune the piano" in (await world.replied(4))[-1].content
     assert "water" in await written(world, "!remind in 10 minutes to drink water")
     person = await world.antiphon.stores.platforms.person_of("discord", Sender(str(world.ada.id), "Ada"))
     assert len(await world.antiphon.stores.schedule.pending(person)) == 2
-    await slash(world, "summary")
+    world.ada.slash("summary", "general")
     assert len((await world.replied(6))[-1].content) > 20
     assert await written(world, "!summary")
+    direct = world.ada.dm()
+    before = len(world.replies(direct))
+    world.ada.slash("ask", direct, {"question": "what is 2 + 3?"})
+    assert "5" in (await world.replied(before + 2, direct))[-1].content
     assert world.refused() == []
+
+
+async def test_a_question_that_cannot_be_answered_there_is_refused_to_its_asker_alone(world: DiscordWorld) -> None:
+    world.sim.control.permit("random", world.sim.control.bot, deny=1 << 11)
+    await asyncio.sleep(0.2)
+    started = world.ada.slash("ask", "random", {"question": "what is 6 * 7?"})
+    answer = await world.sim.control.answered(started)
+    assert "I cannot answer here" in answer.content
+    assert not world.sim.control.user("ben").sees(answer)
+    assert "Something is missing" in await slash(world, "ask", {"question": "\u200b "})
+    await world.quiet()
+    assert world.replies("random") == world.replies() == []
 
 
 async def test_help_status_and_memory(world: DiscordWorld) -> None:

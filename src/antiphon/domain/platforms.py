@@ -130,6 +130,16 @@ class PlatformEvent:
     dedupe: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SaidLately:
+    """What is known of a person's message: its channel's key, the platform's ids, and the number of its last edit."""
+
+    channel: str
+    server: str
+    native_id: str
+    edit: int
+
+
 class PlatformStore(Protocol):
     """Accounts, servers, positions and events of platforms."""
 
@@ -159,6 +169,13 @@ class PlatformStore(Protocol):
 
     async def advance(self, platform: str, receiver: str, positions: Mapping[str, str]) -> None:
         """Move positions forward without a message: what lies before them was not for the agent."""
+        ...
+
+    async def said_since(self, platform: str, since: datetime, withdrawn: str) -> Sequence[SaidLately]:
+        """Messages of people that were accepted since then, without those that say `withdrawn`; the latest first.
+
+        Of the channels used last and of not more than some hundred messages: enough for what may be compared.
+        """
         ...
 
     async def live_tasks(self, channel: str, native_id: str) -> Sequence[int]:

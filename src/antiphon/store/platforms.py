@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from antiphon.domain.attachments import StoredFile
@@ -15,7 +16,7 @@ from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Attachment, ServerRef
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.identity import Sender
-from antiphon.domain.platforms import PlatformEvent, ServerDiscord, check_ids, check_names, check_prefix
+from antiphon.domain.platforms import PlatformEvent, SaidLately, ServerDiscord, check_ids, check_names, check_prefix
 from antiphon.store import models
 from antiphon.store.acceptance import account_row, advance_cursor, server_row
 from antiphon.store.db import Database, Tx, placeholders
@@ -28,6 +29,15 @@ SELECT v.value FROM antiphon_serversetting v JOIN antiphon_server s ON s.id = v.
 WHERE s.platform = 'discord' AND s.native_id = %s AND v.name = 'discord'
 """
 _CURSORS = "SELECT channel, value FROM antiphon_cursor WHERE platform = %s AND receiver = %s"
+_SAID_SINCE = """
+SELECT c.key, COALESCE(s.native_id, ''), m.native_id, MAX(m.edit)
+FROM antiphon_message m JOIN antiphon_channel c ON c.id = m.channel_id LEFT JOIN antiphon_server s ON s.id = c.server_id
+WHERE m.channel_id IN (
+        SELECT id FROM antiphon_channel WHERE platform = %s AND last_at >= %s ORDER BY last_at DESC LIMIT 50)
+    AND m.id > (SELECT COALESCE(MAX(id), 0) FROM antiphon_message) - 20000
+    AND m.author = 'person' AND m.native_id <> '' AND m.created_at >= %s AND m.text <> %s
+GROUP BY c.key, s.native_id, m.native_id ORDER BY MAX(m.id) DESC LIMIT 500
+"""
 _LIVE_TASKS = """
 SELECT t.id, m.id FROM antiphon_task t JOIN antiphon_message m ON m.id = t.message_id
 JOIN antiphon_channel c ON c.id = m.channel_id
@@ -118,6 +128,13 @@ class DjangoPlatformStore:
                 advance_cursor(tx, platform, receiver, channel, value, now)
 
         await self._database.run_unsynced(advance)
+
+    async def said_since(self, platform: str, since: datetime, withdrawn: str) -> Sequence[SaidLately]:
+        """Messages of people that were accepted since then, without those that say `withdrawn`; the latest first."""
+        moment = since.timestamp()
+        return await self._database.read(
+            lambda tx: [SaidLately(*row) for row in tx.rows(_SAID_SINCE, platform, moment, moment, withdrawn)]
+        )
 
     async def live_tasks(self, channel: str, native_id: str) -> Sequence[int]:
         """Tasks of a person's message, by the platform's id of it, that are not done yet."""

@@ -23,7 +23,7 @@ class Part:
     def __init__(self) -> None:
         self.runs = 0
 
-    async def begin(self, me: str) -> None:
+    async def begin(self, me: str, shards: object, count: int) -> None:
         return None
 
     async def close(self) -> None:

@@ -93,7 +93,6 @@ def open_gateway(settings: Settings, face: DiscordFace, ports: DiscordPorts) -> 
     voice = VoiceRooms(ports.bus, ports.clock)
     listed = CommandList(
         CommandParts(
-            api=face.api,
             store=ports.store,
             authority=face.authority,
             approvals=ports.approvals,

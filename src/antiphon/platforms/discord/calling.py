@@ -8,6 +8,7 @@ or an error is to be told.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
@@ -20,13 +21,15 @@ from antiphon.domain.identity import Requester, Sender
 from antiphon.domain.platforms import PlatformStore
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.command_list import CommandList
-from antiphon.platforms.discord.commands import FAILED, MOST_CHOICES, Answer, Call, Commands, values_of
+from antiphon.platforms.discord.commands import FAILED, MOST_CHOICES, Answer, Call, Commands, Says, values_of
 from antiphon.platforms.discord.delivery import NO_MENTIONS, shown_text
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused
-from antiphon.platforms.discord.ids import channel_key, time_of
-from antiphon.platforms.discord.inbound import PLATFORM, Command, Places
-from antiphon.platforms.discord.reading import Json, Place, sender_of
+from antiphon.platforms.discord.ids import PLATFORM, channel_key, time_of
+from antiphon.platforms.discord.inbound import Command
+from antiphon.platforms.discord.permissions import PERMISSIONS
+from antiphon.platforms.discord.reading import Json, Place, clean, question, sender_of
 from antiphon.platforms.discord.rest import DiscordRest
+from antiphon.platforms.discord.taking import Places
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -142,6 +145,10 @@ class Calling:
             log.exception("discord.interaction_failed")
 
     async def _slash(self, interaction: Json) -> None:
+        spec = self._commands.specs.get(str(interaction["data"].get("name")))
+        if spec is not None and spec.says is not None:
+            await self._ask(interaction, spec.name, spec.says)
+            return
         await self._answer(interaction, _LATER, {"flags": _PRIVATE})
         log.debug("discord.acknowledged", seconds=self._age(interaction))
         name = str(interaction["data"].get("name"))
@@ -157,6 +164,25 @@ class Calling:
             log.exception("command.failed", command=name)
             answer = Answer(FAILED)
         await self._finish(interaction, answer)
+
+    async def _ask(self, interaction: Json, name: str, says: Says) -> None:
+        """A question to the agent: the acknowledgement itself shows it to everybody.
+
+        What is shown is heard like any other message (`reading.asked`), from the gateway or after a crash from the
+        history. So there is no moment in which it was acknowledged and could be lost.
+        """
+        began = time.monotonic()
+        place, sender, values = self._about(interaction)
+        text = clean(says(values)).strip()
+        if not text:
+            ok, data = False, {"content": "Something is missing: what shall I answer?", "flags": _PRIVATE}
+        elif not _may_answer(interaction):
+            refusal = "I cannot answer here: I lack the permission to see this channel or to write in it."
+            ok, data = False, {"content": refusal, "flags": _PRIVATE}
+        else:
+            ok, data = True, {"content": question(sender.name, text), "allowed_mentions": NO_MENTIONS}
+        await self._answer(interaction, _SAY, data)
+        await self._commands.count(name, place, ok, time.monotonic() - began, written=False)
 
     async def _suggest(self, interaction: Json) -> None:
         name = str(interaction["data"].get("name"))
@@ -251,13 +277,17 @@ class Calling:
     # --- who calls ----------------------------------------------------------------------------------------------------
 
     async def _call_of(self, interaction: Json, name: str) -> Call:
+        place, sender, values = self._about(interaction)
+        return await self._call(name, values, sender, place, f"i{interaction['id']}", None)
+
+    def _about(self, interaction: Json) -> tuple[Place, Sender, dict[str, str]]:
+        """Where an interaction was started, by whom, and with what values."""
         member = interaction.get("member") or {}
         user = member.get("user") or interaction.get("user") or {}
         place = self._places.place(str(interaction.get("channel_id") or ""), str(interaction.get("guild_id") or ""))
         options = interaction["data"].get("options") or ()
         values = {str(one["name"]): str(one.get("value", "")) for one in options}
-        sender = sender_of({"author": user, "member": member})
-        return await self._call(name, values, sender, place, f"i{interaction['id']}", None)
+        return place, sender_of({"author": user, "member": member}), values
 
     async def _call(
         self, name: str, values: Mapping[str, str], sender: Sender, place: Place, origin: str, message: Json | None
@@ -270,6 +300,16 @@ class Calling:
             person=person, platform=PLATFORM, channel=channel_key(place.id), account=sender.native_id, server=server
         )
         return Call(name, values, sender, requester, place, origin, message)
+
+
+def _may_answer(interaction: Json) -> bool:
+    """Whether the bot may see and write where a command was used, as Discord says with it."""
+    told = str(interaction.get("app_permissions") or "")
+    if not told.isdigit():
+        return True
+    thread = (interaction.get("channel") or {}).get("type") in (10, 11, 12)
+    wanted = PERMISSIONS["send_messages_in_threads" if thread else "send_messages"] | PERMISSIONS["view_channel"]
+    return int(told) & wanted == wanted or bool(int(told) & PERMISSIONS["administrator"])
 
 
 def _body(answer: Answer) -> Json:
@@ -301,6 +341,7 @@ def _digest(commands: list[Json]) -> list[tuple[object, ...]]:
                     int(option.get("type") or 3),
                     bool(option.get("required")),
                     bool(option.get("autocomplete")),
+                    int(option.get("max_length") or 0),
                     tuple(str(one.get("value")) for one in option.get("choices") or ()),
                 )
                 for option in command.get("options") or ()

@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 
 from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage, Receipt, ServerRef
-from antiphon.domain.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from antiphon.domain.errors import Forbidden, InvalidInput, NotFound
 from antiphon.domain.health import PartHealth
 from antiphon.domain.memories import MemoryScope, MemoryStore
 from antiphon.domain.personal_data import ErasureReceipt
 from antiphon.domain.platforms import PlatformStore, ServerDiscord, check_names, check_prefix
-from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.authority import DiscordAuthority
 from antiphon.platforms.discord.commands import NUMBER, Answer, Button, Call, Commands, Option, Spec
-from antiphon.platforms.discord.delivery import NO_MENTIONS
-from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused
-from antiphon.platforms.discord.ids import time_of
-from antiphon.platforms.discord.inbound import PLATFORM
-from antiphon.platforms.discord.reading import clean, folded
-from antiphon.platforms.discord.rest import DiscordRest
+from antiphon.platforms.discord.ids import PLATFORM, time_of
+from antiphon.platforms.discord.reading import QUESTION_CHARS, clean, folded
 from antiphon.platforms.discord.voice import VoiceRooms
 from antiphon.threads.approvals import Approvals
 
 _MOST_SHOWN = 20
+_QUESTION_CHARS = QUESTION_CHARS - 20
 _YES = frozenset({"yes", "approve", "ok", "y"})
 _NO = frozenset({"no", "deny", "refuse", "n"})
 _SETTINGS = ("prefix", "names", "channels", "threads", "log-channel")
@@ -34,7 +30,6 @@ _SETTINGS = ("prefix", "names", "channels", "threads", "log-channel")
 class CommandParts:
     """What the commands work with; wiring gives it."""
 
-    api: DiscordRest
     store: PlatformStore
     authority: DiscordAuthority
     approvals: Approvals
@@ -56,9 +51,21 @@ class CommandList:
         self._parts = parts
         self._commands = commands
         commands.add(
-            Spec("ask", "Ask me something", self.ask, (Option("question", "What you want to know", required=True),)),
-            Spec("remind", "Let me remind you", self.remind, (Option("what", "When, and of what", required=True),)),
-            Spec("summary", "What was said here lately, in short", self.summary),
+            Spec(
+                "ask",
+                "Ask me something",
+                self.say,
+                (Option("question", "What you want to know", required=True, most=_QUESTION_CHARS),),
+                says=lambda values: values.get("question", ""),
+            ),
+            Spec(
+                "remind",
+                "Let me remind you",
+                self.say,
+                (Option("what", "When, and of what", required=True, most=_QUESTION_CHARS),),
+                says=lambda values: f"remind me {values.get('what', '')}",
+            ),
+            Spec("summary", "What was said here lately, in short", self.say, says=lambda _: "summarize this channel"),
             Spec(
                 "help", "What I can do", self.help, (Option("command", "About this one", suggested=True),), self.named
             ),
@@ -99,22 +106,15 @@ class CommandList:
 
     # --- for the agent itself -----------------------------------------------------------------------------------------
 
-    async def ask(self, call: Call) -> Answer:
-        """The question becomes a message like any other; the answer is for everybody there."""
-        return await self._say(call, call.value("question"))
+    async def say(self, call: Call) -> Answer:
+        """What was written becomes a message like any other; the answer is for everybody there.
 
-    async def remind(self, call: Call) -> Answer:
-        """The agent understands the time, and checks what it may do."""
-        return await self._say(call, f"remind me {call.value('what')}")
-
-    async def summary(self, call: Call) -> Answer:
-        """Of this channel."""
-        return await self._say(call, "summarize this channel")
-
-    async def _say(self, call: Call, text: str) -> Answer:
-        text = clean(text).strip()
-        native_id = str(call.message["id"]) if call.message else await self._shown(call, text)
-        place = call.place
+        A slash command that says something never comes here: what is shown of it is heard (`calling`).
+        """
+        says, message, place = self._commands.specs[call.name].says, call.message, call.place
+        if says is None or message is None:
+            raise NotFound("There is nothing to answer.")
+        native_id = str(message["id"])
         await self._parts.receive(
             InboundMessage(
                 platform=PLATFORM,
@@ -122,33 +122,13 @@ class CommandList:
                 channel=call.requester.channel,
                 native_id=native_id,
                 sender=call.sender,
-                text=text,
+                text=clean(says(call.values)).strip(),
                 at=time_of(native_id),
                 server=ServerRef(PLATFORM, place.server, place.server_name) if place.server else None,
                 channel_title=place.name,
             )
         )
-        return Answer("" if call.message else "The answer comes here, for everybody.")
-
-    async def _shown(self, call: Call, text: str) -> str:
-        """What a slash command asked, for everybody to see: the answer refers to it."""
-        quoted = "\n".join(f"> {line}" for line in text[:1800].splitlines())
-        try:
-            shown = await self._parts.api.call(
-                rest.SEND,
-                body={
-                    "content": f"**{_plain(call.sender.name)}** asks:\n{quoted}",
-                    "allowed_mentions": NO_MENTIONS,
-                    "nonce": call.origin[-25:],
-                    "enforce_nonce": True,
-                },
-                channel=call.place.id,
-            )
-        except DiscordRefused as error:
-            raise Forbidden(f"I cannot answer here: {error.reason}.") from error
-        except DiscordAway as error:
-            raise Unavailable("Discord does not let me write just now; please try again.") from error
-        return str(shown["id"])
+        return Answer("")
 
     # --- about the agent ----------------------------------------------------------------------------------------------
 
@@ -278,10 +258,6 @@ class CommandList:
 
 def _line(approval: Approval) -> str:
     return f"{approval.id}. {approval.summary}"[:100]
-
-
-def _plain(name: str) -> str:
-    return name.replace("*", "").replace("`", "").replace("\n", " ") or "Somebody"
 
 
 def _described(values: ServerDiscord) -> str:

@@ -37,6 +37,8 @@ class Option:
     choices: tuple[str, ...] = ()
     suggested: bool = False
     """Whether the command offers values while the person types."""
+    most: int = 0
+    """Characters a text may have; 0: as many as Discord takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Call:
 
 
 Run = Callable[[Call], Awaitable[Answer]]
+Says = Callable[[Mapping[str, str]], str]
 Suggest = Callable[[Call, str], Awaitable[Sequence[tuple[str, str]]]]
 
 
@@ -89,6 +92,8 @@ class Spec:
     suggest: Suggest | None = None
     """Offers (label, value) pairs for what was typed so far."""
     servers_only: bool = False
+    says: Says | None = None
+    """What a use of the command says to the agent, from its values, where it is a question for everybody to see."""
 
     def as_discord(self) -> Json:
         """As Discord's API takes it."""
@@ -106,6 +111,7 @@ class Spec:
                     "required": option.required,
                     **({"choices": [{"name": one, "value": one} for one in option.choices]} if option.choices else {}),
                     **({"autocomplete": True} if option.suggested else {}),
+                    **({"max_length": option.most} if option.most else {}),
                 }
                 for option in self.options
             ],
@@ -147,7 +153,7 @@ class Commands:
         except Exception:
             log.exception("command.failed", command=call.name)
             answer = Answer(FAILED)
-        await self._count(call, ok, (time.monotonic() - began) * 1000)
+        await self.count(call.name, call.place, ok, time.monotonic() - began, written=call.message is not None)
         return answer, ok
 
     def _check(self, spec: Spec, call: Call) -> None:
@@ -162,27 +168,14 @@ class Commands:
                     f"Please use it like this: `{spec.usage}`", fields={option.name: " or ".join(option.choices)}
                 )
 
-    async def _count(self, call: Call, ok: bool, ms: float) -> None:
-        metrics.COMMANDS.labels(platform="discord", name=call.name, result="ok" if ok else "failed").inc()
-        server = call.place.server
-        await self.bus.publish(
-            COMMAND_USED,
-            COMMAND_USED,
-            {"platform": "discord", "server": server, "name": call.name, "ok": ok, "ms": round(ms, 1)},
-        )
-        if call.message is None:
-            # A written one was counted as the message it is.
-            await self.bus.publish(
-                DISCORD_MESSAGE,
-                "message",
-                {
-                    "server": server,
-                    "channel": call.place.id,
-                    "direction": "in",
-                    "kind": "command",
-                    "command": call.name,
-                },
-            )
+    async def count(self, name: str, place: Place, ok: bool, seconds: float, *, written: bool) -> None:
+        """One use of a command more."""
+        metrics.COMMANDS.labels(platform="discord", name=name, result="ok" if ok else "failed").inc()
+        used = {"platform": "discord", "server": place.server, "name": name, "ok": ok, "ms": round(seconds * 1000, 1)}
+        await self.bus.publish(COMMAND_USED, COMMAND_USED, used)
+        if not written:  # a written one was counted as the message it is
+            said = {"server": place.server, "channel": place.id, "direction": "in", "kind": "command", "command": name}
+            await self.bus.publish(DISCORD_MESSAGE, "message", said)
 
 
 def values_of(spec: Spec, words: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -49,10 +49,10 @@ class Dispatch:
         self._me = ""
         self._running: list[asyncio.Task[None]] = []
 
-    async def begin(self, me: str, application: str) -> None:
-        """The bot is known and its shards are held."""
+    async def begin(self, me: str, application: str, shards: Sequence[int] = (0,), count: int = 1) -> None:
+        """The bot is known and these of `count` shards are held."""
         self._me = me
-        await self.inbound.begin(me)
+        await self.inbound.begin(me, shards, count)
         jobs: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("discord-events", self._events.run),
             ("discord-voice", self.voice.run),
@@ -85,13 +85,12 @@ class Dispatch:
 
     def connection(self, shard: int, state: str) -> None:
         """A shard's connection changed."""
-        del shard
         if state == "resumed":
-            self.inbound.resumed()
+            self.inbound.resumed(shard)
         elif state == "ready":
             self.voice.rejoin()
         elif state == "closed":
-            self.inbound.disconnected()
+            self.inbound.disconnected(shard)
 
     def hear(self, name: str, data: Any) -> None:
         """A dispatch, by Discord's name of it."""
@@ -103,13 +102,15 @@ class Dispatch:
             case "MESSAGE_UPDATE":
                 self.inbound.edited(data)
             case "MESSAGE_DELETE":
-                self.inbound.deleted(str(data["channel_id"]), [str(data["id"])])
+                self.inbound.deleted(str(data["channel_id"]), str(data.get("guild_id") or ""), [str(data["id"])])
             case "MESSAGE_DELETE_BULK":
-                self.inbound.deleted(str(data["channel_id"]), [str(id) for id in data.get("ids") or ()])
+                ids = [str(id) for id in data.get("ids") or ()]
+                self.inbound.deleted(str(data["channel_id"]), str(data.get("guild_id") or ""), ids)
             case "INTERACTION_CREATE":
                 self.calling.feed(data)
             case "READY":
-                self.inbound.connected()
+                shard = (data.get("shard") or [0, 1])[0]
+                self.inbound.connected(int(shard), [str(guild["id"]) for guild in data.get("guilds") or ()])
             case "GUILD_CREATE":
                 self.inbound.server_seen(data)
             case "VOICE_STATE_UPDATE":

@@ -16,10 +16,10 @@ from antiphon.domain.clock import Clock
 from antiphon.domain.errors import StoreUnavailable
 from antiphon.domain.events import DISCORD_GATEWAY, DISCORD_MESSAGE, DISCORD_SERVER, Bus
 from antiphon.domain.platforms import PlatformEvent, PlatformStore
-from antiphon.platforms.discord.ids import channel_key
-from antiphon.platforms.discord.inbound import PLATFORM, Places
+from antiphon.platforms.discord.ids import PLATFORM, channel_key
 from antiphon.platforms.discord.panel_embeds import panel_of
 from antiphon.platforms.discord.reading import Json, clean, sender_of
+from antiphon.platforms.discord.taking import Places
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -148,6 +148,11 @@ class GatewayClient(discord.AutoShardedClient):
         """What one of the handlers above threw."""
         log.exception("discord.handler_failed", handler=event_method)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every server of the bot is known here: all shards are, and their sessions have begun."""
+        return len(self.shard_ids or ()) == self.shard_count and self.is_ready()
+
     def latency_ms(self, shard: int) -> float | None:
         """Milliseconds to the gateway and back, None before the first heartbeat."""
         info = self.get_shard(shard)

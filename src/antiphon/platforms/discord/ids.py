@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+PLATFORM = "discord"
 EPOCH_MS = 1_420_070_400_000
 """The first moment of 2015, from which snowflakes count."""
 _PREFIX = "discord:"

@@ -49,6 +49,11 @@ class Connected(Protocol):
         """The servers it is in."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """Whether these are all servers of the bot."""
+        ...
+
 
 class RestPanelPort:
     """Implements `panels.PanelPort`. `client` gives the connected client, or None."""
@@ -77,7 +82,9 @@ class RestPanelPort:
             by_id = wanted.isdigit()
             if not wanted or (by_id and guild.get_channel(int(wanted)) is None):
                 continue
-            found.append(PanelPlace(server, wanted, logs=not own and (by_id or len(client.guilds) == 1)))
+            found.append(
+                PanelPlace(server, wanted, logs=not own and (by_id or (client.whole and len(client.guilds) == 1)))
+            )
         return found
 
     async def channel(self, place: PanelPlace) -> str:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -82,6 +82,7 @@ class How(StrEnum):
     THREAD = "thread"
     PREFIX = "prefix"
     NAME = "name"
+    SLASH = "slash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ class Heard:
     how: How
     text: str
 
+
+_ASKS = "** asks:\n"
+_COMMAND_REPLY = 20
+QUESTION_CHARS = 1800
+"""The longest question of a slash command, which everybody is shown in one message."""
 
 Names = Callable[[str, str], str]
 """Gives the name of a `role` or `channel` by its id, "" when it is unknown."""
@@ -151,6 +157,31 @@ def heard(message: Json, me: Myself, place: Place, manners: Manners) -> Heard | 
     return None
 
 
+def question(name: str, text: str) -> str:
+    """What a slash command asked, as everybody is shown it in the answer to the command; `asked` reads it again."""
+    name = "".join(char for char in clean(name) if char not in "*`\n") or "Somebody"
+    lines = text[:QUESTION_CHARS].split("\n")
+    if len(lines) > 20:
+        lines = [" ".join(lines)]
+    return f"**{name[:100]}{_ASKS}" + "\n".join(f"> {line}" for line in lines)
+
+
+def asked(message: Json, me: Myself) -> tuple[Json, Heard] | None:
+    """The question that a message of ours shows, as if its asker had written it; None for every other message.
+
+    Who asked is told by Discord, beside the text: nobody else can make us say this in their name.
+    """
+    user = (message.get("interaction_metadata") or {}).get("user")
+    if message.get("type") != _COMMAND_REPLY or str(message["author"]["id"]) != me.id or not user:
+        return None
+    name, asks, quoted = str(message.get("content") or "").partition(_ASKS)
+    if not asks or not name.startswith("**"):
+        return None
+    text = clean("\n".join(line.removeprefix(">").removeprefix(" ") for line in quoted.split("\n"))).strip()
+    said = {key: value for key, value in message.items() if key not in ("webhook_id", "member")}
+    return {**said, "author": user, "type": 0}, Heard(How.SLASH, text)
+
+
 def text_of(said: str, message: Json, me: Myself, names: Names, *, title: str = "") -> str:
     """What the agent reads: names instead of ids, and in words what is no text (stickers, polls, what is forwarded)."""
     people = {
@@ -205,14 +236,22 @@ def said_at(message: Json) -> datetime:
     return time_of(str(message["id"]))
 
 
-def edit_number(message: Json) -> int:
-    """A number that grows with each edit of a message, 0 for one that was never edited: tenths of seconds since."""
+def edited_at(message: Json) -> datetime | None:
+    """When it was last edited; None when it never was."""
     stamp = message.get("edited_timestamp")
     if not stamp:
-        return 0
+        return None
     try:
         edited = datetime.fromisoformat(str(stamp))
     except ValueError:
+        return None
+    return edited if edited.tzinfo is not None else edited.replace(tzinfo=UTC)
+
+
+def edit_number(message: Json) -> int:
+    """A number that grows with each edit of a message, 0 for one that was never edited: tenths of seconds since."""
+    edited = edited_at(message)
+    if edited is None:
         return 0
     return max(1, int((edited - said_at(message)).total_seconds() * 10)) % 2_000_000_000
 

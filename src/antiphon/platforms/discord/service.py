@@ -37,6 +37,8 @@ MEMBERS, CONTENT = (1 << 14) | (1 << 15), (1 << 18) | (1 << 19)
 """Flags of an application that may use the privileged intents: verified, or in fewer than 100 servers."""
 _FIRST_RETRY, _LAST_RETRY = 2.0, 300.0
 _LATENCY_SECONDS = 10.0
+_LEFT = 0.2
+"""The part of a lease that is left for ending the connection, when it could not be renewed."""
 _PORTAL = "developer portal, page Bot"
 
 
@@ -62,6 +64,8 @@ class DiscordService:
         self._state = PartHealth("discord", PartState.DEGRADED, "Connecting.")
         self._missing: list[str] = []
         self._refused_intents = False
+        self._held_until = 0.0
+        self._down: set[int] = set()
         self.client: GatewayClient | None = None
 
     @property
@@ -146,18 +150,38 @@ class DiscordService:
         most = self._settings.shards_per_process or count
         held = await self._hold(names, most)
         while not held:
-            self._say(PartState.OK, "Standing by: another process holds the connection.", "")
             await asyncio.sleep(self._settings.lease_seconds / 3)
             held = await self._hold(names, most)
-        await self._dispatch.begin(str(me["id"]), str(application["id"]))
+        await self._dispatch.begin(str(me["id"]), str(application["id"]), held, count)
         try:
             await self._connected(names, held, most, int(application.get("flags") or 0))
         finally:
             await asyncio.shield(self._dispatch.close())
 
     async def _hold(self, names: Sequence[str], most: int) -> list[int]:
-        held = await self._leases.hold(names, self._owner, most, self._settings.lease_seconds)
+        """The shards that are this process's now. None while others connect with another number of shards.
+
+        All with the same number hold one lease together: beside them nobody can hold a shard of another division,
+        which would hear of the same servers.
+        """
+        began, seconds = time.monotonic(), self._settings.lease_seconds
+        division = names[0].rpartition(" shard ")[0] + " shards"
+        if not await self._leases.hold([division], f"{len(names)} shards", 1, seconds):
+            self._say(PartState.OK, "Standing by: others are connected with another number of shards.", "")
+            return []
+        held = await self._leases.hold(names, self._owner, most, seconds)
+        if held:
+            self._held_until = began + seconds
+        else:
+            self._say(PartState.OK, "Standing by: another process holds the connection.", "")
         return [names.index(name) for name in held]
+
+    def _hear(self, name: str, data: object) -> None:
+        """A dispatch, as long as the shards are surely ours: a process that slept may wake up beside its successor."""
+        if time.monotonic() < self._held_until:
+            self._dispatch.hear(name, data)
+        else:
+            self._dispatch.inbound.lost()
 
     async def _connected(self, names: Sequence[str], held: list[int], most: int, flags: int) -> None:
         """Run the client for the held shards until it ends, or the shards of this process change."""
@@ -174,10 +198,10 @@ class DiscordService:
             wanted=intents(members=members, content=content),
             connector=open_connector(self._settings),
             budget=self._api.budget,
-            hear=self._dispatch.hear,
+            hear=self._hear,
             told=lambda shard, state: self._told(client, shard, state),
         )
-        self.client = client
+        self.client, self._down = client, set(held)
         self._dispatch.connect(client)
         self._say(PartState.DEGRADED, "Connecting.", "")
         for shard in held:
@@ -200,20 +224,29 @@ class DiscordService:
             keeping.result()
 
     async def _keep(self, names: Sequence[str], held: list[int], most: int, client: GatewayClient) -> None:
-        """Renew the leases and tell the latency; returns when the shards of this process are others now."""
-        renewed = told = time.monotonic()
+        """Renew the leases and tell the latency; returns when the shards of this process are others now.
+
+        Also when they could not be renewed: the connection ends before somebody else may begin one.
+        """
+        told, seconds = time.monotonic(), self._settings.lease_seconds
         while True:
-            await asyncio.sleep(self._settings.lease_seconds / 3)
-            now = time.monotonic()
+            await asyncio.sleep(seconds / 4)
+            now, last = time.monotonic(), self._held_until - seconds * _LEFT
+            if now >= last:
+                log.warning("discord.lease_lost")
+                if now >= self._held_until:
+                    self._dispatch.inbound.lost()
+                return
             try:
-                if await self._hold(names, most) != held:
-                    log.warning("discord.shards_changed")
+                async with asyncio.timeout(last - now):
+                    held_now = await self._hold(names, most)
+                if held_now != held:
+                    log.warning("discord.shards_changed", held=held_now)
+                    if not set(held) <= set(held_now):
+                        self._dispatch.inbound.lost()
                     return
-                renewed = now
-            except StoreUnavailable:
-                # Somebody else may hold them by now.
-                if now - renewed > self._settings.lease_seconds * 0.9:
-                    return
+            except (StoreUnavailable, TimeoutError):
+                continue
             if now - told >= _LATENCY_SECONDS:
                 told = now
                 for shard in held:
@@ -221,6 +254,12 @@ class DiscordService:
 
     def _told(self, client: GatewayClient, shard: int, state: str) -> None:
         if state in ("ready", "resumed"):
+            self._down.discard(shard)
+        elif state == "closed":
+            self._down.add(shard)
+        if self._down and state != "closed":
+            self._say(PartState.DEGRADED, f"Connecting; {len(self._down)} shards are missing.", "")
+        elif state in ("ready", "resumed"):
             missing = " and ".join(self._missing)
             if missing:
                 self._say(
