@@ -26,7 +26,7 @@ async def sim() -> AsyncIterator[DiscordSim]:
 @pytest_asyncio.fixture
 async def world(sim: DiscordSim, sqlite_settings: Settings) -> AsyncIterator[DiscordWorld]:
     async with discord_world(sqlite_settings, sim) as running:
-        await running.until(lambda: sim.control.bot.commands if hasattr(sim.control.bot, "commands") else True)
+        await running.until(lambda: sim.control.bot.commands)
         await asyncio.sleep(0.3)
         yield running
 

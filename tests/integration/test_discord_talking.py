@@ -61,13 +61,15 @@ async def test_what_is_for_the_agent_is_answered_and_nothing_else(world: Discord
     ada.send("general", f"{world.bot} hello <@{ada.id}> in <#{control.channel('random').id}>")
     await world.quiet()
     assert sorted(request.text for request in brain.requests[6:]) == [
-        "By ear?",
         "Hello",
+        "How do I tune?\n\nBy ear?",
         "hello @Ada in #random",
         "in private",
     ]
     assert world.replies(direct) == ["You said: in private"]
-    assert world.replies(post.channel) == ["You said: By ear?"]
+    ada.send(post.channel, "and by fork?")  # only the first message of a post goes with its title
+    await world.replied(2, post.channel)
+    assert world.replies(post.channel) == ["You said: How do I tune?\n\nBy ear?", "You said: and by fork?"]
     assert helper.user.bot
     assert world.refused() == []
 

@@ -197,9 +197,9 @@ class Control:
     def clear_faults(self) -> None:
         self.faults.clear()
 
-    def disconnect(self, code: int = 0) -> int:
-        """Close every gateway connection with `code`; 0 breaks it without a word. Returns how many there were."""
-        return self.hub.disconnect(code)
+    def disconnect(self, code: int = 0, *, shard: int | None = None) -> int:
+        """Close every gateway connection (of a shard) with `code`; 0 breaks it without a word. Returns how many."""
+        return self.hub.disconnect(code, shard=shard)
 
     def disconnect_voice(self, code: int = 4015) -> int:
         """Close every voice connection with `code`; 4015 asks clients to resume. Returns how many there were."""

@@ -335,14 +335,19 @@ class Hub:
                     self.end(connection.session)
                 connection.send(INVALID_SESSION, False)
 
-    def disconnect(self, code: int = 0) -> int:
-        """Close every connection with `code`, or cut it when 0. Returns how many there were."""
-        for connection in list(self.connections):
+    def disconnect(self, code: int = 0, *, shard: int | None = None) -> int:
+        """Close every connection (of a shard) with `code`, or cut it when 0. Returns how many there were."""
+        found = [
+            connection
+            for connection in self.connections
+            if shard is None or (connection.session is not None and connection.session.shard[0] == shard)
+        ]
+        for connection in found:
             if code:
                 connection.close(code, "fault")
             else:
                 connection.cut()
-        return len(self.connections)
+        return len(found)
 
     def set_latency(self, seconds: float) -> None:
         for connection in self.connections:

@@ -228,8 +228,10 @@ def _reference(
 
 def new(world: World, actor: User, channel: Channel, draft: Draft) -> Message:
     users, roles, everyone = mentioned(world, channel, actor, draft.content, draft.allowed)
+    # What a post begins with has the id of its thread. Source: docs, Channel, "Start Thread in Forum or Media Channel".
+    begins = channel.parent is not None and channel.parent.type in (FORUM, MEDIA) and not channel.total_sent
     return Message(
-        world.ids.new(),
+        channel.id if begins else world.ids.new(),
         channel,
         actor,
         draft.content,

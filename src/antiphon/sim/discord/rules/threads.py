@@ -105,8 +105,6 @@ def start_post(
     except Exception:
         delete(world, thread)
         raise
-    thread.messages[thread.id] = thread.messages.pop(message.id)
-    message.id = thread.id
     return thread, message
 
 
