@@ -2,8 +2,8 @@
 
 Half of the kills strike between a send and its acknowledgement: the simulated Discord has posted the message and kills
 the bot instead of answering. It remembers no nonces, so what arrived is known from the channel alone. Two of them
-strike after a slash command was acknowledged. In the end Discord's own record shows each message, and each slash command
-that was acknowledged, answered exactly once, in the order of each channel.
+strike after a slash command was acknowledged. In the end Discord's own record shows each message, and each command that
+was acknowledged, answered exactly once, in the order of each channel.
 """
 
 from __future__ import annotations

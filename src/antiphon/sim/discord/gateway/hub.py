@@ -340,7 +340,7 @@ class Hub:
         found = [
             connection
             for connection in self.connections
-            if shard is None or (connection.session is not None and connection.session.shard[0] == shard)
+            if shard is None or (connection.session is not None and connection.session.shard == shard)
         ]
         for connection in found:
             if code:
