@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from antiphon.domain.conversation import Attachment, ServerRef
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.identity import Sender
-from antiphon.domain.platforms import PlatformEvent, ServerDiscord
+from antiphon.domain.platforms import PlatformEvent, SaidLately, ServerDiscord
 from antiphon.domain.work import TaskState
 from tests.contract.store_work import AT, claimed, delivered, discord, done, started
 from tests.fakes.clock import FakeClock
@@ -73,6 +74,21 @@ async def test_a_deleted_message_loses_its_words_and_names_its_open_task(stores:
     await stores.tasks.finish(work.lease, done())
     assert await stores.platforms.withdraw("discord:c1", "m1", "(deleted)") == []
     assert await stores.platforms.withdraw("discord:elsewhere", "m1", "(deleted)") == []
+
+
+async def test_what_people_said_lately_is_known_with_the_number_of_its_last_edit(stores: Stores) -> None:
+    said = stores.platforms.said_since
+    await stores.inbox.receive(replace(discord("m1", "one"), server=GUILD))
+    await stores.inbox.receive(replace(discord("m1", "two"), server=GUILD, edit=7))
+    await stores.inbox.receive(replace(discord("m2", "three"), channel="discord:direct"))
+    assert set(await said("discord", AT - timedelta(hours=1), "(deleted)")) == {
+        SaidLately("discord:c1", "900", "m1", 7),
+        SaidLately("discord:direct", "", "m2", 0),
+    }
+    assert await said("discord", AT + timedelta(days=900), "(deleted)") == []
+    assert await said("telegram", AT - timedelta(hours=1), "(deleted)") == []
+    await stores.platforms.withdraw("discord:c1", "m1", "(deleted)")
+    assert [one.native_id for one in await said("discord", AT - timedelta(hours=1), "(deleted)")] == ["m2"]
 
 
 async def test_known_replies_are_told_from_others(stores: Stores) -> None:

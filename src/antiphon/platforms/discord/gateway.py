@@ -150,8 +150,8 @@ class GatewayClient(discord.AutoShardedClient):
 
     @property
     def whole(self) -> bool:
-        """Whether every server of the bot is known here: all shards are, and their sessions have begun."""
-        return len(self.shard_ids or ()) == self.shard_count and self.is_ready()
+        """Whether the servers of every shard are those of this process."""
+        return len(self.shard_ids or ()) == self.shard_count
 
     def latency_ms(self, shard: int) -> float | None:
         """Milliseconds to the gateway and back, None before the first heartbeat."""

@@ -54,6 +54,10 @@ class Connected(Protocol):
         """Whether these are all servers of the bot."""
         ...
 
+    def is_ready(self) -> bool:
+        """Whether the servers are known."""
+        ...
+
 
 class RestPanelPort:
     """Implements `panels.PanelPort`. `client` gives the connected client, or None."""
@@ -69,7 +73,7 @@ class RestPanelPort:
     async def places(self) -> Sequence[PanelPlace] | None:
         """The servers that want panels; None while that is not known."""
         client = self._client()
-        if client is None or not client.guilds:
+        if client is None or not client.is_ready() or not client.guilds:
             return None
         found: list[PanelPlace] = []
         for guild in list(client.guilds):
