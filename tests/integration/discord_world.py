@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from antiphon.sim.discord import DiscordSim
     from antiphon.sim.discord.control.player import Player
     from antiphon.sim.discord.limits import Limits
+    from antiphon.sim.discord.world.channels import Channel
     from antiphon.sim.discord.world.messages import Message
 
 Script = Callable[["TurnRequest"], list[Step]]
@@ -115,6 +116,18 @@ def discord_settings(settings: Settings, sim: DiscordSim, **changes: Any) -> Set
     )
     outbox = settings.outbox.model_copy(update={"lease_seconds": 4.0})
     return settings.model_copy(update={"discord": discord, "outbox": outbox})
+
+
+def place_in(sim: DiscordSim, shard: int) -> Channel:
+    """A channel in which nobody ever spoke, in a server that this one of two shards tells of."""
+    from antiphon.platforms.discord.hearing import shard_of
+
+    while True:
+        guild = sim.control.create_guild("Choir")
+        if shard_of(str(guild.id), 2) == shard:
+            sim.control.user("ada").join(guild)
+            return sim.control.create_channel("quiet", guild=guild)
+        del sim.world.guilds[guild.id]
 
 
 @asynccontextmanager

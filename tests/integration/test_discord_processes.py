@@ -1,4 +1,4 @@
-"""Discord with a process for each role: two that could hold the connection, one that works and delivers."""
+"""Discord with a process for each role: three that may each hold a shard of two, and one that works and delivers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest_asyncio
 
 from antiphon.config import Settings
 from antiphon.sim.discord import DiscordSim
+from antiphon.sim.discord.world.channels import Channel
 from tests.fixtures_redis import RedisServer
-from tests.integration.discord_world import roomy
+from tests.integration.discord_world import place_in, roomy
 from tests.integration.program import Program
 
 
@@ -24,7 +25,7 @@ async def sim() -> AsyncIterator[DiscordSim]:
 
 @pytest.mark.slow
 @pytest.mark.needs("postgresql", "redis")
-async def test_whoever_stands_by_takes_over_from_one_that_was_killed(
+async def test_two_shards_in_two_processes_and_a_third_that_takes_over_from_one_that_was_killed(
     sim: DiscordSim, tmp_path: Path, postgresql_settings: Settings, redis_server: RedisServer
 ) -> None:
     shared = {
@@ -33,25 +34,45 @@ async def test_whoever_stands_by_takes_over_from_one_that_was_killed(
         "DISCORD_TOKEN": sim.token,
         "ANTIPHON_DISCORD__CA_FILE": str(sim.ca_file),
         "ANTIPHON_DISCORD__LOOPBACK": str(sim.port),
-        "ANTIPHON_DISCORD__LEASE_SECONDS": "2",
+        "ANTIPHON_DISCORD__LEASE_SECONDS": "3",
+        "ANTIPHON_DISCORD__SHARDS": "2",
+        "ANTIPHON_DISCORD__SHARDS_PER_PROCESS": "1",
     }
-    ada, mention = sim.control.user("ada"), f"<@{sim.control.bot.user.id}>"
-    first = Program(tmp_path, "discord", "first", **shared)
-    second = Program(tmp_path, "discord", "second", **shared)
+    control, ada = sim.control, sim.control.user("ada")
+    mention = f"<@{control.bot.user.id}>"
+    places = [place_in(sim, shard) for shard in (0, 1)]
+
+    def holders() -> list[int]:
+        return [int(entry["shard"][0]) for entry in control.log("gateway.identify")]
+
+    async def answered(place: Channel, *answers: str) -> None:
+        await control.wait_for(lambda: len(control.replies(place)) >= len(answers), 40)
+        for message, answer in zip(control.replies(place), answers, strict=True):
+            assert answer in message.content
+
+    programs = [Program(tmp_path, "discord", name, **shared) for name in ("first", "second", "third")]
     worker = Program(tmp_path, "worker", **shared)
+    first, second, third = programs
     try:
         await asyncio.to_thread(first.start)
-        await sim.control.wait_for(lambda: sim.control.connected, 30)
+        await control.wait_for(lambda: len(holders()) == 1, 30)
         await asyncio.gather(asyncio.to_thread(second.start), asyncio.to_thread(worker.start))
-        ada.send("general", f"{mention} what is 6 * 7?")
-        [answer] = await sim.control.wait_for(lambda: sim.control.replies("general"), 40)
-        assert "42" in answer.content
-        assert len(sim.control.log("gateway.identify")) == 1, "the second stands by"
-        first.kill()
-        ada.send("general", f"{mention} what is 7 * 8?")
-        await sim.control.wait_for(lambda: len(sim.control.replies("general")) == 2, 40)
-        assert "56" in sim.control.replies("general")[1].content
-        assert len(sim.control.log("gateway.identify")) == 2
+        await control.wait_for(lambda: len(holders()) == 2, 30)
+        await asyncio.to_thread(third.start)
+        ada.send(places[0], f"{mention} what is 6 * 7?")
+        ada.send(places[1], f"{mention} what is 7 * 8?")
+        await answered(places[0], "42")
+        await answered(places[1], "56")
+        assert holders() == [0, 1], "each process holds one shard, and the third stands by"
+        second.kill()
+        ada.send(places[1], f"{mention} what is 8 * 8?")
+        ada.send(places[0], f"{mention} what is 9 * 9?")
+        quiet = control.create_channel("never spoken in", guild=places[1].guild)
+        ada.send(quiet, f"{mention} what is 2 + 3?")
+        await answered(places[0], "42", "81")
+        await answered(places[1], "56", "64")
+        await answered(quiet, "5")
+        assert holders() == [0, 1, 1], "the third took over, and the first was not disturbed"
     finally:
-        for program in (first, second, worker):
+        for program in (*programs, worker):
             program.close()

@@ -12,12 +12,10 @@ import pytest_asyncio
 from antiphon.config import Settings
 from antiphon.domain.turns import Final, TurnRequest
 from antiphon.platforms.discord import hearing
-from antiphon.platforms.discord.hearing import shard_of
 from antiphon.platforms.discord.ids import PLATFORM
 from antiphon.sim.discord import DiscordSim
-from antiphon.sim.discord.world.channels import Channel
 from tests.fakes.brain import Step
-from tests.integration.discord_world import DiscordWorld, discord_world, roomy
+from tests.integration.discord_world import DiscordWorld, discord_world, place_in, roomy
 
 
 @pytest_asyncio.fixture
@@ -28,16 +26,6 @@ async def sim() -> AsyncIterator[DiscordSim]:
 
 def echo(request: TurnRequest) -> list[Step]:
     return [Final(f"You said: {request.text}")]
-
-
-def place_in(sim: DiscordSim, shard: int) -> Channel:
-    """A channel in which nobody ever spoke, in a server that this one of two shards tells of."""
-    while True:
-        guild = sim.control.create_guild("Choir")
-        if shard_of(str(guild.id), 2) == shard:
-            sim.control.user("ada").join(guild)
-            return sim.control.create_channel("quiet", guild=guild)
-        del sim.world.guilds[guild.id]
 
 
 async def position(world: DiscordWorld, name: str) -> int:
