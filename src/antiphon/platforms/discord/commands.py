@@ -1,6 +1,6 @@
 """What a command is, and how one is run: the same for slash commands and for those written with the prefix.
 
-A command is declared once (`Spec`); `command_list.py` holds them all. `interactions.py` and `written.py` are the two
+A command is declared once (`Spec`); `command_list.py` holds them all, and `calling.py` has the two
 ways to call one.
 """
 
