@@ -67,3 +67,47 @@ def test_a_turn_given_to_somebody_who_gave_up_goes_to_the_next() -> None:
         return loop.time()
 
     assert run_virtually(main()) < 2.0
+
+
+def told(limit: int, remaining: int, after: float = 5.0) -> dict[str, str]:
+    return {
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset-After": str(after),
+    }
+
+
+def test_what_never_left_gives_its_place_back_and_what_was_lost_does_not() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        budget = RateBudget(now=loop.time, wall=loop.time)
+        assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+        budget.answered(ROUTE, CHANNEL, 200, told(3, 2), 0.0)
+        for _ in range(10):  # no connection could be made
+            assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+            budget.unasked(ROUTE, CHANNEL)
+        for _ in range(2):  # these may have been counted
+            assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+            budget.lost(ROUTE, CHANNEL)
+        assert 4.0 < await budget.take(ROUTE, CHANNEL, 1.0) < 5.5
+
+    run_virtually(main())
+
+
+def test_a_window_of_which_no_answer_told_is_asked_for_again_by_one() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        budget = RateBudget(now=loop.time, wall=loop.time)
+        assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+        budget.answered(ROUTE, CHANNEL, 200, told(2, 1), 0.0)
+        await asyncio.sleep(6.0)
+        for _ in range(2):
+            assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+        for _ in range(2):
+            budget.lost(ROUTE, CHANNEL)
+        assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0, "it does not stand still for a minute"
+        assert await budget.take(ROUTE, CHANNEL, 1.0) > 0.0, "but one asks first"
+        budget.answered(ROUTE, CHANNEL, 200, told(2, 1), 0.0)
+        assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
+
+    run_virtually(main())

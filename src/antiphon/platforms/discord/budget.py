@@ -57,6 +57,8 @@ class Bucket:
     limit: int = 1
     remaining: int | None = None
     resets_at: float = 0.0
+    assumed: bool = False
+    """Whether the window is one that no answer told of yet."""
     under_way: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque[asyncio.Future[None]])
 
@@ -74,9 +76,20 @@ class Bucket:
             if now >= self.resets_at:
                 self.remaining = self.limit - self.under_way
                 # Until the answer tells when the new window ends nothing beyond it may be assumed.
-                self.resets_at = now + 60.0
+                self.resets_at, self.assumed = now + 60.0, True
             self.remaining -= 1
         self.under_way += 1
+
+    def untake(self, *, asked: bool) -> None:
+        """No answer comes to one that went; `asked`: Discord may have got it, and counted it."""
+        self.under_way = max(0, self.under_way - 1)
+        if self.remaining is None:
+            return
+        if not asked:
+            # Each one under way has taken one place of `remaining`, in whichever window.
+            self.remaining = min(self.limit, self.remaining + 1)
+        elif self.assumed and not self.under_way:
+            self.remaining = None  # nobody told of this window: one request asks again, not all of the limit
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -114,7 +127,7 @@ class RateBudget:
     async def take(self, route: str, major: str, patience: float) -> float:
         """Wait for the turn of a request; 0.0 when it may go now. A wait beyond `patience` is returned instead.
 
-        Whoever got 0.0 must call `answered` or `lost`.
+        Whoever got 0.0 must call `answered`, `lost` or `unasked`.
         """
         deadline = self._now() + patience
         bucket = self._bucket(route, major)
@@ -127,10 +140,10 @@ class RateBudget:
                     over = await self._global(deadline)
                 except BaseException:
                     # Whoever is cancelled here will tell of no answer; its place must not stay taken.
-                    self.lost(route, major)
+                    self.unasked(route, major)
                     raise
                 if over:
-                    self.lost(route, major)
+                    self.unasked(route, major)
                 return over
             if not wait:
                 wait = max(0.0, bucket.resets_at - now) if bucket.remaining is not None else 0.0
@@ -162,9 +175,15 @@ class RateBudget:
                 bucket.wake()
 
     def lost(self, route: str, major: str) -> None:
-        """No answer came."""
+        """No answer came; Discord may have counted the request all the same."""
         bucket = self._bucket(route, major)
-        bucket.under_way = max(0, bucket.under_way - 1)
+        bucket.untake(asked=True)
+        bucket.wake()
+
+    def unasked(self, route: str, major: str) -> None:
+        """It never left: its place is free again."""
+        bucket = self._bucket(route, major)
+        bucket.untake(asked=False)
         bucket.wake()
 
     def refused(self) -> None:
@@ -187,6 +206,7 @@ class RateBudget:
             if headers.get("X-RateLimit-Global") or headers.get("X-RateLimit-Scope") == "global":
                 self._paused_until = max(self._paused_until, until)
             else:
+                bucket.assumed = False
                 bucket.remaining, bucket.resets_at = 0, max(bucket.resets_at if bucket.remaining == 0 else 0.0, until)
             return
         limit, remaining = _whole(headers.get("X-RateLimit-Limit")), _whole(headers.get("X-RateLimit-Remaining"))
@@ -198,7 +218,7 @@ class RateBudget:
         resets_at = now + _seconds(headers.get("X-RateLimit-Reset-After")) + _MARGIN
         same_window = bucket.remaining is not None and abs(resets_at - bucket.resets_at) < 0.5
         bucket.remaining = min(bucket.remaining or 0, left) if same_window else left
-        bucket.limit, bucket.resets_at = max(1, limit), resets_at
+        bucket.limit, bucket.resets_at, bucket.assumed = max(1, limit), resets_at, False
 
     def _bucket(self, route: str, major: str) -> Bucket:
         key = f"{self._names.get(route, route)} {major}"

@@ -129,7 +129,7 @@ class DiscordRest:
         name = str(route)
         if not route.exempt and (wait := await self.budget.take(name, major, patience)):
             raise DiscordAway("Discord's rate limit asks to wait.", retry_after=wait)
-        status, headers, answer = 0, cast("Mapping[str, str]", {}), None
+        status, headers, answer, asked = 0, cast("Mapping[str, str]", {}), None, True
         try:
             headers_out = {"Authorization": f"Bot {self._token}"}
             if reason:
@@ -142,14 +142,16 @@ class DiscordRest:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             metrics.DISCORD_CALLS.labels(route=name, status="lost").inc()
             # A connection that was never made has brought nothing there.
-            maybe = not isinstance(error, aiohttp.ClientConnectorError)
-            raise DiscordAway(f"Discord did not answer ({type(error).__name__}).", maybe_done=maybe) from error
+            asked = not isinstance(error, aiohttp.ClientConnectorError)
+            raise DiscordAway(f"Discord did not answer ({type(error).__name__}).", maybe_done=asked) from error
         finally:
             if not route.exempt:
                 if status:
                     self.budget.answered(name, major, status, headers, _retry_after(answer, headers))
-                else:
+                elif asked:
                     self.budget.lost(name, major)
+                else:
+                    self.budget.unasked(name, major)
         metrics.DISCORD_CALLS.labels(route=name, status=str(status)).inc()
         await self._tell(name, status, headers)
         return self._judge(name, status, headers, answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -100,6 +101,8 @@ class VoiceRooms:
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._joining: set[asyncio.Task[Any]] = set()
+        self._moving: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One at a time comes into a server's voice channel, moves or leaves."""
 
     def connect(self, client: GatewayClient | None) -> None:
         """Work with this client from now on; connections of an earlier one are gone with it."""
@@ -117,13 +120,19 @@ class VoiceRooms:
 
     async def _rejoin(self, server: str, channel: str) -> None:
         try:
-            await self._enter(server, self._channel(server, channel))
+            async with self._moving[server]:
+                # Somebody may have asked for another channel meanwhile, or sent the agent away.
+                if server not in self._rooms and self._wanted.get(server) == channel:
+                    await self._enter(server, self._channel(server, channel))
         except (Forbidden, NotFound, Unavailable, InvalidInput) as error:
-            self._wanted.pop(server, None)
+            if self._wanted.get(server) == channel:
+                del self._wanted[server]
             log.info("voice.not_rejoined", reason=error.message)
 
     async def close(self) -> None:
         """Leave everywhere; the gateway goes."""
+        for task in list(self._joining):
+            task.cancel()
         for server in list(self._rooms):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(2.0):
@@ -144,20 +153,23 @@ class VoiceRooms:
         where = self._where(server, user)
         if not where:
             raise InvalidInput("You are in no voice channel. Go into one and ask again.")
-        room = self._rooms.get(server)
-        if room is not None and room.channel == where and room.state != "idle":
-            return f"I am in <#{where}> already."
-        if room is not None:
-            await self._disconnect(server)
-        await self._enter(server, self._channel(server, where))
+        async with self._moving[server]:
+            room = self._rooms.get(server)
+            if room is not None and room.channel == where and room.state != "idle":
+                return f"I am in <#{where}> already."
+            if room is not None:
+                await self._disconnect(server)
+            await self._enter(server, self._channel(server, where))
         return f"I am in <#{where}> now. I listen and say nothing."
 
     async def leave(self, server: str) -> str:
         """Leave the voice channel."""
         self._wanted.pop(server, None)
-        if server not in self._rooms:
-            raise InvalidInput("I am in no voice channel here.")
-        await self._disconnect(server)
+        async with self._moving[server]:
+            self._wanted.pop(server, None)
+            if server not in self._rooms:
+                raise InvalidInput("I am in no voice channel here.")
+            await self._disconnect(server)
         return "I left."
 
     def changed(self, server: str) -> None:
