@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from antiphon.config import Settings
+from antiphon.domain.errors import StoreUnavailable
 from antiphon.domain.health import PartState
 from antiphon.domain.turns import Final, TextDelta, TurnRequest
 from antiphon.sim.discord import DiscordSim
@@ -211,6 +213,37 @@ async def test_a_second_instance_stands_by_and_takes_over(sim: DiscordSim, sqlit
             await _until(lambda: "Connected" in second.discord.health().detail)
             stop.set()
             await standing
+
+
+async def test_a_lease_that_cannot_be_renewed_ends_the_connection_before_another_may_begin(world: DiscordWorld) -> None:
+    service, control = world.antiphon.discord.service, world.sim.control
+    assert service is not None
+    await says(world, "before")
+    leases, gate = service._leases, asyncio.Event()
+
+    class Stuck:
+        async def hold(self, *_: object) -> list[str]:
+            await gate.wait()
+            raise StoreUnavailable
+
+        async def release(self, owner: str) -> None:
+            return None
+
+    service._leases = Stuck()  # type: ignore[assignment]
+    await world.until(lambda: not control.connected)
+    assert time.monotonic() < service._held_until
+    world.ada.send("general", f"{world.bot} while nobody holds it")
+    service._leases = leases
+    gate.set()
+    await world.until(lambda: "You said: while nobody holds it" in world.replies())
+    # A process that slept for longer than its lease wakes up with events in its socket: they are its successor's.
+    sessions = len(control.log("gateway.identify"))
+    service._held_until = 0.0
+    world.ada.send("general", f"{world.bot} after a sleep")
+    await world.until(lambda: len(control.log("gateway.identify")) > sessions)
+    await world.until(lambda: "You said: after a sleep" in world.replies())
+    await world.quiet()
+    assert len(world.replies()) == 3
 
 
 async def test_mass_mentions_and_pasted_tokens_do_no_harm(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from antiphon.config import Settings
 from antiphon.sim.discord import DiscordSim
@@ -95,6 +96,15 @@ async def test_a_restart_finds_the_panels_and_in_between_they_say_offline(
         await sim.control.wait_for(lambda: not any("offline" in says(one) for one in panels(sim).values()))
         assert {title: message.id for title, message in panels(sim).items()} == before
         assert second.refused() == []
+
+
+async def test_changed_settings_say_offline_before_the_bot_goes(world: DiscordWorld) -> None:
+    without = world.settings.discord.model_copy(update={"token": SecretStr("")})
+    await world.antiphon.discord.replace(world.settings.model_copy(update={"discord": without}))
+    assert all("offline" in says(message) for message in panels(world.sim).values())
+    assert not world.sim.control.connected
+    await world.antiphon.discord.replace(world.settings)
+    await world.sim.control.wait_for(lambda: not any("offline" in says(one) for one in panels(world.sim).values()), 15)
 
 
 async def test_those_who_manage_the_server_choose_what_a_panel_shows(world: DiscordWorld) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = structlog.stdlib.get_logger(__name__)
 
 NAME = "discord"
+_ENDING_SECONDS = 8.0
+"""What ending a connection may take: leaving voice channels, closing sockets, marking panels."""
 
 
 class DiscordPart:
@@ -40,6 +42,8 @@ class DiscordPart:
         self._face: DiscordFace | None = None
         self._broken = ""
         self._changed = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._connection: asyncio.Task[None] | None = None
         self.service: DiscordService | None = None
         self._open()
 
@@ -69,6 +73,10 @@ class DiscordPart:
             self._settings = settings
             return
         self._settings = settings
+        # First the connection, which still has to say things over REST: that the panels are not kept up any more.
+        self._ending.set()
+        if self._connection is not None:
+            await asyncio.wait({self._connection}, timeout=_ENDING_SECONDS)
         await self.aclose()
         self._open()
         self._changed.set()
@@ -84,23 +92,24 @@ class DiscordPart:
         """Hold the connection to the gateway until `stop` is set, if there is a token."""
         while not stop.is_set():
             self._changed.clear()
-            ending = asyncio.Event()
+            self._ending = asyncio.Event()
             jobs: list[asyncio.Task[Any]] = [
                 asyncio.create_task(stop.wait()),
                 asyncio.create_task(self._changed.wait()),
             ]
             if self._face is not None:
-                jobs.append(asyncio.create_task(self._connect(self._face, ending), name="discord"))
+                self._connection = asyncio.create_task(self._connect(self._face, self._ending), name="discord")
+                jobs.append(self._connection)
             try:
                 await asyncio.wait(jobs[:2], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                ending.set()
+                self._ending.set()
                 for job in jobs[:2]:
                     job.cancel()
                 await asyncio.wait(jobs, timeout=4.0)
                 for job in jobs:
                     job.cancel()
-                self.service = None
+                self.service = self._connection = None
 
     async def _connect(self, face: DiscordFace, ending: asyncio.Event) -> None:
         try:

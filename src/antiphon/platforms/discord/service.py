@@ -65,6 +65,7 @@ class DiscordService:
         self._missing: list[str] = []
         self._refused_intents = False
         self._held_until = 0.0
+        self._missed = False
         self._down: set[int] = set()
         self.client: GatewayClient | None = None
 
@@ -181,6 +182,7 @@ class DiscordService:
         if time.monotonic() < self._held_until:
             self._dispatch.hear(name, data)
         else:
+            self._missed = True
             self._dispatch.inbound.lost()
 
     async def _connected(self, names: Sequence[str], held: list[int], most: int, flags: int) -> None:
@@ -201,7 +203,7 @@ class DiscordService:
             hear=self._hear,
             told=lambda shard, state: self._told(client, shard, state),
         )
-        self.client, self._down = client, set(held)
+        self.client, self._down, self._missed = client, set(held), False
         self._dispatch.connect(client)
         self._say(PartState.DEGRADED, "Connecting.", "")
         for shard in held:
@@ -230,9 +232,10 @@ class DiscordService:
         """
         told, seconds = time.monotonic(), self._settings.lease_seconds
         while True:
-            await asyncio.sleep(seconds / 4)
-            now, last = time.monotonic(), self._held_until - seconds * _LEFT
-            if now >= last:
+            last = self._held_until - seconds * _LEFT
+            await asyncio.sleep(max(0.0, min(seconds / 4, last - time.monotonic())))
+            now = time.monotonic()
+            if now >= last or self._missed:
                 log.warning("discord.lease_lost")
                 if now >= self._held_until:
                     self._dispatch.inbound.lost()
@@ -258,7 +261,7 @@ class DiscordService:
         elif state == "closed":
             self._down.add(shard)
         if self._down and state != "closed":
-            self._say(PartState.DEGRADED, f"Connecting; {len(self._down)} shards are missing.", "")
+            self._say(PartState.DEGRADED, self._connecting(client), "")
         elif state in ("ready", "resumed"):
             missing = " and ".join(self._missing)
             if missing:
@@ -276,6 +279,11 @@ class DiscordService:
         self._dispatch.connection(shard, state)
         task = asyncio.get_running_loop().create_task(self._tell(client, shard, state))
         self._telling = task
+
+    def _connecting(self, client: GatewayClient) -> str:
+        held = len(client.shard_ids or ())
+        there = held - len(self._down)
+        return f"Connecting: {there} of {held} shards are there." if there else "Connecting."
 
     async def _tell(self, client: GatewayClient | None, shard: int, state: str) -> None:
         guilds = sum(1 for guild in client.guilds if guild.shard_id == shard) if client is not None else 0
