@@ -63,6 +63,39 @@ async def test_without_intents_it_goes_on_with_what_it_may(sim: DiscordSim, sqli
         await says(world, "I was mentioned")
 
 
+async def test_a_refused_identify_is_said_in_words_with_what_to_do(
+    sim: DiscordSim, sqlite_settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    expected = {
+        4004: ("refuses the bot's token", "reset it: developer portal"),
+        4010: ("does not know such a shard (close code 4010)", "discord.shards"),
+        4011: ("wants more shards for so many servers (close code 4011)", "discord.shards"),
+        4013: ("does not know an intent that was asked for (close code 4013)", "update Antiphon"),
+        4014: ("refuses the privileged intents (close code 4014)", "switch Server Members and Message Content on"),
+    }
+    async with discord_world(sqlite_settings, sim, script=echo) as world:
+        for code, (detail, remedy) in expected.items():
+            sim.control.fault("close_on_op", op=2, code=code, times=1000)
+            sim.control.fault("refuse_resume")
+            sim.control.disconnect(4000)
+            await world.until(lambda detail=detail: detail in world.antiphon.discord.health().detail)
+            health = await world.health()  # what the status page shows
+            assert health.state is PartState.DEGRADED
+            assert remedy in health.remedy
+            assert detail in capfd.readouterr().out.replace("\\'", "'"), "the log says it too"
+            sim.control.clear_faults()
+            await world.antiphon.discord.replace(touched(world))  # nobody waits for the next try here
+            await connected(world)
+        await says(world, "there again")
+
+
+def touched(world: DiscordWorld) -> Settings:
+    """Other settings with the same meaning: the connection is made anew."""
+    settings = world.antiphon.discord._settings
+    hours = settings.discord.backfill_hours + 0.1
+    return settings.model_copy(update={"discord": settings.discord.model_copy(update={"backfill_hours": hours})})
+
+
 @pytest.mark.parametrize("code", [0, 1001, 4000, 4009])
 async def test_cuts_of_the_gateway_lose_nothing(world: DiscordWorld, code: int) -> None:
     await says(world, "before")

@@ -40,6 +40,29 @@ class TokenRefused(DiscordRefused):
     """The token is unknown or was reset."""
 
 
+class GatewayRefused(Exception):
+    """The gateway ended the connection with a code after which asking again changes nothing."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the gateway closed with {code}")
+        self.code = code
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What is wrong, and what an operator can do."""
+        problem, remedy = REFUSALS[self.code]
+        return f"{problem} (close code {self.code}).", remedy
+
+
+REFUSALS = {
+    4010: ("Discord does not know such a shard", "set discord.shards to 0: as many as Discord proposes"),
+    4011: ("Discord wants more shards for so many servers", "set discord.shards to 0: as many as Discord proposes"),
+    4012: ("Discord serves this version of its gateway no longer", "update Antiphon"),
+    4013: ("Discord does not know an intent that was asked for", "update Antiphon"),
+}
+"""Close codes of the gateway that are not about the token or its privileged intents."""
+
+
 class DiscordAway(Unavailable):
     """Discord did not answer, asked to wait longer than the caller wanted to, or failed.
 

@@ -17,7 +17,7 @@ import discord
 import structlog
 
 from antiphon.platforms.discord.budget import RateBudget
-from antiphon.platforms.discord.errors import TokenRefused
+from antiphon.platforms.discord.errors import REFUSALS, GatewayRefused, TokenRefused
 from antiphon.platforms.discord.reading import Json, Myself, Place, clean
 from antiphon.telemetry import metrics
 
@@ -109,7 +109,10 @@ class GatewayClient(discord.AutoShardedClient):
         self._identified = time.monotonic()
 
     async def connect_until_closed(self, token: str) -> None:
-        """Log in and stay connected; the library resumes after cuts. Raises `TokenRefused` or `IntentsRefused`."""
+        """Log in and stay connected; the library resumes after cuts.
+
+        Raises `TokenRefused`, `IntentsRefused` or `GatewayRefused`.
+        """
         try:
             await self.start(token)
         except discord.LoginFailure as error:
@@ -121,6 +124,8 @@ class GatewayClient(discord.AutoShardedClient):
                 raise TokenRefused(401, 0, "gateway") from error
             if error.code == 4014:
                 raise IntentsRefused from error
+            if error.code in REFUSALS:
+                raise GatewayRefused(error.code) from error
             raise
         finally:
             if not self.is_closed():

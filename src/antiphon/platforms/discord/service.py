@@ -23,7 +23,7 @@ from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.platforms import LeaseStore
 from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.dispatch import Dispatch
-from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused, TokenRefused
+from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused, GatewayRefused, TokenRefused
 from antiphon.platforms.discord.inbound import Inbound
 from antiphon.platforms.discord.rest import DiscordRest, Json
 from antiphon.platforms.discord.transport import open_connector
@@ -118,6 +118,8 @@ class DiscordService:
                 first, self._refused_intents = not self._refused_intents, True
                 self._say(PartState.DEGRADED, "Discord refuses the privileged intents (close code 4014).", _switch_on())
                 return 1.0 if first else None
+            case GatewayRefused():
+                self._say(PartState.DEGRADED, *error.words)
             case DiscordAway():
                 self._say(PartState.DEGRADED, error.message, "it is tried again by itself")
                 return error.retry_after
@@ -133,7 +135,8 @@ class DiscordService:
 
     def _say(self, state: PartState, detail: str, remedy: str) -> None:
         if (state, detail) != (self._state.state, self._state.detail):
-            log.info("discord.state", state=state.value, detail=detail)
+            tell = log.warning if remedy else log.info
+            tell("discord.state", state=state.value, detail=detail, remedy=remedy)
         self._state = PartHealth("discord", state, detail, remedy)
 
     async def _session(self) -> None:
