@@ -64,6 +64,9 @@ async def test_join_and_leave_with_the_map_of_who_speaks(world: DiscordWorld) ->
     await world.until(lambda: told(world)[-1]["state"] == "idle")
     ada.send("general", "!join")
     assert "I am in" in (await world.replied(1, seconds=20))[0].content
+    ada.send("general", "!leave")
+    assert (await world.replied(2, seconds=20))[1].content == "I left."
+    await world.until(lambda: told(world)[-1]["state"] == "idle")
 
 
 def _speaker(world: DiscordWorld, user: int) -> dict[str, Any]:

@@ -166,6 +166,13 @@ class DeliveryError(AntiphonError):
     http_status = 502
 
 
+class DeliveryUnsettled(AntiphonError):
+    """Whether a reply is there already cannot be found out: too much was said since."""
+
+    code = "delivery_unsettled"
+    http_status = 502
+
+
 class DeliveryRetry(AntiphonError):
     """A platform could not take a reply now. `retry_after` is in seconds, or None for our own back-off."""
 

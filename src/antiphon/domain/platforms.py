@@ -90,7 +90,10 @@ class Platform(Protocol):
         ...
 
     async def find(self, delivery: Delivery) -> str | None:
-        """The platform's id of this reply if it is there already. None when it is not (see `reconciles`)."""
+        """The platform's id of this reply if it is there already. None when it is not (see `reconciles`).
+
+        `DeliveryUnsettled` when that cannot be found out.
+        """
         ...
 
     async def working(self, channel: str) -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import platform_of
-from antiphon.domain.errors import DeliveryError, DeliveryRetry, LeaseLost, StoreUnavailable
+from antiphon.domain.errors import DeliveryError, DeliveryRetry, DeliveryUnsettled, LeaseLost, StoreUnavailable
 from antiphon.domain.platforms import Platform
 from antiphon.domain.replies import Delivery, OutboxStore
 from antiphon.domain.signals import Signals
@@ -137,13 +137,17 @@ class Outbox:
             await platform.edit(delivery)
             return _Sent(delivery.native_id)
         if delivery.doubtful:
-            found = await platform.find(delivery)
+            try:
+                found, settled = await platform.find(delivery), platform.limits.reconciles
+            except DeliveryUnsettled as error:
+                log.warning("reply.unsettled", reply=delivery.reply, reason=error.message)
+                found, settled = None, False
             if found is not None:
                 # It is there; an edit makes sure that it says the final words (a draft may have been found).
                 if platform.limits.drafts:
                     await platform.edit(replace(delivery, native_id=found))
                 return _Sent(found)
-            if not platform.limits.reconciles and not self._nonce_known(platform, delivery):
+            if not settled and not self._nonce_known(platform, delivery):
                 metrics.REPLIES.labels(platform=platform.name, result="doubtful").inc()
                 if self._options.doubtful == "dead":
                     return _Dead(DOUBTFUL)
@@ -171,7 +175,9 @@ class Outbox:
                 delay = result.retry_after
                 if delay is None:
                     delay = min(2.0 ** (delivery.attempt - 1), MAX_BACKOFF_SECONDS)
-                await self._store.later(self._owner, delivery.reply, delay, reason, doubtful=result.doubtful)
+                # Whoever could not even look is as much in doubt as before.
+                doubtful = result.doubtful or delivery.doubtful
+                await self._store.later(self._owner, delivery.reply, delay, reason, doubtful=doubtful)
                 metrics.REPLIES.labels(platform=platform, result="retry").inc()
                 log.info("reply.later", reply=delivery.reply, platform=platform, reason=reason, retry_in=delay)
             case _Later(reason=reason) | _Dead(reason=reason):

@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from antiphon.bus.signals import LocalSignals
-from antiphon.domain.errors import DeliveryError, DeliveryRetry
+from antiphon.domain.errors import DeliveryError, DeliveryRetry, DeliveryUnsettled
 from antiphon.domain.platforms import PlatformLimits
 from antiphon.domain.replies import Delivery, ReplyState
 from antiphon.threads.outbox import Outbox, OutboxOptions
@@ -166,6 +166,37 @@ def test_a_doubtful_reply_that_is_not_there_is_sent() -> None:
             bench.store.add("telegram:a", "x")
             await asyncio.sleep(10)
             assert bench.platform.texts("telegram:a") == ["x"]
+
+    run_virtually(main())
+
+
+def test_who_cannot_even_look_stays_in_doubt() -> None:
+    async def main() -> None:
+        async with running(limits=PlatformLimits(reconciles=True)) as bench:
+            bench.platform.lose_answer = times(1, DeliveryRetry("reset", maybe_sent=True))
+            # The first try arrives; then the platform is busy for two looks.
+            looks = iter([None, DeliveryRetry("busy", retry_after=1.0), DeliveryRetry("away")])
+            bench.platform.fail = lambda _: next(looks, None)
+            bench.store.add("telegram:a", "x")
+            await asyncio.sleep(30)
+            assert bench.platform.texts("telegram:a") == ["x"]
+            assert bench.states() == [ReplyState.SENT]
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(("setting", "shown"), [("dead", ["x"]), ("resend", ["x", "x"])])
+def test_a_channel_in_which_too_much_was_said_since_follows_the_setting(
+    setting: Literal["resend", "dead"], shown: list[str]
+) -> None:
+    async def main() -> None:
+        async with running(doubtful=setting, limits=PlatformLimits(reconciles=True)) as bench:
+            bench.platform.lose_answer = times(1, DeliveryRetry("reset", maybe_sent=True))
+            looks = iter([None, DeliveryUnsettled("I looked no further.")])
+            bench.platform.fail = lambda _: next(looks, None)
+            bench.store.add("telegram:a", "x")
+            await asyncio.sleep(10)
+            assert bench.platform.texts("telegram:a") == shown
 
     run_virtually(main())
 

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from antiphon.domain.approvals import Approval, ApprovalStore
+from antiphon.domain.errors import DeliveryUnsettled
 from antiphon.domain.platforms import PlatformLimits, PlatformStore
 from antiphon.domain.replies import Delivery, ReplyKind
 from antiphon.platforms.discord import rest
@@ -106,16 +107,20 @@ class DiscordPlatform:
             await self._clean_up(delivery)
 
     async def find(self, delivery: Delivery) -> str | None:
-        """Read the channel from what the reply answers on; None when it is not there.
+        """Read the channel from when the reply was made on; None when it is not there.
 
-        Ours is what refers to the same message and is no other reply of ours, or says the same words.
+        Ours is what refers to the same message and is no other reply of ours, or says the same words. Where more was
+        said since than is read here, `DeliveryUnsettled`.
         """
         channel = channel_id(delivery.channel)
         created = delivery.created_at
-        start = delivery.reply_to if _refers(delivery) else snowflake_at(created - _SKEW) if created else "0"
+        start = snowflake_at(created - _SKEW) if created else "0"
+        if _refers(delivery):
+            start = max(start, delivery.reply_to, key=int)
         try:
             me = str((await self._api.me())["id"])
             own: list[Json] = []
+            whole = True
             for _ in range(_PAGES):
                 page: list[Json] = await self._api.call(
                     rest.MESSAGES, query={"after": start, "limit": "100"}, channel=channel
@@ -125,10 +130,17 @@ class DiscordPlatform:
                 if len(page) < 100:
                     break
                 start = str(page[-1]["id"])
+            else:
+                whole = False
         except (DiscordRefused, DiscordAway) as error:
             raise as_delivery_error(error) from error
         known = set(await self._store.delivered(delivery.channel, [str(message["id"]) for message in own]))
-        return _same(delivery, [message for message in own if str(message["id"]) not in known])
+        found = _same(delivery, [message for message in own if str(message["id"]) not in known])
+        if found is None and not whole:
+            raise DeliveryUnsettled(
+                f"It is not among the {_PAGES * 100} messages after it was made; I looked no further."
+            )
+        return found
 
     async def working(self, channel: str) -> None:
         """Discord shows for ten seconds that the bot is typing."""

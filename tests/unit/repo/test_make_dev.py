@@ -1,0 +1,57 @@
+"""`make dev` starts the program anew when its code changes: the recipe itself, with a small program in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = f"""#!{sys.executable}
+import pathlib, signal, sys
+def end(*_):
+    with open("log", "a") as log: log.write("ended\\n")
+    sys.exit(0)
+signal.signal(signal.SIGINT, end); signal.signal(signal.SIGTERM, end)
+with open("log", "a") as log: log.write("started " + pathlib.Path("src/code.py").read_text() + "\\n")
+signal.pause()
+"""
+
+
+def test_a_change_of_the_code_ends_the_program_and_starts_it_again(tmp_path: Path) -> None:
+    found = re.search(r"^dev:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found is not None
+    recipe = found[1].strip().lstrip("@").replace("$(BIN)", "bin").replace("$(ARGS)", "")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code.py").write_text("one")
+    (tmp_path / "bin" / "watchfiles").symlink_to(Path(sys.executable).parent / "watchfiles")
+    (tmp_path / "bin" / "antiphon").write_text(PROGRAM)
+    (tmp_path / "bin" / "antiphon").chmod(0o755)
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", recipe], cwd=tmp_path, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        _until(tmp_path, ["started one"])
+        time.sleep(0.3)  # the watcher looks at the folder only after it has started the program
+        (tmp_path / "src" / "code.py").write_text("two")
+        _until(tmp_path, ["started one", "ended", "started two"])
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        _until(tmp_path, ["started one", "ended", "started two", "ended"])
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(5)
+
+
+def _until(folder: Path, lines: list[str]) -> None:
+    deadline, log = time.monotonic() + 20, folder / "log"
+    while (there := log.read_text().splitlines() if log.exists() else []) != lines:
+        assert time.monotonic() < deadline, there
+        time.sleep(0.05)
