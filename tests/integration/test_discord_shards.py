@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -55,6 +56,7 @@ async def test_what_one_shard_misses_is_answered_while_the_other_goes_on(
             while await position(world, "gateway.0/2") <= missed.id:  # noqa: ASYNC110 - it is a row in the database
                 await asyncio.sleep(0.1)
         assert world.replies(places[1]) == []
+    assert not [thread for thread in threading.enumerate() if "keep-alive" in thread.name], "nothing is left behind"
     # After an end, and with another number of shards, each server goes on from what was heard of it itself.
     control.clear_faults()
     world.ada.send(places[0], f"{world.bot} again to the first")

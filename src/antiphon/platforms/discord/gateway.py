@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import aiohttp
 import discord
 import structlog
+from discord.gateway import KeepAliveHandler
 
 from antiphon.platforms.discord.budget import RateBudget
 from antiphon.platforms.discord.errors import REFUSALS, GatewayRefused, TokenRefused
@@ -130,6 +132,13 @@ class GatewayClient(discord.AutoShardedClient):
         finally:
             if not self.is_closed():
                 await asyncio.shield(self.close())
+
+    async def close(self) -> None:
+        """End every connection, also one that is only beginning: the library forgets those, and their threads."""
+        await super().close()
+        for thread in threading.enumerate():
+            if isinstance(thread, KeepAliveHandler) and getattr(thread.ws, "_connection", None) is self._connection:
+                await thread.ws.close()
 
     # --- states, as the library tells them ----------------------------------------------------------------------------
 
