@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 import pytest_asyncio
@@ -15,6 +17,7 @@ from antiphon.domain.errors import StoreUnavailable
 from antiphon.domain.health import PartState
 from antiphon.domain.turns import Final, TextDelta, TurnRequest
 from antiphon.sim.discord import DiscordSim
+from antiphon.telemetry import metrics
 from tests.fakes.brain import Step
 from tests.integration.discord_world import DiscordWorld, connected, discord_settings, discord_world, roomy, running
 
@@ -33,6 +36,10 @@ async def world(sim: DiscordSim, sqlite_settings: Settings) -> AsyncIterator[Dis
 
 def echo(request: TurnRequest) -> list[Step]:
     return [Final(f"You said: {request.text}")]
+
+
+EVENTS = ("HELLO", "ACK", "READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE")
+"""After each of these the gateway is cut once."""
 
 
 async def says(world: DiscordWorld, text: str, channel: str = "general") -> None:
@@ -128,14 +135,21 @@ async def test_reconnects_invalid_sessions_lost_and_doubled_events(world: Discor
         control.fault("close_on_op", op=op, code=4000)
     control.disconnect(4000)
     await says(world, "seven")
-    for event in ("READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE"):
+    for event in EVENTS:
         control.fault("close_on_event", event=event, code=4000)
         control.disconnect(4000)
         await says(world, f"after {event}")
+    for event, ask in (("RECONNECT", control.reconnect), ("INVALID_SESSION", control.invalidate)):
+        control.fault("close_on_event", event=event, code=4000)
+        ask()
+        await says(world, f"after {event}")
+    control.fault("refuse_connection", times=3)
+    control.disconnect(0)
+    await says(world, "when it is let in again")
     await world.quiet()
     numbers = ("one", "two", "three", "four", "five", "six", "seven")
-    after = [f"after {event}" for event in ("READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE")]
-    assert world.replies() == [f"You said: {text}" for text in (*numbers, *after)]
+    after = [f"after {event}" for event in (*EVENTS, "RECONNECT", "INVALID_SESSION")]
+    assert world.replies() == [f"You said: {text}" for text in (*numbers, *after, "when it is let in again")]
 
 
 async def test_what_came_while_it_was_away_is_answered(sim: DiscordSim, sqlite_settings: Settings) -> None:
@@ -176,6 +190,25 @@ async def test_answers_survive_rate_limits_failures_and_lost_answers(world: Disc
     await world.quiet()
     texts = world.replies()
     assert len(texts) == len(set(texts)) == 6
+
+
+async def test_a_storm_of_429_is_waited_out_as_told_and_counted(world: DiscordWorld) -> None:
+    control, send = world.sim.control, "POST /channels/.*/messages"
+    control.fault("rate_limit", route=send, times=3, retry_after=0.2)
+    await says(world, "a storm")
+    await world.quiet()
+    assert world.replies() == ["You said: a storm"]
+    tries = [
+        entry for entry in control.log("rest") if re.match(send, entry["route"]) and "typing" not in entry["route"]
+    ]
+    assert [entry["status"] for entry in tries] == [429] * 3 + [200]
+    waits = [later["at"] - earlier["at"] for earlier, later in pairwise(tries)]
+    assert min(waits) >= 0.2, "never before the time that was told"
+    for name, labels in {
+        "antiphon_discord_api_calls_total": {"route": "POST /channels/{channel}/messages", "status": "429"},
+        "antiphon_messages_total": {"platform": "discord", "direction": "out"},
+    }.items():
+        assert metrics.REGISTRY.get_sample_value(name, labels), "counted for /metrics"
 
 
 async def test_a_lost_answer_is_found_after_discord_forgot_the_nonce(world: DiscordWorld) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from antiphon.config import Settings
 from antiphon.domain.turns import Final, TurnRequest
+from antiphon.platforms.discord import voice
 from antiphon.sim.discord import DiscordSim
 from tests.fakes.brain import Step
 from tests.integration.discord_world import DiscordWorld, discord_world, roomy
@@ -67,6 +69,21 @@ async def test_join_and_leave_with_the_map_of_who_speaks(world: DiscordWorld) ->
     ada.send("general", "!leave")
     assert (await world.replied(2, seconds=20))[1].content == "I left."
     await world.until(lambda: told(world)[-1]["state"] == "idle")
+
+
+async def test_a_cut_while_it_comes_in_is_told_or_survived_and_the_next_try_works(
+    world: DiscordWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice, "JOIN_SECONDS", 2.0)
+    control, ada = world.sim.control, world.ada
+    ada.join_voice("Lounge")
+    control.fault("close_on_op", op=4, code=4000)
+    said = await control.answered(ada.slash("join", "general", {}), 30)
+    assert "I am in" in said.content or "please try again" in said.content
+    if "please try again" in said.content:
+        assert "I am in" in (await control.answered(ada.slash("join", "general", {}), 30)).content
+    ada.send("general", f"{world.bot} still here?")
+    assert (await world.replied(1))[0].content == "You said: still here?"
 
 
 def _speaker(world: DiscordWorld, user: int) -> dict[str, Any]:

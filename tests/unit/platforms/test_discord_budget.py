@@ -111,3 +111,16 @@ def test_a_window_of_which_no_answer_told_is_asked_for_again_by_one() -> None:
         assert await budget.take(ROUTE, CHANNEL, 1.0) == 0.0
 
     run_virtually(main())
+
+
+def test_429_after_429_waits_as_long_as_it_says() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        budget = RateBudget(now=loop.time, wall=loop.time)
+        for _ in range(5):
+            began = loop.time()
+            assert await budget.take(ROUTE, CHANNEL, 5.0) == 0.0
+            assert loop.time() - began < 0.5
+            budget.answered(ROUTE, CHANNEL, 429, {}, 0.2)
+
+    run_virtually(main())

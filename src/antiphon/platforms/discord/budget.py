@@ -206,8 +206,9 @@ class RateBudget:
             if headers.get("X-RateLimit-Global") or headers.get("X-RateLimit-Scope") == "global":
                 self._paused_until = max(self._paused_until, until)
             else:
-                bucket.assumed = False
-                bucket.remaining, bucket.resets_at = 0, max(bucket.resets_at if bucket.remaining == 0 else 0.0, until)
+                # Only a window that Discord told of may be longer than what it asks for now.
+                told = bucket.resets_at if bucket.remaining == 0 and not bucket.assumed else 0.0
+                bucket.remaining, bucket.resets_at, bucket.assumed = 0, max(told, until), False
             return
         limit, remaining = _whole(headers.get("X-RateLimit-Limit")), _whole(headers.get("X-RateLimit-Remaining"))
         if limit is None or remaining is None:

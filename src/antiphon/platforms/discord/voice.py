@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.stdlib.get_logger(__name__)
 
-JOIN_SECONDS = 20.0
+JOIN_SECONDS = 12.0
 _PUBLISH_SECONDS = 0.25
 _SPEAKING, _CONNECTED, _SSRC, _GONE = 5, 11, 12, 13
 
