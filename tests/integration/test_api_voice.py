@@ -240,6 +240,30 @@ async def test_who_is_locked_out_speaks_no_more(world: World) -> None:
     assert (await world.stores.voice.get(key, world.other.person)).reason is EndReason.REVOKED
 
 
+async def test_a_ticket_is_worth_what_its_asker_may_and_ends_with_their_credential(world: World) -> None:
+    """Sessions live by the credential that began them; a socket by the one that its ticket was asked for with."""
+    created, secret = await world.stores.keys.create("spare", ("chat",), world.other.person)
+    keys = world.stores.keys
+    async with (
+        world.served() as address,
+        begun(world, world.other) as (client, key),
+        world.client(headers={"Authorization": f"Bearer {secret}"}) as spare,
+    ):
+        used, kept, own = await ticket(spare), await ticket(spare), await ticket(client)
+        async with connect(f"ws://{address}/ws/voice/{key}?ticket={used}") as socket:
+            assert json.loads(await socket.recv())["type"] == "hello"
+            await keys.revoke(created.id, None)
+            await world.api.state.auth.key_revoked(created.id)
+            async with asyncio.timeout(5):
+                await socket.wait_closed()
+            assert socket.close_code == 4401
+        assert (await code_of(address, f"/ws/voice/{key}?ticket={kept}"))[0] == 4401
+        assert world.services.voice.find(key, world.other.person) is not None, "the session itself goes on"
+        async with connect(f"ws://{address}/ws/voice/{key}?ticket={own}") as socket:
+            assert json.loads(await socket.recv())["type"] == "hello"
+    assert not [one for one in world.services.voice.tickets._tickets.values() if one.used and one.proof]
+
+
 async def test_a_signed_in_page_needs_no_ticket_and_its_sign_out_ends_it(world: World) -> None:
     async with world.served() as address, world.signed_in(world.other) as client:
         key = (await client.post("/session", json=ROOM)).json()["session_id"]

@@ -45,6 +45,19 @@ class Identity:
     session_key: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An identity with what proved it, kept for asking later whether it is still good. Holds a secret."""
+
+    identity: Identity
+    scope: Scope
+
+    @classmethod
+    def of(cls, identity: Identity, scope: Scope) -> Proof:
+        """That of a request, without the rest of it."""
+        return cls(identity, _credentials_only(scope))
+
+
 class Authenticator:
     """Checks credentials. Keys are remembered for a short time; sessions are looked up each time."""
 
@@ -84,6 +97,11 @@ class Authenticator:
         if identity is not None:
             self._note_use(identity, scope)
         return identity
+
+    async def still_good(self, proof: Proof) -> bool:
+        """Whether the credential is still that of the same principal."""
+        identity = await self.identify(proof.scope)
+        return identity is not None and identity.principal == proof.identity.principal
 
     async def principal_of(self, scope: Scope) -> Principal | None:
         """The principal behind an ASGI scope, or None."""

@@ -1,12 +1,14 @@
 """The two WebSockets of a spoken session: its words (`/ws/transcript/{id}`) and its sound (`/ws/voice/{id}`).
 
+Each lives as long as the credential it was opened with; of one that was opened by a ticket, that is the credential of
+whoever asked for the ticket.
+
 Mounted by `asgi`. Refusals are told by a close code after the handshake, as in `sockets`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -14,21 +16,20 @@ from urllib.parse import parse_qs
 import structlog
 
 from antiphon.api.access import resume_point
-from antiphon.api.auth import Identity
+from antiphon.api.auth import Identity, Proof
 from antiphon.api.edge import Receive
 from antiphon.api.errors import Send
 from antiphon.api.listeners import Ended
 from antiphon.api.origins import Scope
 from antiphon.api.sockets import (
     UNAUTHENTICATED,
-    UNKNOWN,
     close_socket,
     code_of,
     converse,
     refuse,
 )
 from antiphon.api.state import ApiState
-from antiphon.domain.errors import Forbidden, Unauthenticated
+from antiphon.domain.errors import Forbidden, NotFound, Unauthenticated
 from antiphon.domain.voice import VoiceSession
 from antiphon.voice.tickets import TicketUsed
 from antiphon.voice.transcript import segment_event
@@ -107,24 +108,21 @@ class VoiceSocket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         key = scope["url_route"]["kwargs"]["id"]
-        identity: Identity | None = None
         try:
             if (ticket := _ticket(scope)) is not None:
-                session = self._by_ticket(key, ticket)
+                session, proof = await self._by_ticket(key, ticket)
             else:
-                identity = await _identified(self._state, scope)
-                session = self._state.services.voice.find(key, identity.principal.person) or UNKNOWN
+                proof = Proof.of(await _identified(self._state, scope), scope)
+                session = self._find(key, proof.identity.principal.person)
+        except TicketUsed:
+            await refuse(send, USED)
+            return
         except Exception as error:
             await refuse(send, code_of(error))
             return
-        if isinstance(session, int):
-            await refuse(send, session)
-            return
         await send({"type": "websocket.accept"})
         transport = WebSocketTransport(receive, send, session.control)
-        with contextlib.ExitStack() as stack:
-            if identity is not None:
-                stack.enter_context(self._state.auth.watch(identity, scope, lambda: transport.close(UNAUTHENTICATED)))
+        with self._state.auth.watch(proof.identity, proof.scope, lambda: transport.close(UNAUTHENTICATED)):
             code = await self._carry(session, transport)
         if code is not None:
             await close_socket(send, code)
@@ -138,17 +136,21 @@ class VoiceSocket:
             await transport.aclose()
             await asyncio.wait({serving})
 
-    def _by_ticket(self, key: str, secret: str) -> Session | int:
-        """The session a ticket is good for, or the code that refuses it."""
-        voice = self._state.services.voice
-        try:
-            ticket = voice.tickets.redeem(secret)
-        except TicketUsed:
-            return USED
-        if ticket is None:
-            return UNAUTHENTICATED
-        session = voice.find(key, ticket.person)
-        return session if session is not None and session.row.room == ticket.room else UNKNOWN
+    async def _by_ticket(self, key: str, secret: str) -> tuple[Session, Proof]:
+        """The session a ticket is good for, and the credential it was given for. Raises `TicketUsed`."""
+        ticket = self._state.services.voice.tickets.redeem(secret)
+        if ticket is None or not await self._state.auth.still_good(ticket.proof):
+            raise Unauthenticated("The ticket is not good, or what it was given for is not any more.")
+        session = self._find(key, ticket.person)
+        if session.row.room != ticket.room:
+            raise NotFound("The ticket is for another room.")
+        return session, ticket.proof
+
+    def _find(self, key: str, person: int) -> Session:
+        session = self._state.services.voice.find(key, person)
+        if session is None:
+            raise NotFound("There is no such session.")
+        return session
 
 
 def _ticket(scope: Scope) -> str | None:

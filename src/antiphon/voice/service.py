@@ -115,14 +115,18 @@ class VoiceSessions:
 
     # --- what the API calls -------------------------------------------------------------------------------------------
 
-    async def token(self, person: int, room: str, identity: str, name: str) -> Pass:
-        """A way in for a person's sound. The room becomes theirs; `NotFound` when it is somebody else's."""
+    async def token(self, person: int, room: str, identity: str, name: str, *, proof: Any = None) -> Pass:
+        """A way in for a person's sound. The room becomes theirs; `NotFound` when it is somebody else's.
+
+        `proof` is kept with a ticket (`voice.tickets`).
+        """
         check_room(room)
         await self._store.claim_room(room, person)
         livekit = self._settings.livekit
         if livekit.url:
             return self._room_pass(room, identity, name)
-        return Pass(self.tickets.issue(person, room), "embedded", "/ws/voice/", self._settings.voice.ticket_seconds)
+        ticket = self.tickets.issue(person, room, proof)
+        return Pass(ticket, "embedded", "/ws/voice/", self._settings.voice.ticket_seconds)
 
     def _room_pass(self, room: str, identity: str, name: str) -> Pass:
         token = self._access.person_token(room, identity, name)

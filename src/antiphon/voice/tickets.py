@@ -1,6 +1,7 @@
 """Tickets for the audio socket: single use, short-lived, good for one person and one room. Kept as hashes, in memory.
 
-A ticket proves what the credential proved that it was given for; whoever has it is that person, for one connection.
+A ticket proves what the credential proved that it was given for; whoever has it is that person, for one connection. It
+is worth nothing without that credential: `proof` is what the API needs to ask again whether it is still good.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 MOST = 10_000
 PREFIX = "vt_"
@@ -22,6 +24,7 @@ class Ticket:
     person: int
     room: str
     expires: float
+    proof: Any
     used: bool = False
 
 
@@ -37,11 +40,11 @@ class Tickets:
         self._seconds = seconds
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
 
-    def issue(self, person: int, room: str) -> str:
-        """A new ticket."""
+    def issue(self, person: int, room: str, proof: Any) -> str:
+        """A new ticket, for whoever gave `proof`."""
         self._forget_old()
         secret = PREFIX + secrets.token_urlsafe(24)
-        self._tickets[_digest(secret)] = Ticket(person, room, self._now() + self._seconds)
+        self._tickets[_digest(secret)] = Ticket(person, room, self._now() + self._seconds, proof)
         if len(self._tickets) > MOST:
             self._tickets.popitem(last=False)
         return secret
@@ -55,8 +58,9 @@ class Tickets:
             raise TicketUsed
         if ticket.expires <= self._now():
             return None
-        ticket.used = True
-        return ticket
+        good = replace(ticket)
+        ticket.used, ticket.proof = True, None
+        return good
 
     def _forget_old(self) -> None:
         # A used one is remembered as long as it would have been good, so that its second use is told apart.

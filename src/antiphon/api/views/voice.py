@@ -16,6 +16,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from antiphon.api import shapes, voice_rows, voice_shapes
+from antiphon.api.auth import Proof
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.attachments import BYTES, AnyMediaType, sent_file
@@ -50,7 +51,8 @@ class TokenView(ApiView):
         """A token for one connection."""
         room, identity = _label(request, "room"), _label(request, "identity")
         name = _label(request, "name", missing=identity)
-        way = await self.services.voice.token(self.person, room, identity, name)
+        proof = Proof.of(self.identity, self.request._request.scope)
+        way = await self.services.voice.token(self.person, room, identity, name, proof=proof)
         return json_answer(
             {"token": way.token, "transport": way.transport, "url": way.url, "expires_in": way.expires_in}
         )
