@@ -111,7 +111,7 @@ class FakeRecognition:
 
 
 class FakeSpeaker:
-    """Implements `domain.speech.TextToSpeech`: 100 ms of a constant per word, one word to a chunk.
+    """Implements `domain.speech.TextToSpeech`: `word_seconds` of a constant per word, one word to a chunk.
 
     After `fails_after` words it raises; `hangs` makes it stop there instead. `knows_words` gives word times.
     """
@@ -124,12 +124,14 @@ class FakeSpeaker:
         fails_after: int | None = None,
         hangs: bool = False,
         knows_words: bool = True,
+        word_seconds: float = 0.1,
     ) -> None:
         self.name = name
         self.sample_rate = rate
         self.fails_after = fails_after
         self.hangs = hangs
         self.knows_words = knows_words
+        self.word_seconds = word_seconds
         self.spoken: list[str] = []
         self.voices_used: list[str] = []
         self.running = 0
@@ -156,9 +158,9 @@ class FakeSpeaker:
                     raise SpeechError(f"{self.name} broke.")
                 at = text.index(word, at)
                 self.spoken.append(word)
-                known = (SpokenWord(number * 0.1, at, at + len(word)),) if self.knows_words else ()
+                known = (SpokenWord(number * self.word_seconds, at, at + len(word)),) if self.knows_words else ()
                 await asyncio.sleep(0)
-                yield SpeechChunk(b"\1\0" * (self.sample_rate // 10), known)
+                yield SpeechChunk(b"\1\0" * round(self.sample_rate * self.word_seconds), known)
                 at += len(word)
         finally:
             self.running -= 1

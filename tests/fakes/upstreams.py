@@ -250,6 +250,9 @@ def _in_the_middle(behaviour: str, piece: str) -> Iterator[Event]:
     match behaviour:
         case "cut":
             yield "close", ""
+        case "dies_late":
+            yield "wait", "0.6"
+            yield "close", ""
         case "cut_word":
             yield "text", piece[: max(1, len(piece) // 2)]
             yield "close", ""
