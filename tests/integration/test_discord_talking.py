@@ -136,11 +136,16 @@ async def test_edits_are_answered_anew_and_deletions_are_forgotten(world: Discor
     world.ada.edit(asked, f"{world.bot} the song")
     await world.replied(2)
     assert world.replies() == ["About teh song", "About the song"]
+    asked = world.ada.send("general", f"{world.bot} halp me")
+    await world.replied(3)
+    world.ada.edit(asked, f"{world.bot} help me")  # begins like a command, and is none
+    await world.replied(4)
+    assert world.replies()[2:] == ["About halp me", "About help me"]
     waiting = world.ada.send("general", f"{world.bot} wait for my secret")
-    await world.until(lambda: len(brain.requests) == 3)
+    await world.until(lambda: len(brain.requests) == 5)
     world.ada.delete(waiting)
     await world.quiet()
-    assert len(world.replies()) == 2, "nobody waits for that answer any more"
+    assert len(world.replies()) == 4, "nobody waits for that answer any more"
     recent = await world.antiphon.stores.threads.recent(
         f"discord:{world.sim.control.channel('general').id}", before=None, limit=20
     )
@@ -148,7 +153,7 @@ async def test_edits_are_answered_anew_and_deletions_are_forgotten(world: Discor
     # Deleted while the answer is on its way: it comes, without a reference.
     late = world.ada.send("general", f"{world.bot} quick")
     world.sim.control.fault("latency", route="POST /channels/.*/messages", seconds=0.3)
-    await world.until(lambda: len(brain.requests) == 4)
+    await world.until(lambda: len(brain.requests) == 6)
     world.ada.delete(late)
     await world.quiet()
     assert world.refused() == []

@@ -13,10 +13,10 @@ from antiphon.domain.platforms import PlatformStore, SaidLately
 from antiphon.platforms.discord.errors import UNKNOWN_MESSAGE, DiscordAway, DiscordRefused
 from antiphon.platforms.discord.hearing import shard_of
 from antiphon.platforms.discord.ids import snowflake_at, time_of
-from antiphon.platforms.discord.inbound import Command, Inbound
+from antiphon.platforms.discord.inbound import Inbound
 from antiphon.platforms.discord.reading import Manners, Myself, Place
 from antiphon.platforms.discord.rest import MESSAGE, DiscordRest
-from antiphon.platforms.discord.taking import DELETED, Places
+from antiphon.platforms.discord.taking import DELETED, Command, Places, Taking
 from tests.fakes.virtual_time import run_virtually
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -110,18 +110,25 @@ class World:
         async def nothing(what: int | Command) -> None:
             raise AssertionError(what)
 
-        return Inbound(
+        taking = Taking(
             receive=self.receive,
             cancel=nothing,
             store=cast("PlatformStore", self),
             api=cast("DiscordRest", self),
             places=cast("Places", self),
             manners=self.manners,
-            run_command=nothing,
             commands=lambda: (),
             clock=self,
-            backfill_hours=24.0,
             message_chars=4000,
+        )
+        return Inbound(
+            taking=taking,
+            run_command=nothing,
+            store=cast("PlatformStore", self),
+            api=cast("DiscordRest", self),
+            places=cast("Places", self),
+            clock=self,
+            backfill_hours=24.0,
         )
 
     def guild(self, server: str = SERVER, channel: str = CHANNEL) -> dict[str, Any]:

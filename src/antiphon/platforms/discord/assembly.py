@@ -87,6 +87,7 @@ def open_gateway(settings: Settings, face: DiscordFace, ports: DiscordPorts) -> 
     from antiphon.platforms.discord.panel_embeds import BUTTON
     from antiphon.platforms.discord.panel_port import RestPanelPort
     from antiphon.platforms.discord.panels import DiscordPanels
+    from antiphon.platforms.discord.taking import Taking
     from antiphon.platforms.discord.voice import VoiceRooms
 
     places, manners, commands = GatewayPlaces(), ServerManners(settings, ports.store), Commands(ports.bus)
@@ -117,18 +118,25 @@ def open_gateway(settings: Settings, face: DiscordFace, ports: DiscordPorts) -> 
         per_second=settings.dashboards.edits_per_second,
     )
     calling.handle(f"{BUTTON}:", PanelButtons(panels))
-    inbound = Inbound(
+    taking = Taking(
         receive=ports.receive,
         cancel=ports.cancel,
         store=ports.store,
         api=face.api,
         places=places,
         manners=manners,
-        run_command=calling.written,
         commands=lambda: commands.names,
         clock=ports.clock,
-        backfill_hours=settings.discord.backfill_hours,
         message_chars=settings.limits.message_chars,
+    )
+    inbound = Inbound(
+        taking=taking,
+        run_command=calling.written,
+        store=ports.store,
+        api=face.api,
+        places=places,
+        clock=ports.clock,
+        backfill_hours=settings.discord.backfill_hours,
     )
     dispatch = Dispatch(
         inbound=inbound,

@@ -25,11 +25,10 @@ from antiphon.platforms.discord.commands import FAILED, MOST_CHOICES, Answer, Ca
 from antiphon.platforms.discord.delivery import NO_MENTIONS, shown_text
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused
 from antiphon.platforms.discord.ids import PLATFORM, channel_key, time_of
-from antiphon.platforms.discord.inbound import Command
 from antiphon.platforms.discord.permissions import PERMISSIONS
 from antiphon.platforms.discord.reading import Json, Place, clean, question, sender_of
 from antiphon.platforms.discord.rest import DiscordRest
-from antiphon.platforms.discord.taking import Places
+from antiphon.platforms.discord.taking import Command, Places
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -18,16 +18,15 @@ from datetime import timedelta
 import structlog
 
 from antiphon.domain.clock import Clock
-from antiphon.domain.conversation import InboundMessage, Receipt
 from antiphon.domain.errors import AntiphonError, StoreUnavailable
 from antiphon.domain.platforms import PlatformStore
-from antiphon.platforms.discord import reading, rest
+from antiphon.platforms.discord import rest
 from antiphon.platforms.discord.errors import DiscordAway, DiscordRefused
 from antiphon.platforms.discord.hearing import Hearing, shard_of
 from antiphon.platforms.discord.ids import PLATFORM, channel_id, channel_key, is_snowflake, snowflake_at
-from antiphon.platforms.discord.reading import How, Json, Manners, Place
+from antiphon.platforms.discord.reading import Json
 from antiphon.platforms.discord.rest import DiscordRest
-from antiphon.platforms.discord.taking import DELETED, Places, Taking
+from antiphon.platforms.discord.taking import DELETED, Command, Places, Taking
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,16 +43,6 @@ _STORE_RETRY = 0.5
 _TRIES = 4
 """Times something is tried that fails for a reason nobody foresaw. After that it is given up, so that one message
 cannot hold up its channel for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command that somebody wrote: its name, the words after it, and the message it stands in."""
-
-    name: str
-    words: str
-    message: Json
-    place: Place
 
 
 @dataclass(slots=True)
@@ -76,37 +65,21 @@ class Inbound:
     def __init__(
         self,
         *,
-        receive: Callable[[InboundMessage], Awaitable[Receipt]],
-        cancel: Callable[[int], Awaitable[object]],
+        taking: Taking,
+        run_command: Callable[[Command], Awaitable[None]],
         store: PlatformStore,
         api: DiscordRest,
         places: Places,
-        manners: Callable[[str], Awaitable[Manners]],
-        run_command: Callable[[Command], Awaitable[None]],
-        commands: Callable[[], tuple[str, ...]],
         clock: Clock,
         backfill_hours: float,
-        message_chars: int,
     ) -> None:
+        self._taking = taking
+        self._run_command = run_command
         self._store = store
         self._api = api
         self._places = places
-        self._manners = manners
-        self._run_command = run_command
-        self._commands = commands
         self._clock = clock
         self._backfill = timedelta(hours=backfill_hours)
-        self._taking = Taking(
-            receive=receive,
-            cancel=cancel,
-            store=store,
-            api=api,
-            places=places,
-            manners=manners,
-            commands=commands,
-            clock=clock,
-            message_chars=message_chars,
-        )
         self._hearing = Hearing(clock)
         self._channels: dict[str, _Channel] = {}
         self._positions: dict[str, str] = {}
@@ -333,20 +306,15 @@ class Inbound:
         id, where = str(message["id"]), str(message["channel_id"])
         if id in channel.recent:
             return
-        place = self._places.place(where, str(message.get("guild_id") or ""))
-        me, manners = self._places.myself(place.server), await self._manners(place.server)
-        spoken = reading.heard(message, me, place, manners) if reading.may_speak(message, me, manners) else None
-        if (asked := reading.asked(message, me)) is not None:
-            message, spoken = asked
+        said = await self._taking.read(message)
         command = None
-        if spoken is not None:
-            channel.active_at = time.monotonic()
-            command = reading.command_in(spoken.text, self._commands()) if spoken.how is How.PREFIX else None
+        if said is not None:
+            channel.active_at, command = time.monotonic(), said.command
             try:
                 if command is None:
-                    await self._taking.accept(message, spoken, place, manners)
+                    await self._taking.accept(said)
                 elif int(id) > int(self._positions.get(where) or 0):
-                    await self._run_command(Command(command[0], command[1], message, place))
+                    await self._run_command(command)
             except StoreUnavailable:
                 raise
             except AntiphonError as error:

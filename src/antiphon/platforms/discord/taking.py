@@ -6,6 +6,7 @@ Called by `inbound`, one message of a channel after the other: for what the gate
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -30,6 +31,27 @@ EDIT_WINDOW = timedelta(minutes=15)
 THREAD_NAME_CHARS = 80
 _MOST_ASKED = 20
 """Messages of one channel that are asked for one by one, to learn whether they were deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that somebody wrote: its name, the words after it, and the message it stands in."""
+
+    name: str
+    words: str
+    message: Json
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message that is for the agent: what it says to it, where, and whether that is a command."""
+
+    message: Json
+    heard: Heard
+    place: Place
+    manners: Manners
+    command: Command | None
 
 
 class Places(Protocol):
@@ -79,10 +101,21 @@ class Taking:
         self._message_chars = message_chars
         self.receiver = ""
 
-    async def accept(
-        self, message: Json, spoken: Heard, place: Place, manners: Manners, *, edit: int = 0
-    ) -> Receipt | None:
+    async def read(self, message: Json) -> Said | None:
+        """What a message says to the agent; None when it is not for it."""
+        place = self._places.place(str(message["channel_id"]), str(message.get("guild_id") or ""))
+        me, manners = self._places.myself(place.server), await self._manners(place.server)
+        heard = reading.heard(message, me, place, manners) if reading.may_speak(message, me, manners) else None
+        if (asked := reading.asked(message, me)) is not None:
+            message, heard = asked
+        if heard is None:
+            return None
+        words = reading.command_in(heard.text, self._commands()) if heard.how is How.PREFIX else None
+        return Said(message, heard, place, manners, None if words is None else Command(*words, message, place))
+
+    async def accept(self, said: Said, *, edit: int = 0) -> Receipt | None:
         """Hand a message to the inbox. None when there is nothing in it."""
+        message, spoken, place, manners = said.message, said.heard, said.place, said.manners
         where = place.id
         if manners.threads and place.server and not place.thread and not edit:
             where = await self._own_thread(message, spoken) or where
@@ -137,17 +170,12 @@ class Taking:
         """Somebody changed what they said: what runs for the old words is stopped, the new ones are answered."""
         if (reading.edited_at(message) or self._clock.now()) - reading.said_at(message) > EDIT_WINDOW:
             return
-        where = str(message["channel_id"])
-        place = self._places.place(where, str(message.get("guild_id") or ""))
-        me, manners = self._places.myself(place.server), await self._manners(place.server)
-        if not reading.may_speak(message, me, manners):
+        said = await self.read(message)
+        if said is None or said.command is not None:
             return
-        spoken = reading.heard(message, me, place, manners)
-        if spoken is None or reading.command_in(spoken.text, self._commands()):
-            return
-        for task in await self._store.live_tasks(channel_key(where), str(message["id"])):
+        for task in await self._store.live_tasks(channel_key(said.place.id), str(message["id"])):
             await self._cancel(task)
-        await self.accept(message, spoken, place, manners, edit=reading.edit_number(message))
+        await self.accept(said, edit=reading.edit_number(message))
 
     async def withdraw(self, where: str, id: str) -> None:
         """Somebody deleted what they said: forget the words, stop what runs for them."""
