@@ -1,8 +1,8 @@
 """Who speaks when: LiveKit's `AgentSession` in this process, with our sound, our recogniser, our brain and our voice.
 
-It decides when a person has begun, is done, or interrupts. Everything else is ours: the nodes of `_Agent` listen and
-speak, `_Brain` hands the words to `turns`, `_Out` plays through `playout`. The library is loaded with this module,
-which takes more than a second: import it late, in a thread (`voice.service` does).
+It decides when a person has begun, is done, or interrupts. Everything else is ours, and reached through `engine_ends`:
+it listens, hands the words to `turns`, speaks, and plays through `playout`. The library is loaded with this module, which
+takes more than a second: import it late, in a thread (`voice.service` does).
 
 Private names of the library are used in a few places, each marked; the dependency is pinned to its minor version.
 """
@@ -12,39 +12,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from concurrent.futures import Executor, Future
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import (
-    DEFAULT_API_CONNECT_OPTIONS,
-    NOT_GIVEN,
-    Agent,
-    AgentSession,
-    APIConnectOptions,
-    inference,
-    llm,
-    stt,
-    tts,
-    utils,
-)
+from livekit.agents import AgentSession, inference, stt, utils
 from livekit.agents.language import LanguageCode
 from livekit.agents.telemetry import set_tracer_provider
-from livekit.agents.voice import ModelSettings, io
 from livekit.agents.voice.agent_activity import _SpeechHandleContextVar  # private: whose reply a task belongs to
 from livekit.agents.voice.speech_handle import SpeechHandle
 from opentelemetry.trace import NoOpTracerProvider
 
 from antiphon.config.voice import VoiceSettings
 from antiphon.domain.conversation import Author
-from antiphon.domain.errors import AntiphonError
-from antiphon.domain.speech import LISTENING_RATE
 from antiphon.voice.backchannels import is_backchannel
+from antiphon.voice.engine_ends import SPOKEN, Brain, Ears, Inline, Mouth, Nodes, SoundIn, SoundOut
 from antiphon.voice.latency import Moments
 from antiphon.voice.listening import Listening
 from antiphon.voice.playout import Playout
@@ -56,21 +41,13 @@ from antiphon.voice.turns import SpokenTurn, Turns
 
 log = structlog.stdlib.get_logger(__name__)
 
-T = TypeVar("T")
-
 NOTICED_SECONDS = 0.064
 """Speech is this old when the detection (two windows of 32 ms) reports it."""
 STARVED_SECONDS = 0.5
 """A person who is speaking and sends nothing for so long is taken to be silent. A network may stand still for less."""
 _LOOK_SECONDS = 0.1
-MOST_UNHEARD_SECONDS = 12
-"""Sound that waits for the engine; what is older is dropped."""
-WINDOW = 512
-"""Samples that the voice activity detection looks at together."""
 MOST_ITEMS = 40
 """Turns that the library may remember; a quarter of them is left then."""
-_CONNECT = APIConnectOptions(max_retry=0, timeout=3600.0)
-"""Trying again is our brain's and our engines' own business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +59,6 @@ class Parts:
     listening: Listening
     speaking: Speaking
     playout: Playout
-
-
-class Inline(Executor):
-    """Runs the voice activity detection on the loop: 15 µs each, less than handing it to a thread costs.
-
-    `looked` is told after each window.
-    """
-
-    def __init__(self, looked: Callable[[int], None]) -> None:
-        self._looked = looked
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run it now."""
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        self._looked(WINDOW)
-        return future
 
 
 def prepare() -> None:
@@ -131,7 +88,7 @@ class TurnTaking:
         self._failed = failed
         self._parts: Parts | None = None
         self._loop = asyncio.get_running_loop()
-        self._in = _In()
+        self._in = SoundIn()
         self._rest = b""
         self._heard_at = 0.0
         self._starved: asyncio.TimerHandle | None = None
@@ -156,11 +113,11 @@ class TurnTaking:
         """Begin to listen."""
         self._parts = parts
         settings = self._settings
-        self._out = _Out(parts.playout)
+        self._out = SoundOut(parts.playout)
         session: AgentSession[None] = AgentSession(
-            stt=_Ears(),
-            llm=_Brain(self),
-            tts=_Mouth(),
+            stt=Ears(),
+            llm=Brain(self),
+            tts=Mouth(),
             vad=inference.VAD(
                 min_silence_duration=settings.silence_seconds,
                 prefix_padding_duration=0.1,
@@ -197,7 +154,7 @@ class TurnTaking:
         session.on("conversation_item_added", self._item)
         session.on("close", self._over)
         self._session = session
-        await session.start(_Agent(self), record=False)
+        await session.start(Nodes(self), record=False)
 
     async def aclose(self) -> None:
         """End the conversation: what is being said is cut here. Twice is once."""
@@ -310,7 +267,7 @@ class TurnTaking:
         async with aclosing(self.parts.speaking.speak(text, spoken)) as sound:
             async for pcm in sound:
                 frame = rtc.AudioFrame(pcm, RATE, 1, len(pcm) // 2)
-                frame.userdata[_SPOKEN] = spoken
+                frame.userdata[SPOKEN] = spoken
                 yield frame
 
     async def listen(self, audio: AsyncIterable[rtc.AudioFrame]) -> AsyncGenerator[stt.SpeechEvent, None]:
@@ -471,152 +428,6 @@ class TurnTaking:
         )
 
 
-_SPOKEN = "antiphon.spoken"
-
-
 def _ignored(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
-
-
-class _Agent(Agent):
-    """The nodes of the engine that are ours."""
-
-    def __init__(self, taking: TurnTaking) -> None:
-        super().__init__(instructions="")
-        self._taking = taking
-
-    def stt_node(
-        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
-    ) -> AsyncGenerator[stt.SpeechEvent, None]:
-        return self._taking.listen(audio)
-
-    def tts_node(self, text: AsyncIterable[str], model_settings: ModelSettings) -> AsyncGenerator[rtc.AudioFrame, None]:
-        return self._taking.speak(text)
-
-
-class _In(io.AudioInput):
-    """Frames from the transport. Bounded: sound that nobody fetches for long is old."""
-
-    def __init__(self) -> None:
-        super().__init__(label="antiphon")
-        self._frames: deque[bytes] = deque(maxlen=MOST_UNHEARD_SECONDS * RATE // FRAME_SAMPLES)
-        self._waiting: asyncio.Future[None] | None = None
-        self._closed = False
-
-    def push(self, pcm: bytes) -> None:
-        self._frames.append(pcm)
-        self._wake()
-
-    def close(self) -> None:
-        self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def __anext__(self) -> rtc.AudioFrame:
-        while not self._frames:
-            if self._closed:
-                raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        return rtc.AudioFrame(self._frames.popleft(), LISTENING_RATE, 1, FRAME_SAMPLES)
-
-
-class _Out(io.AudioOutput):
-    """Hands the engine's sound to `playout`."""
-
-    def __init__(self, playout: Playout) -> None:
-        super().__init__(label="antiphon", capabilities=io.AudioOutputCapabilities(pause=True), sample_rate=RATE)
-        self._playout = playout
-
-    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        await super().capture_frame(frame)
-        await self._playout.push(bytes(frame.data), frame.userdata[_SPOKEN])
-
-    def flush(self) -> None:
-        super().flush()
-        self._playout.flush()
-
-    def clear_buffer(self) -> None:
-        self._playout.clear()
-
-    def pause(self) -> None:
-        self._playout.pause()
-
-    def resume(self) -> None:
-        self._playout.resume()
-
-
-class _Brain(llm.LLM):
-    """Our brain, as the engine knows language models."""
-
-    def __init__(self, taking: TurnTaking) -> None:
-        super().__init__()
-        self._taking = taking
-
-    @property
-    def model(self) -> str:
-        return "antiphon"
-
-    @property
-    def provider(self) -> str:
-        return "antiphon"
-
-    def chat(
-        self,
-        *,
-        chat_ctx: llm.ChatContext,
-        tools: list[llm.Tool] | None = None,
-        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
-        parallel_tool_calls: Any = NOT_GIVEN,
-        tool_choice: Any = NOT_GIVEN,
-        extra_kwargs: Any = NOT_GIVEN,
-    ) -> llm.LLMStream:
-        return _Words(self, self._taking, chat_ctx)
-
-
-class _Words(llm.LLMStream):
-    """One answer on its way from the brain to the voice."""
-
-    def __init__(self, brain: _Brain, taking: TurnTaking, chat_ctx: llm.ChatContext) -> None:
-        self._taking = taking  # before the base, which starts to run
-        super().__init__(brain, chat_ctx=chat_ctx, tools=[], conn_options=_CONNECT)
-
-    async def _run(self) -> None:
-        said = next(
-            item for item in reversed(self._chat_ctx.items) if isinstance(item, llm.ChatMessage) and item.role == "user"
-        )
-        try:
-            turn = self._taking.answer(said.id, said.text_content or "")
-        except AntiphonError as error:
-            self._send(said.id, error.message)
-            return
-        async with aclosing(self._taking.words(turn)) as words:
-            async for text in words:
-                self._send(said.id, text)
-
-    def _send(self, reply: str, text: str) -> None:
-        self._event_ch.send_nowait(llm.ChatChunk(id=reply, delta=llm.ChoiceDelta(role="assistant", content=text)))
-
-
-class _Ears(stt.STT):
-    """Stands for our recogniser, which `_Agent.stt_node` asks."""
-
-    def __init__(self) -> None:
-        super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
-
-    async def _recognize_impl(self, buffer: Any, *, language: Any = NOT_GIVEN, conn_options: APIConnectOptions) -> Any:
-        raise NotImplementedError("the node listens")
-
-
-class _Mouth(tts.TTS):
-    """Stands for our voice, which `_Agent.tts_node` uses."""
-
-    def __init__(self) -> None:
-        super().__init__(capabilities=tts.TTSCapabilities(streaming=True), sample_rate=RATE, num_channels=1)
-
-    def synthesize(self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS) -> Any:
-        raise NotImplementedError("the node speaks")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from antiphon.domain.speech import LISTENING_RATE, RecognitionStream
+from antiphon.voice.engine_ends import WINDOW
 from antiphon.voice.listening import BEFORE_FRAMES, Listening
 from antiphon.voice.transports.transport import FRAME_SAMPLES
-from antiphon.voice.turn_taking import WINDOW
 from tests.fakes.speech import FakeListener, FakeRecognition
 
 BEGINS, ENDS, ALL = 100, 180, 200
