@@ -1,8 +1,8 @@
 """Who speaks when: LiveKit's `AgentSession` in this process, with our sound, our recogniser, our brain and our voice.
 
 It decides when a person has begun, is done, or interrupts. Everything else is ours, and reached through `engine_ends`:
-it listens, hands the words to `turns`, speaks, and plays through `playout`. The library is loaded with this module, which
-takes more than a second: import it late, in a thread (`voice.service` does).
+it listens, hands the words to `turns`, speaks, and plays through `playout`. The library is loaded with this module,
+which takes more than a second: import it late, in a thread (`voice.service` does).
 
 Private names of the library are used in a few places, each marked; the dependency is pinned to its minor version.
 """

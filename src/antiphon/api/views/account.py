@@ -10,7 +10,7 @@ import segno
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import shapes, wire
+from antiphon.api import request_shapes, shapes, wire
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import Forbidden, InvalidInput, NotFound
@@ -65,13 +65,13 @@ class PasswordView(_AccountView):
     @describe(
         summary="Choose a password",
         description="With the current one, if there is one. Every other session of yours ends.",
-        request=shapes.NewPassword,
+        request=request_shapes.NewPassword,
         responses={200: shapes.Account},
         also=(429,),
     )
     async def post(self, request: Request) -> HttpResponse:
         """Choose; all other browsers must sign in again."""
-        body = self.body(shapes.NewPassword)
+        body = self.body(request_shapes.NewPassword)
         user = await self._user()
         if user.password:
             await self._prove(user, body.get("current", ""), "current")
@@ -87,13 +87,13 @@ class TotpView(_AccountView):
     @describe(
         summary="Begin with an authenticator app",
         description="Gives a new secret. It counts once `…/confirm` was sent a code of it; until then nothing changes.",
-        request=shapes.PasswordBody,
+        request=request_shapes.PasswordBody,
         responses={200: shapes.Totp},
         also=(409, 429),
     )
     async def post(self, request: Request) -> HttpResponse:
         """A secret, as text and as a picture for the phone."""
-        body = self.body(shapes.PasswordBody)
+        body = self.body(request_shapes.PasswordBody)
         user = await self._user()
         await self._prove(user, body["password"], "password")
         secret = await self.services.credentials.begin_totp(user.id)
@@ -107,13 +107,13 @@ class ConfirmTotpView(_AccountView):
 
     @describe(
         summary="Turn the second factor on",
-        request=shapes.CodeBody,
+        request=request_shapes.CodeBody,
         responses={200: shapes.RecoveryCodes},
         also=(409, 429),
     )
     async def post(self, request: Request) -> HttpResponse:
         """Take the first code; gives the recovery codes, once."""
-        body = self.body(shapes.CodeBody)
+        body = self.body(request_shapes.CodeBody)
         user = await self._user()
         self.state.guesses.take(("account", user.id), _TOO_MANY)
         codes = await self.services.credentials.confirm_totp(user.id, body["code"])
@@ -125,13 +125,13 @@ class EndTotpView(_AccountView):
 
     @describe(
         summary="Turn the second factor off",
-        request=shapes.PasswordBody,
+        request=request_shapes.PasswordBody,
         responses={200: shapes.Account},
         also=(429,),
     )
     async def post(self, request: Request) -> HttpResponse:
         """From now on the password is enough."""
-        body = self.body(shapes.PasswordBody)
+        body = self.body(request_shapes.PasswordBody)
         user = await self._user()
         await self._prove(user, body["password"], "password")
         await self.services.credentials.end_totp(user.id)

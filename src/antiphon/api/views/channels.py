@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
-from antiphon.api import reads, shapes, wire
+from antiphon.api import reads, request_shapes, shapes, wire
 from antiphon.api.access import CREATABLE, no_such_channel, owned_channel
 from antiphon.api.paging import MAX_ID, envelope, page_of
 from antiphon.api.schema import PAGING, describe
@@ -48,11 +48,13 @@ class ChannelView(ApiView):
         """As in the list."""
         return await self._answer(key)
 
-    @describe(summary="Rename a conversation", request=shapes.ChannelChange, responses={200: shapes.ChannelItem})
+    @describe(
+        summary="Rename a conversation", request=request_shapes.ChannelChange, responses={200: shapes.ChannelItem}
+    )
     async def patch(self, request: Request, key: str) -> HttpResponse:
         """Give it another title."""
         await owned_channel(self.services.database, key, self.person)
-        await self.services.threads.rename(key, self.body(shapes.ChannelChange)["title"])
+        await self.services.threads.rename(key, self.body(request_shapes.ChannelChange)["title"])
         return await self._answer(key)
 
     async def _answer(self, key: str) -> HttpResponse:
@@ -83,7 +85,7 @@ class MessagesView(ApiView):
         summary="Say something",
         description="The answer comes as an event and as a message. A first message to a `web:` or `api:` key makes "
         "the conversation yours. Once this is answered the message survives anything.",
-        request=shapes.NewMessage,
+        request=request_shapes.NewMessage,
         responses={
             202: OpenApiResponse(shapes.Receipt, description="Accepted."),
             200: OpenApiResponse(shapes.Receipt, description="This `id` was accepted before; the same numbers."),
@@ -95,7 +97,7 @@ class MessagesView(ApiView):
         check_channel_key(key)
         if not key.startswith(CREATABLE):
             raise no_such_channel()
-        body = self.body(shapes.NewMessage)
+        body = self.body(request_shapes.NewMessage)
         files = self._attachments(body.get("attachments", ()))
         self.state.messages.take(self.person, _TOO_FAST)
         name = await self.services.database.read(reads.name_of, self.person)

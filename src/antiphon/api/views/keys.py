@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import shapes, wire
+from antiphon.api import request_shapes, shapes, wire
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
@@ -37,12 +37,12 @@ class KeysView(_KeysView):
     @describe(
         summary="Make a key",
         description="For yourself, with scopes that your own credential carries. The secret is shown once.",
-        request=shapes.NewKey,
+        request=request_shapes.NewKey,
         responses={201: shapes.NewKeyItem},
     )
     async def post(self, request: Request) -> HttpResponse:
         """Make a key; nobody can hand out more than they hold."""
-        new = self.body(shapes.NewKey)
+        new = self.body(request_shapes.NewKey)
         scopes = sorted(set(new["scopes"]))
         if lacking := [scope for scope in scopes if not self.identity.principal.has(scope)]:
             raise Forbidden(f"Your own credential lacks: {', '.join(lacking)}.")

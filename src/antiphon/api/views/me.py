@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import shapes, wire
+from antiphon.api import request_shapes, shapes, wire
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.domain.errors import InvalidInput
@@ -28,12 +28,12 @@ class MeView(ApiView):
     @describe(
         summary="Change my name, time zone or language",
         description="What is not given stays as it is.",
-        request=shapes.MeChange,
+        request=request_shapes.MeChange,
         responses={200: shapes.Me},
     )
     async def patch(self, request: Request) -> HttpResponse:
         """Change what is given."""
-        change = self.body(shapes.MeChange)
+        change = self.body(request_shapes.MeChange)
         fields: dict[str, str] = {}
         if "name" in change and not change["name"].strip():
             fields["name"] = "empty"

@@ -8,7 +8,7 @@ from django.core import signing
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import reads, shapes, wire
+from antiphon.api import reads, request_shapes, shapes, wire
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
@@ -60,12 +60,12 @@ class RestoreMemoryView(ApiView):
     @describe(
         summary="Take back that something was forgotten",
         description="The memory as it was: text, time and number. Twice is once.",
-        request=shapes.UndoBody,
+        request=request_shapes.UndoBody,
         responses={200: shapes.MemoryItem},
     )
     async def post(self, request: Request) -> HttpResponse:
         """Only what this person forgot, and only for a while."""
-        memory = _signed_memory(self.body(shapes.UndoBody)["undo"], self.person, self.services.clock.now())
+        memory = _signed_memory(self.body(request_shapes.UndoBody)["undo"], self.person, self.services.clock.now())
         return json_answer(wire.memory(await self.services.memories.restore(memory)))
 
 
@@ -111,7 +111,7 @@ class FeedbackView(ApiView):
     @describe(
         summary="Say what you think of an answer",
         description="A later opinion replaces the earlier one.",
-        request=shapes.FeedbackBody,
+        request=request_shapes.FeedbackBody,
         responses={204: None},
     )
     async def post(self, request: Request, id: str) -> HttpResponse:
@@ -119,6 +119,6 @@ class FeedbackView(ApiView):
         message = row_id(id, "answer")
         if await self.services.database.read(reads.answer_of, message, self.person) is None:
             raise NotFound("There is no such answer.")
-        body = self.body(shapes.FeedbackBody)
+        body = self.body(request_shapes.FeedbackBody)
         await self.services.feedback.rate(message, self.person, body["value"], body.get("text", ""))
         return HttpResponse(status=204)

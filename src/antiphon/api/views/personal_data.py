@@ -10,7 +10,7 @@ from typing import IO
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import shapes
+from antiphon.api import request_shapes, shapes
 from antiphon.api.schema import describe
 from antiphon.api.views.attachments import AnyMediaType
 from antiphon.api.views.base import ApiView, json_answer
@@ -65,13 +65,13 @@ class EraseView(ApiView):
         description="For good, at once: own conversations whole, own words in those with others, memories, opinions, "
         "reminders, files, keys, the login. The receipt says how many of what. The credential of this request is gone "
         "then too.",
-        request=shapes.EraseBody,
+        request=request_shapes.EraseBody,
         responses={200: shapes.ErasureItem},
         also=(409,),
     )
     async def post(self, request: Request) -> HttpResponse:
         """Only the person themself can ask, and only in these words."""
-        if self.body(shapes.EraseBody)["confirm"] != CONFIRMATION:
+        if self.body(request_shapes.EraseBody)["confirm"] != CONFIRMATION:
             raise InvalidInput(f"To erase everything, write: {CONFIRMATION}", fields={"confirm": "other words"})
         receipt = await self.services.personal_data.erase(self.person)
         for key in receipt.keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import reads, shapes, wire
+from antiphon.api import reads, request_shapes, shapes, wire
 from antiphon.api.access import no_such_channel
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
@@ -41,13 +41,13 @@ class ChannelSettingsView(PlaceView):
     @describe(
         summary="Change the settings of a conversation",
         description="An empty persona takes it away.",
-        request=shapes.PersonaBody,
+        request=request_shapes.PersonaBody,
         responses={200: shapes.ChannelSettingsItem},
     )
     async def patch(self, request: Request, key: str) -> HttpResponse:
         """Set the persona."""
         await self._check(key)
-        persona = self.body(shapes.PersonaBody)["persona"]
+        persona = self.body(request_shapes.PersonaBody)["persona"]
         return json_answer(wire.channel_settings(await self.services.places.set_for_channel(key, persona)))
 
     async def _check(self, key: str) -> None:
@@ -84,13 +84,13 @@ class ServerView(PlaceView):
     @describe(
         summary="Change the settings of a server",
         description="For operators. An empty persona takes it away.",
-        request=shapes.PersonaBody,
+        request=request_shapes.PersonaBody,
         responses={200: shapes.ServerItem},
     )
     async def patch(self, request: Request, id: str) -> HttpResponse:
         """Set the persona."""
         number = await self._checked(id)
-        persona = self.body(shapes.PersonaBody)["persona"]
+        persona = self.body(request_shapes.PersonaBody)["persona"]
         return json_answer(wire.server(await self.services.places.set_for_server(number, persona)))
 
     async def _checked(self, id: str) -> int:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import reads, shapes, wire
+from antiphon.api import reads, request_shapes, shapes, wire
 from antiphon.api.access import owned_channel
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
@@ -53,13 +53,13 @@ class RemindersView(_ReminderRoute):
     @describe(
         summary="Make a reminder",
         description="Once at `due_at`, or by `rule` from then on. The same `id` again gives the first reminder.",
-        request=shapes.NewReminder,
+        request=request_shapes.NewReminder,
         responses={201: shapes.ReminderItem},
         also=(409,),
     )
     async def post(self, request: Request) -> HttpResponse:
         """Store it."""
-        body = self.body(shapes.NewReminder)
+        body = self.body(request_shapes.NewReminder)
         try:
             await owned_channel(self.services.database, body["channel"], self.person)
         except NotFound as error:
@@ -88,13 +88,13 @@ class ReminderView(_ReminderRoute):
     @describe(
         summary="Change a reminder or timer",
         description='What is left out stays. `rule: ""` makes it come once.',
-        request=shapes.ReminderChange,
+        request=request_shapes.ReminderChange,
         responses={200: shapes.ReminderItem},
     )
     async def patch(self, request: Request, id: str) -> HttpResponse:
         """Another text, time or rhythm."""
         number = row_id(id, "reminder")
-        body = self.body(shapes.ReminderChange)
+        body = self.body(request_shapes.ReminderChange)
         open_ones = await self.services.schedule.pending(self.person)
         before = next((entry for entry in open_ones if entry.id == number), None)
         if before is None:

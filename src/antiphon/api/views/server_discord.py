@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from antiphon.api.bodies import Body, StrictText
 from antiphon.api.schema import describe
-from antiphon.api.shapes import Body, StrictText
 from antiphon.api.views.base import json_answer
 from antiphon.api.views.places import ServerView
 from antiphon.domain.platforms import ServerDiscord

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import sessions, shapes, wire
+from antiphon.api import request_shapes, sessions, shapes, wire
 from antiphon.api.auth import address_of, agent_of
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
@@ -30,7 +30,7 @@ class SessionView(ApiView):
         description="With a link's token, which is used up, or with name and password. A login with a second factor is "
         "answered 401 `second_factor` until `code` comes too. Sets the session cookie. The one public route that "
         "changes something.",
-        request=shapes.SignIn,
+        request=request_shapes.SignIn,
         responses={200: shapes.Session},
         also=(429,),
     )
@@ -39,7 +39,7 @@ class SessionView(ApiView):
         scope: dict[str, Any] = request.scope
         if not self.state.origins.origin_allowed(scope):
             raise Forbidden("Signing in works from this server's own pages only.")
-        proof = self.body(shapes.SignIn)
+        proof = self.body(request_shapes.SignIn)
         address = address_of(scope)
         self.state.sign_ins.take(address, _TOO_MANY)
         user = await (self._by_token(proof["token"]) if "token" in proof else self._by_password(proof, address))

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from pydantic import SecretStr
 from rest_framework.request import Request
 
-from antiphon.api import shapes, wire
+from antiphon.api import request_shapes, shapes, wire
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer
 from antiphon.config.change import Shown
@@ -55,13 +55,13 @@ class SettingsView(_OperatorView):
         summary="Change settings",
         description="All or none: what the next start would refuse is refused with a field for each key. Plain values "
         "go into `file`, secrets into files of the folder `secrets`. What can takes effect at once.",
-        request=shapes.SettingsChange,
+        request=request_shapes.SettingsChange,
         responses={200: shapes.SettingsTree},
     )
     async def patch(self, request: Request) -> HttpResponse:
         """Write, apply, and give the tree as it is then."""
         role = await self._operator()
-        values = self.body(shapes.SettingsChange)["values"]
+        values = self.body(request_shapes.SettingsChange)["values"]
         await self.services.change_settings(values, role is Role.OWNER)
         return json_answer(self._tree(role))
 
@@ -84,14 +84,14 @@ class SetupTestView(_OperatorView):
         description="With what is given, else with what is stored; a stored secret goes to the stored address only. "
         "Kinds and fields: model (model, url, key), discord (token), telegram (token), livekit (url, key, secret), "
         "redis (url), speech, storage.",
-        request=shapes.TrialBody,
+        request=request_shapes.TrialBody,
         responses={200: shapes.TrialItem},
         also=(429,),
     )
     async def post(self, request: Request) -> HttpResponse:
         """Try; what fails is an answer, not an error."""
         await self._operator()
-        body = self.body(shapes.TrialBody)
+        body = self.body(request_shapes.TrialBody)
         self.state.trials.take(self.person, _TOO_MANY)
         return json_answer(_trial(await self.services.try_out(body["kind"], body.get("given", {}))))
 

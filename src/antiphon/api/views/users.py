@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from antiphon.api import shapes, wire
+from antiphon.api import request_shapes, shapes, wire
 from antiphon.api.schema import describe
 from antiphon.api.views.base import ApiView, json_answer, row_id
 from antiphon.domain.errors import Conflict, Forbidden, NotFound
@@ -76,7 +76,7 @@ class UsersView(_UsersView):
         summary="Invite somebody",
         description="Makes a login with a person of its own and a link that works once, for a day. Operators invite "
         "members.",
-        request=shapes.NewUser,
+        request=request_shapes.NewUser,
         responses={201: shapes.Invited},
         also=(409,),
     )
@@ -85,7 +85,7 @@ class UsersView(_UsersView):
         role = await self._role()
         if role is None:
             raise Forbidden("People are invited by owners and operators.")
-        new = self.body(shapes.NewUser)
+        new = self.body(request_shapes.NewUser)
         if not _may(role, Role(new["role"])):
             raise Forbidden("Operators invite members.", fields={"role": "more than you may give"})
         user = await self.services.users.create(new["name"], Role(new["role"]))
@@ -103,14 +103,14 @@ class UserView(_UsersView):
     @describe(
         summary="Change a role, lock out, let in again",
         description="`active: false` ends sessions, sockets and keys at once. 409 for the only owner.",
-        request=shapes.UserChange,
+        request=request_shapes.UserChange,
         responses={200: shapes.UserItem},
         also=(409,),
     )
     async def patch(self, request: Request, id: str) -> HttpResponse:
         """Change what is given."""
         user, role = await self._manageable(id)
-        change = self.body(shapes.UserChange)
+        change = self.body(request_shapes.UserChange)
         users = self.services.users
         if "role" in change:
             if not _may(role, Role(change["role"])):
