@@ -31,7 +31,7 @@ dev: $(STAMPS)/dev $(FILES) ## like run, and started anew whenever the code chan
 setup: $(STAMPS)/run $(FILES) ## only set up what `make run` needs
 
 test: $(STAMPS)/dev $(NODE) $(FILES) ## set up what the tests need and run all of them
-	@scripts/system_packages.sh postgresql redis chromium nginx caddy
+	@scripts/system_packages.sh postgresql redis chromium nginx caddy systemd-analyze
 	@scripts/run_tests.sh $(ARGS)
 
 check: $(STAMPS)/dev $(NODE) $(STAMPS)/protos ## style, types, import rules, lock files, workflows, images

@@ -26,6 +26,7 @@ _PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "nginx": ("nginx",),
     "caddy": ("caddy",),
+    "systemd-analyze": ("systemd-analyze",),
 }
 _PACKAGES = {
     "postgresql": "postgresql",
@@ -33,6 +34,7 @@ _PACKAGES = {
     "chromium": "chromium",
     "nginx": "nginx-light",
     "caddy": "caddy",
+    "systemd-analyze": "systemd",
 }
 
 

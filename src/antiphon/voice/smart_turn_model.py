@@ -22,7 +22,6 @@ PACKAGE = "pipecat-ai==1.14.0"
 PACKAGE_SHA256 = "0352f504b44e78bdf524e45af4bc759601c835b9b7dc195efe5e03384b974a44"
 FILE = "smart-turn-v3.2-cpu.onnx"
 FILE_SHA256 = "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"
-MEGABYTES = 12
 _WITHIN = Path("pipecat/audio/turn/smart_turn/data") / FILE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def test_the_process_in_the_image_is_nobody_special() -> None:
 UNIT = ROOT / "deploy" / "antiphon@.service"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.needs("systemd-analyze")
 def test_the_unit_is_hardened() -> None:
     """Exposure 2.0 of 10 at most; a program without any of this has 9.6."""
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(UNIT)]

@@ -78,7 +78,6 @@ export class EmbeddedTransport {
     const socket = this.#socket;
     if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
     else socket?.close();
-    this.#options.capture.close();
     this.#playout?.disconnect();
     this.#playout?.port.close();
   }
