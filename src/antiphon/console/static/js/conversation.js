@@ -4,7 +4,7 @@
 import { ApiError, withQuery } from "./api.js";
 import { open as needsAnswer } from "./approvals.js";
 import { Outbox } from "./outbox.js";
-import { Stream } from "./stream.js";
+import { SIGNED_OUT, Stream, UNKNOWN } from "./stream.js";
 import { Turns } from "./turns.js";
 
 const PAGE = 30;
@@ -49,12 +49,15 @@ export class Conversation {
       onAccepted: (entry, receipt) => this.#accepted(entry, receipt),
       onRefused: (entry, error) => this.#page.refused(entry, error),
     });
-    this.#stream = new Stream(key, {
-      event: (name, data, id) => this.#event(name, data, id),
+    const askWhoIsIn = () => this.#api.session().catch(() => {}); // it tells the page when nobody is
+    this.#stream = new Stream(`/ws/channels/${encodeURIComponent(key)}`, [SIGNED_OUT], {
+      frame: ({ event, data, id }) => typeof event === "string" && this.#event(event, data ?? {}, id),
       open: () => this.#connected(),
-      lost: (until) => this.#disconnected(until),
-      signedOut: () => this.#api.session().catch(() => {}),
-      unsure: () => this.#api.session().catch(() => {}),
+      lost: (until, { opened, code }) => {
+        if (!opened && code !== UNKNOWN) askWhoIsIn(); // refused without a reason that the browser may see
+        this.#disconnected(until);
+      },
+      over: askWhoIsIn,
     });
   }
 

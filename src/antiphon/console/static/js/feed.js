@@ -1,5 +1,6 @@
 // A live stream for operators (server-sent events): what was kept comes first, then what happens. Reconnects by itself.
 
+import { waitBefore } from "./retry.js";
 import { apiUrl, isElsewhere } from "./server.js";
 
 const FIRST_WAIT_MS = 800;
@@ -49,7 +50,7 @@ export class Feed {
       source.close(); // the browser's own retry gives up at the first answer that is not a stream
       this.#source = null;
       this.#handlers.state("lost");
-      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries) * (0.75 + Math.random() / 2);
+      const wait = waitBefore(this.#tries, FIRST_WAIT_MS, LONGEST_WAIT_MS);
       this.#tries += 1;
       if (this.#tries > 1) this.#handlers.refused();
       this.#timer = setTimeout(() => this.open(), wait);

@@ -3,6 +3,7 @@
 
 import { ApiError } from "./api.js";
 import { newId } from "./keep.js";
+import { waitBefore } from "./retry.js";
 
 const FIRST_WAIT_MS = 800;
 const LONGEST_WAIT_MS = 20_000;
@@ -95,8 +96,7 @@ export class Outbox {
   }
 
   #later(error) {
-    const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries) * (0.75 + Math.random() / 2);
-    const wait = error.retryAfter ? error.retryAfter * 1000 : backoff;
+    const wait = error.retryAfter ? error.retryAfter * 1000 : waitBefore(this.#tries, FIRST_WAIT_MS, LONGEST_WAIT_MS);
     this.#tries += 1;
     this.#trouble = { error, until: Date.now() + wait };
     if (error.status !== 401 && !this.#closed) this.#timer = setTimeout(() => this.flush(), wait);

@@ -5,6 +5,7 @@ import { Api, ApiError } from "./api.js";
 import { confirmDeed } from "./dialog.js";
 import { button, byId, errorCard, h, toast } from "./dom.js";
 import { Keep } from "./keep.js";
+import { waitBefore } from "./retry.js";
 import { left } from "./times.js";
 
 const RANKS = { member: 1, operator: 2, owner: 3 };
@@ -77,8 +78,7 @@ class Visit {
       if (error.passing) this.#gone(error);
     }
     if (this.#isSignedOut) return;
-    const backoff = this.#away ? Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries) : EVERY_MS;
-    const wait = backoff * (0.75 + Math.random() / 2); // so that many pages do not ask in the same moment
+    const wait = this.#away ? waitBefore(this.#tries, FIRST_RETRY_MS, LONGEST_RETRY_MS) : waitBefore(0, EVERY_MS, EVERY_MS);
     this.#timer = setTimeout(() => (document.hidden && !this.#away ? null : this.beat()), wait);
   }
 

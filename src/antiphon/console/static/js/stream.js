@@ -1,15 +1,18 @@
-// The live events of one conversation over a WebSocket: resumes where it stopped, backs off while nobody answers.
-// Events are hints; after every reconnect the page reads the rows again, because they are the truth.
+// Live events over a WebSocket: resumes after the last one that has a number, backs off while nobody answers, and stops
+// for good when there is nothing to come back to. Events are hints; what the API reads is the truth.
 
+import { waitBefore } from "./retry.js";
 import { socketUrl } from "./server.js";
 
-const FIRST_WAIT_MS = 400;
+const FIRST_WAIT_MS = 300;
 const LONGEST_WAIT_MS = 10_000;
-const SIGNED_OUT = 4401;
-const UNKNOWN_CHANNEL = 4404;
+
+export const SIGNED_OUT = 4401;
+export const UNKNOWN = 4404;
 
 export class Stream {
-  #channel;
+  #path;
+  #over;
   #handlers;
   #socket = null;
   #last = null;
@@ -18,15 +21,16 @@ export class Stream {
   #closed = false;
 
   /**
-   * Handlers: `event(name, data, id)`, `open()`, `lost(nextTryAt)`, `signedOut()`, `unsure()` when the server refused
-   * without a reason the browser may see.
+   * `over`: the close codes after which it is not tried again. Handlers: `frame(object)` for everything that comes,
+   * `open()`, `lost(nextTryAt, {opened, code})`, `over(code)`.
    */
-  constructor(channel, handlers) {
-    this.#channel = channel;
+  constructor(path, over, handlers) {
+    this.#path = path;
+    this.#over = over;
     this.#handlers = handlers;
   }
 
-  /** Connect. `after` asks for everything later than this event id; null means from now on. */
+  /** Connect. `after` asks for everything later than the frame with this number; null means from now on. */
   open(after = null) {
     this.#last ??= after;
     this.#connect();
@@ -50,7 +54,7 @@ export class Stream {
     clearTimeout(this.#timer);
     if (this.#closed || this.#socket) return;
     const resume = this.#last === null ? "" : `?after=${this.#last}`;
-    const socket = new WebSocket(socketUrl(`/ws/channels/${encodeURIComponent(this.#channel)}${resume}`));
+    const socket = new WebSocket(socketUrl(this.#path + resume));
     this.#socket = socket;
     let opened = false;
     socket.onopen = () => {
@@ -62,12 +66,8 @@ export class Stream {
     socket.onclose = ({ code }) => {
       this.#socket = null;
       if (this.#closed) return;
-      if (code === SIGNED_OUT) {
-        this.#handlers.signedOut();
-        return;
-      }
-      if (!opened && code !== UNKNOWN_CHANNEL) this.#handlers.unsure();
-      this.#later();
+      if (this.#over.includes(code)) this.#handlers.over(code);
+      else this.#later({ opened, code });
     };
   }
 
@@ -79,13 +79,13 @@ export class Stream {
       return; // not ours
     }
     if (Number.isInteger(frame.id)) this.#last = frame.id;
-    if (typeof frame.event === "string") this.#handlers.event(frame.event, frame.data ?? {}, frame.id);
+    this.#handlers.frame(frame);
   }
 
-  #later() {
-    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries) * (0.75 + Math.random() / 2);
+  #later(how) {
+    const wait = waitBefore(this.#tries, FIRST_WAIT_MS, LONGEST_WAIT_MS);
     this.#tries += 1;
     this.#timer = setTimeout(() => this.#connect(), wait);
-    this.#handlers.lost(Date.now() + wait);
+    this.#handlers.lost(Date.now() + wait, how);
   }
 }

@@ -1,6 +1,7 @@
 // Speech over a WebSocket of this server: PCM of 16 bits, 16 kHz, 20 ms, both ways. What it needs is this program alone.
 // It reports how much of the answers was really played, because an interrupted answer is stored as far as it was heard.
 
+import { waitBefore } from "../retry.js";
 import { socketUrl } from "../server.js";
 import { Level } from "./audio.js";
 import { FRAME_MS, RATE } from "./capture.js";
@@ -120,7 +121,7 @@ export class EmbeddedTransport {
   }
 
   #later() {
-    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries) * (0.75 + Math.random() / 2);
+    const wait = waitBefore(this.#tries, FIRST_WAIT_MS, LONGEST_WAIT_MS);
     this.#tries += 1;
     this.#timer = setTimeout(() => this.#connect().catch((error) => this.#options.handlers.failed(error)), wait);
   }
