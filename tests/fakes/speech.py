@@ -91,6 +91,10 @@ class FakeRecognition:
             self._out.put_nowait(Transcript(self._engine.text(self.size)))
         self.size = 0
 
+    def understands(self, text: str) -> None:
+        """A final that comes now, for an engine that hangs."""
+        self._out.put_nowait(Transcript(text))
+
     async def __aiter__(self) -> AsyncIterator[Transcript]:
         while (heard := await self._out.get()) is not None:
             if isinstance(heard, Exception):

@@ -21,7 +21,7 @@ from antiphon.domain.turns import Final, Paused, TextDelta, ToolStarted, TurnReq
 from antiphon.domain.voice import EndReason
 from antiphon.domain.work import TaskState
 from antiphon.run.clock import SystemClock
-from antiphon.voice import listening
+from antiphon.voice import engine_ends, listening
 from antiphon.voice.service import Wish
 from antiphon.voice.transports.transport import RATE
 from tests.fakes.brain import ScriptedBrain, Step
@@ -315,6 +315,25 @@ async def test_who_comes_when_it_is_over_or_twice_at_once_is_not_left_there(tmp_
         await talk.session.connect(late)
         await ending
         assert late.closed.is_set()
+
+
+async def test_words_that_are_understood_while_it_ends_are_not_answered(
+    tmp_path: Path, speech_of: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would hear that answer, and the end would wait for it to be spoken."""
+    stt, brain = FakeListener(hangs=True), answers(LONG)
+    async with talking(tmp_path, brain, stt=stt) as talk:
+
+        async def understood_late(nodes: Any) -> None:
+            stt.streams[0].understands(QUESTION)
+            await asyncio.sleep(1.0)
+
+        monkeypatch.setattr(engine_ends.Nodes, "on_exit", understood_late)
+        await talk.ear.say(speech_of(SOUND), then=0.6)
+        talk.ear.hang_up()
+        await talk.voices.service.stop(talk.key, PERSON)
+        assert talk.heard.named("ended"), "everything was freed in time"
+        assert (brain.requests, talk.voices.live.begun) == ([], [])
 
 
 async def test_two_at_once_in_a_room_leave_one(tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from livekit import rtc
-from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, Agent, APIConnectOptions, llm, stt, tts
+from livekit.agents import (
+    DEFAULT_API_CONNECT_OPTIONS,
+    NOT_GIVEN,
+    Agent,
+    APIConnectOptions,
+    StopResponse,
+    llm,
+    stt,
+    tts,
+)
 from livekit.agents.voice import ModelSettings, io
 
 from antiphon.domain.errors import AntiphonError
@@ -36,6 +45,11 @@ _CONNECT = APIConnectOptions(max_retry=0, timeout=3600.0)
 
 class Taking(Protocol):
     """The conversation that is asked."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether it is being ended: nothing new is answered."""
+        ...
 
     def listen(self, audio: AsyncIterable[rtc.AudioFrame]) -> AsyncGenerator[stt.SpeechEvent, None]:
         """What the person says."""
@@ -80,6 +94,10 @@ class Nodes(Agent):
     def __init__(self, taking: Taking) -> None:
         super().__init__(instructions="")
         self._taking = taking
+
+    async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+        if self._taking.closing:  # the engine has interrupted what there was, and would wait until this was spoken
+            raise StopResponse
 
     def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings

@@ -156,6 +156,11 @@ class TurnTaking:
         self._session = session
         await session.start(Nodes(self), record=False)
 
+    @property
+    def closing(self) -> bool:
+        """Whether it is being ended: nothing new is answered."""
+        return self._closing
+
     async def aclose(self) -> None:
         """End the conversation: what is being said is cut here. Twice is once."""
         self._closing = True
@@ -305,6 +310,8 @@ class TurnTaking:
             self._segment = transcript.begin(Author.PERSON)
         said = f"{self._words} {text}".strip()
         transcript.grow(self._segment, said)
+        if self._closing:
+            return False
         if not final:
             return True
         if self._moments is not None:
