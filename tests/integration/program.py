@@ -62,6 +62,8 @@ def key_of(folder: Path, **more: str) -> str:
 class Program:
     """A running role. `out` is what it printed so far, `log` what it logged."""
 
+    module = "antiphon"
+
     def __init__(self, folder: Path, role: str = "up", name: str = "", **more: str) -> None:
         self.folder = folder
         self._role = role
@@ -88,7 +90,7 @@ class Program:
         """Start without waiting."""
         with self._file("out").open("ab") as out, self._file("log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "antiphon", self._role],
+                [sys.executable, "-m", self.module, self._role],
                 cwd=self.folder,
                 env=environment(self.folder, ANTIPHON_HTTP__PORT=str(self.port), **self._more),
                 stdin=subprocess.DEVNULL,

@@ -113,7 +113,7 @@ async def test_a_question_is_heard_answered_aloud_and_kept(tmp_path: Path, speec
         assert times.speech_end == pytest.approx(0.3, abs=0.05)
         assert times.first_audio is not None
         assert sum(part or 0 for part in times.parts.values()) < 1.0 + 3 * talk.ear.late
-        ids = [one["id"] for one in talk.heard.named("transcript")]
+        ids = [int(str(one["id"])) for one in talk.heard.named("transcript")]
         assert ids == sorted(ids)
         assert ids[-1] == 2
 
@@ -290,6 +290,37 @@ async def test_a_yes_from_before_the_question_was_heard_agrees_to_nothing(tmp_pa
         await talk.ear.say(speech_of("yes"))
         await talk.until(lambda: talk.voices.approvals.decided)
         assert talk.voices.approvals.decided == [(9, PERSON, True)]
+
+
+async def test_a_yes_is_for_everything_that_was_named_last_and_for_nothing_else(
+    tmp_path: Path, speech_of: Speak
+) -> None:
+    """Neither a question that was left unanswered, nor one before another answer, is agreed to in passing."""
+    known = {9: an_approval(), 10: replace(an_approval(10), summary="Delete the photos")}
+
+    def script(request: TurnRequest) -> list[Step]:
+        return [TextDelta(ANSWER), Final(ANSWER)] if request.text == QUESTION else asks(request)
+
+    says = ["forget me", "the photos too", QUESTION, "yes", "yes"]
+    async with talking(tmp_path, ScriptedBrain(script), says=says) as talk:
+
+        async def say(count: int) -> str:
+            await talk.ear.say(speech_of(SOUND))
+            await talk.until(lambda: len(talk.heard.final("agent")) == count and talk.session.state == "waiting")
+            return talk.heard.final("agent")[-1]
+
+        talk.voices.approvals.known = dict(known)
+        talk.voices.live.approvals = [known[9]]
+        assert "Forget everything" in await say(1)
+        talk.voices.live.approvals = [known[10]]
+        both = await say(2)
+        assert "Forget everything about you; and Delete the photos" in both
+        assert (await say(3)).strip() == ANSWER
+        assert await say(4) == both
+        assert talk.voices.approvals.decided == []
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: len(talk.voices.approvals.decided) == 2)
+        assert sorted(talk.voices.approvals.decided) == [(9, PERSON, True), (10, PERSON, True)]
 
 
 async def test_a_tool_of_a_turn_that_cannot_be_stored_is_not_waited_for(tmp_path: Path, speech_of: Speak) -> None:

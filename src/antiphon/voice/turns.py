@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -82,6 +83,15 @@ class SpokenTurn:
         """The person answered our question, and this is their answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """An answer that asks for a yes or no: what it names, in words and by the numbers of the approvals."""
+
+    turn: SpokenTurn
+    what: str
+    approvals: frozenset[int]
+
+
 class Turns:
     """Begins, commits and ends the turns of one session."""
 
@@ -114,8 +124,8 @@ class Turns:
         self._heard_words = 0
         self._latest: asyncio.Task[object] | None = None
         self._asking: dict[int, Approval] = {}
-        self._question: tuple[SpokenTurn, str] | None = None
-        """The answer that asks for a yes or no, and what it names."""
+        self._question: _Question | None = None
+        """What was asked for a yes or no last, if nothing else was said since."""
         self._following: asyncio.Task[None] | None = None
         self._open: set[SpokenTurn] = set()
 
@@ -147,6 +157,7 @@ class Turns:
         turn.written = text
         turn.wanted.set()
         self._open.add(turn)
+        self._question = None
         return turn
 
     def _live_turn(self, text: str) -> LiveTurn:
@@ -173,6 +184,7 @@ class Turns:
         turn.number = self._numbers
         turn.wanted.set()
         if (live := turn.live) is not None:
+            self._question = None
             self._in_order(lambda: self._commit(turn, live))
 
     async def _commit(self, turn: SpokenTurn, live: LiveTurn) -> None:
@@ -207,7 +219,7 @@ class Turns:
         if live is None:
             await turn.wanted.wait()
             if turn.decision and self._asking and not self._question_heard():
-                yield self._question_of(turn, self._asking.values())
+                yield self._ask_for_all(turn)
             else:
                 yield await self._decide(approve=bool(turn.decision))
             return
@@ -335,19 +347,19 @@ class Turns:
                 self._publish(lease.task, lease.turn, lease.attempt, "approval.needed", {**told, "tool": approval.tool})
         if not approvals:
             return DENIED
-        return ("\n" if turn.written else "") + self._question_of(turn, approvals)
+        return ("\n" if turn.written else "") + self._ask_for_all(turn)
 
-    def _question_of(self, turn: SpokenTurn, approvals: Iterable[Approval]) -> str:
-        what = "; and ".join(approval.summary.rstrip(".?! ") for approval in approvals)
-        self._question = turn, what
+    def _ask_for_all(self, turn: SpokenTurn) -> str:
+        """The question for everything that waits: what was left unanswered before is named again, for one yes."""
+        what = "; and ".join(approval.summary.rstrip(".?! ") for approval in self._asking.values())
+        self._question = _Question(turn, what, frozenset(self._asking))
         return QUESTION.format(what=what)
 
     def _question_heard(self) -> bool:
-        """Whether the person heard what they are asked to agree to; a yes from before means something else."""
-        if self._question is None:
-            return False
-        turn, what = self._question
-        return what in turn.spoken.heard()
+        """Whether the person heard everything they are asked to agree to, as the last thing that was said; a yes from
+        before, or after something else, means something else."""
+        asked = self._question
+        return asked is not None and asked.approvals >= set(self._asking) and asked.what in asked.turn.spoken.heard()
 
     async def _decide(self, *, approve: bool) -> str:
         """Answer everything that was asked, with the authority of the session's own person."""
