@@ -76,8 +76,8 @@ def build_asgi(services: ApiServices) -> Api:
     from antiphon.api.listeners import FlatFrame
     from antiphon.api.rates import Buckets
 
-    settings = services.settings
-    database = services.database
+    settings, stores = services.settings, services.stores
+    database = stores.database
 
     async def owner_of(channel: str) -> int | None:
         return (await database.read(reads.owner_of, channel))[1]
@@ -93,9 +93,9 @@ def build_asgi(services: ApiServices) -> Api:
     state = ApiState(
         services=services,
         auth=Authenticator(
-            services.keys,
-            services.users,
-            services.sessions,
+            stores.keys,
+            stores.users,
+            stores.sessions,
             database,
             services.bus,
             cookie_name=django_settings.SESSION_COOKIE_NAME,

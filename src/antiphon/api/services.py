@@ -66,37 +66,81 @@ class DemoStage(Protocol):
         ...
 
 
+class ApiStores(Protocol):
+    """The stores that the API calls; `store.stores.Stores` has them, and others.
+
+    `database` is for reading (`reads`) and for Django's sessions.
+    """
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def tasks(self) -> TaskStore: ...
+
+    @property
+    def threads(self) -> ThreadStore: ...
+
+    @property
+    def people(self) -> PeopleStore: ...
+
+    @property
+    def schedule(self) -> ScheduleStore: ...
+
+    @property
+    def memories(self) -> MemoryStore: ...
+
+    @property
+    def attachments(self) -> AttachmentStore: ...
+
+    @property
+    def feedback(self) -> FeedbackStore: ...
+
+    @property
+    def proposals(self) -> ProposalStore: ...
+
+    @property
+    def places(self) -> PlaceStore: ...
+
+    @property
+    def platforms(self) -> PlatformStore: ...
+
+    @property
+    def personal_data(self) -> PersonalDataStore: ...
+
+    @property
+    def keys(self) -> KeyStore: ...
+
+    @property
+    def users(self) -> UserStore: ...
+
+    @property
+    def credentials(self) -> CredentialStore: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+    @property
+    def usage(self) -> UsageStore: ...
+
+    @property
+    def voice(self) -> VoiceStore: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiServices:
     """The ports and the actions of `threads` that the API calls.
 
     The callables check nothing about ownership: a view has done that before. `decide` is the exception: it takes the
     principal and raises `NotFound` or `Forbidden` for somebody who may not answer. `should_stop` turns True when the
-    server is asked to stop, so that streams end at once. `database` is for reading (`reads`) and for Django's sessions.
+    server is asked to stop, so that streams end at once.
     """
 
     settings: Settings
     clock: Clock
     bus: Bus
-    database: Database
-    tasks: TaskStore
-    threads: ThreadStore
-    people: PeopleStore
-    schedule: ScheduleStore
-    memories: MemoryStore
-    attachments: AttachmentStore
-    feedback: FeedbackStore
-    proposals: ProposalStore
-    places: PlaceStore
-    platforms: PlatformStore
-    personal_data: PersonalDataStore
-    keys: KeyStore
-    users: UserStore
-    credentials: CredentialStore
-    sessions: SessionStore
-    usage: UsageStore
+    stores: ApiStores
     voice: VoiceSessions
-    voice_store: VoiceStore
     receive: Callable[[InboundMessage], Awaitable[Receipt]]
     cancel: Callable[[int], Awaitable[Task]]
     retry: Callable[[int], Awaitable[Task]]

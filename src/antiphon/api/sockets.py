@@ -55,7 +55,7 @@ class ChannelSocket:
             if not identity.principal.has("chat"):
                 raise Forbidden("The key lacks the scope chat.")
             channel = scope["url_route"]["kwargs"]["key"]
-            owner = await listenable_channel(self._state.services.database, channel, identity.principal.person)
+            owner = await listenable_channel(self._state.services.stores.database, channel, identity.principal.person)
             after = resume_point(scope, header_too=False)
         except Exception as error:
             await refuse(send, code_of(error))

@@ -63,7 +63,7 @@ class TranscriptSocket:
         try:
             identity = await _identified(self._state, scope)
             key = scope["url_route"]["kwargs"]["id"]
-            store = self._state.services.voice_store
+            store = self._state.services.stores.voice
             session = await store.get(key, identity.principal.person)
             after = resume_point(scope, header_too=False) or 0
         except Exception as error:
@@ -90,7 +90,7 @@ class TranscriptSocket:
     async def _catch_up(self, send: Send, session: VoiceSession, after: int) -> None:
         """What is final beyond `after`; the end, if it has ended."""
         last = after
-        for segment in await self._state.services.voice_store.segments(session.key, after):
+        for segment in await self._state.services.stores.voice.segments(session.key, after):
             last = max(last, segment.number)
             await send(_text({"type": "transcript", "id": segment.number, **segment_event(segment)}))
         if session.ended_at is not None:

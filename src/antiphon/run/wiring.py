@@ -355,34 +355,16 @@ class Antiphon:
         from antiphon.api.services import ApiServices
 
         self._talks = True
-        stores = self.stores
         api = build_asgi(
             ApiServices(
                 settings=self.settings,
                 clock=self.clock,
                 bus=self.bus,
-                database=stores.database,
-                tasks=stores.tasks,
-                threads=stores.threads,
-                people=stores.people,
-                schedule=stores.schedule,
-                memories=stores.memories,
-                attachments=stores.attachments,
-                feedback=stores.feedback,
-                proposals=stores.proposals,
-                places=stores.places,
-                platforms=stores.platforms,
-                personal_data=stores.personal_data,
-                keys=stores.keys,
-                users=stores.users,
-                credentials=stores.credentials,
-                sessions=stores.sessions,
+                stores=self.stores,
                 receive=self.inbox.receive,
                 cancel=self.control.cancel,
                 retry=self.control.retry,
-                usage=stores.usage,
                 voice=self.voice,
-                voice_store=stores.voice,
                 export_thread=self.mover.export,
                 import_thread=self.mover.import_file,
                 decide=self._decide,

@@ -26,18 +26,18 @@ class _AccountView(ApiView):
         user = self.identity.principal.user
         if user is None or not self.identity.session_key:
             raise Forbidden("This is for signed-in people: an API key has no password and no sessions.")
-        return await self.services.users.get(user)
+        return await self.stores.users.get(user)
 
     async def _prove(self, user: User, password: str, field: str) -> None:
         """Let only go on who knows the password: an unlocked screen is not enough."""
         self.state.guesses.take(("account", user.id), _TOO_MANY)
-        if not await self.services.credentials.check_password(user.id, password):
+        if not await self.stores.credentials.check_password(user.id, password):
             raise InvalidInput("That is not your password.", fields={field: "not right"})
         self.state.guesses.give_back(("account", user.id))
 
     async def _answer(self, user: int) -> HttpResponse:
-        found = await self.services.users.get(user)
-        left = await self.services.credentials.recovery_codes_left(user)
+        found = await self.stores.users.get(user)
+        left = await self.stores.credentials.recovery_codes_left(user)
         return json_answer(
             {
                 "id": str(found.id),
@@ -76,7 +76,7 @@ class PasswordView(_AccountView):
         if user.password:
             await self._prove(user, body.get("current", ""), "current")
         key = self.identity.session_key
-        for ended in await self.services.credentials.set_password(user.id, body["password"], keep=key):
+        for ended in await self.stores.credentials.set_password(user.id, body["password"], keep=key):
             await self.state.auth.session_ended(ended)
         return await self._answer(user.id)
 
@@ -96,7 +96,7 @@ class TotpView(_AccountView):
         body = self.body(request_shapes.PasswordBody)
         user = await self._user()
         await self._prove(user, body["password"], "password")
-        secret = await self.services.credentials.begin_totp(user.id)
+        secret = await self.stores.credentials.begin_totp(user.id)
         uri = pyotp.TOTP(secret).provisioning_uri(name=user.name, issuer_name=_ISSUER)
         picture = segno.make(uri, error="m").svg_data_uri(scale=4, border=3, dark="#000", light="#fff")
         return json_answer({"secret": secret, "uri": uri, "qr": picture})
@@ -116,7 +116,7 @@ class ConfirmTotpView(_AccountView):
         body = self.body(request_shapes.CodeBody)
         user = await self._user()
         self.state.guesses.take(("account", user.id), _TOO_MANY)
-        codes = await self.services.credentials.confirm_totp(user.id, body["code"])
+        codes = await self.stores.credentials.confirm_totp(user.id, body["code"])
         return json_answer({"recovery_codes": list(codes)})
 
 
@@ -134,7 +134,7 @@ class EndTotpView(_AccountView):
         body = self.body(request_shapes.PasswordBody)
         user = await self._user()
         await self._prove(user, body["password"], "password")
-        await self.services.credentials.end_totp(user.id)
+        await self.stores.credentials.end_totp(user.id)
         return await self._answer(user.id)
 
 
@@ -149,7 +149,7 @@ class SessionsView(_AccountView):
     async def get(self, request: Request) -> HttpResponse:
         """Every live session."""
         user = await self._user()
-        found = await self.services.sessions.of(user.id)
+        found = await self.stores.sessions.of(user.id)
         items = [wire.signed_in(one, self.identity.session_key) for one in found]
         return json_answer({"items": items, "next": None})
 
@@ -158,7 +158,7 @@ class SessionsView(_AccountView):
         """End every session of mine but this one."""
         user = await self._user()
         key = self.identity.session_key
-        for ended in await self.services.sessions.end(user.id, None, but=key):
+        for ended in await self.stores.sessions.end(user.id, None, but=key):
             await self.state.auth.session_ended(ended)
         return HttpResponse(status=204)
 
@@ -172,6 +172,6 @@ class OneSessionView(_AccountView):
         user = self.identity.principal.user
         if user is None:
             raise NotFound("There is no such session.")
-        for ended in await self.services.sessions.end(user, row_id(id, "session")):
+        for ended in await self.stores.sessions.end(user, row_id(id, "session")):
             await self.state.auth.session_ended(ended)
         return HttpResponse(status=204)

@@ -23,14 +23,14 @@ _STATES = [state.value for state in ApprovalState]
 class _ApprovalsView(ApiView):
     async def _permissions(self) -> list[str]:
         """The permissions of our own channels that the person's console role holds."""
-        name = await self.services.people.role(self.person)
+        name = await self.stores.people.role(self.person)
         if not name:
             return ["everyone"]
         rank = Role(name).rank
         return ["everyone", *(role.value for role in Role if role.rank <= rank)]
 
     async def _visible(self, id: str) -> Approval:
-        row = await self.services.database.read(
+        row = await self.stores.database.read(
             reads.approval_of, row_id(id, "approval"), self.person, await self._permissions()
         )
         if row is None:
@@ -56,7 +56,7 @@ class ApprovalsView(_ApprovalsView):
         state = request.GET.get("state")
         if state is not None and state not in _STATES:
             raise InvalidInput(f"state is one of {', '.join(_STATES)}.", fields={"state": "not a state"})
-        rows = await self.services.database.read(reads.approvals, self.person, await self._permissions(), state, page)
+        rows = await self.stores.database.read(reads.approvals, self.person, await self._permissions(), state, page)
         return json_answer(envelope(rows, page, wire.approval, lambda row: (row.pk,)))
 
 

@@ -53,11 +53,11 @@ class UploadView(ApiView):
     )
     async def post(self, request: Request, key: str) -> HttpResponse:
         """Keep it for the message that will name it."""
-        await listenable_channel(self.services.database, key, self.person)
+        await listenable_channel(self.stores.database, key, self.person)
         self.state.messages.take(self.person, _TOO_FAST)
         source, name = await asyncio.to_thread(_file_of, request._request)
         with source:
-            attachment = await self.services.attachments.add(source, name, channel=key, person=self.person)
+            attachment = await self.stores.attachments.add(source, name, channel=key, person=self.person)
         return json_answer(wire.attachment(attachment.id, attachment), HTTPStatus.CREATED)
 
 
@@ -75,11 +75,11 @@ class AttachmentView(ApiView):
     async def get(self, request: Request, id: str) -> HttpResponseBase:
         """Send it piece by piece."""
         number = row_id(id, "attachment")
-        if not await self.services.database.read(reads.sees_attachment, number, self.person):
+        if not await self.stores.database.read(reads.sees_attachment, number, self.person):
             raise NotFound("There is no such attachment.")
-        stored = await self.services.attachments.file(number)
+        stored = await self.stores.attachments.file(number)
         file = stored.attachment
-        path = self.services.attachments.path(stored.digest)
+        path = self.stores.attachments.path(stored.digest)
         if not await asyncio.to_thread(path.is_file):
             raise NotFound("The content of this attachment is gone.")
         return sent_file(
@@ -93,7 +93,7 @@ class AttachmentView(ApiView):
     @describe(summary="Give up an upload", description="Only before a message uses it.", responses={204: None})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Delete it with its bytes."""
-        await self.services.attachments.discard(row_id(id, "attachment"), self.person)
+        await self.stores.attachments.discard(row_id(id, "attachment"), self.person)
         return HttpResponse(status=204)
 
 

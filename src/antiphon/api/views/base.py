@@ -25,7 +25,7 @@ from antiphon.api.errors import Problem, problem_of
 from antiphon.api.handler import response_of
 from antiphon.api.paging import MAX_ID
 from antiphon.api.schema import AntiphonSchema
-from antiphon.api.services import ApiServices
+from antiphon.api.services import ApiServices, ApiStores
 from antiphon.api.sessions import csrf_matches
 from antiphon.api.state import ApiState
 from antiphon.domain.errors import Forbidden, NotFound, Unauthenticated
@@ -76,8 +76,13 @@ class ApiView(APIView):
 
     @property
     def services(self) -> ApiServices:
-        """The ports and actions."""
+        """What the rest of the program does for the API."""
         return self.state.services
+
+    @property
+    def stores(self) -> ApiStores:
+        """The ports over the database."""
+        return self.state.services.stores
 
     @property
     def person(self) -> int:
@@ -86,7 +91,7 @@ class ApiView(APIView):
 
     async def reader(self) -> Reader:
         """Who reads a list, and how far they see."""
-        return await reader_of(self.services.people, self.identity.principal)
+        return await reader_of(self.stores.people, self.identity.principal)
 
     async def operator(self) -> Reader:
         """The same for what only operators may see. Raises `Forbidden`."""

@@ -36,7 +36,7 @@ class ChannelsView(ApiView):
     async def get(self, request: Request) -> HttpResponse:
         """A page of the person's own channels."""
         page = page_of(request.GET, keys=2)
-        rows = await self.services.database.read(reads.channels, self.person, page)
+        rows = await self.stores.database.read(reads.channels, self.person, page)
         return json_answer(envelope(rows, page, wire.channel, lambda row: (row.last, row.id)))
 
 
@@ -53,13 +53,13 @@ class ChannelView(ApiView):
     )
     async def patch(self, request: Request, key: str) -> HttpResponse:
         """Give it another title."""
-        await owned_channel(self.services.database, key, self.person)
-        await self.services.threads.rename(key, self.body(request_shapes.ChannelChange)["title"])
+        await owned_channel(self.stores.database, key, self.person)
+        await self.stores.threads.rename(key, self.body(request_shapes.ChannelChange)["title"])
         return await self._answer(key)
 
     async def _answer(self, key: str) -> HttpResponse:
         check_channel_key(key)
-        row = await self.services.database.read(reads.channel_row, key, self.person)
+        row = await self.stores.database.read(reads.channel_row, key, self.person)
         if row is None:
             raise no_such_channel()
         return json_answer(wire.channel(row))
@@ -77,8 +77,8 @@ class MessagesView(ApiView):
     async def get(self, request: Request, key: str) -> HttpResponse:
         """A page of the messages of one of the person's channels."""
         page = page_of(request.GET)
-        channel = await owned_channel(self.services.database, key, self.person)
-        rows = await self.services.database.read(reads.messages, channel.pk, page)
+        channel = await owned_channel(self.stores.database, key, self.person)
+        rows = await self.stores.database.read(reads.messages, channel.pk, page)
         return json_answer(envelope(rows, page, wire.message, lambda row: (row.id,)))
 
     @describe(
@@ -100,7 +100,7 @@ class MessagesView(ApiView):
         body = self.body(request_shapes.NewMessage)
         files = self._attachments(body.get("attachments", ()))
         self.state.messages.take(self.person, _TOO_FAST)
-        name = await self.services.database.read(reads.name_of, self.person)
+        name = await self.stores.database.read(reads.name_of, self.person)
         receipt = await self.services.receive(
             InboundMessage(
                 platform=platform_of(key),
@@ -152,6 +152,6 @@ class ChannelThreadsView(ApiView):
     async def get(self, request: Request, key: str) -> HttpResponse:
         """A page of the task threads of one of the person's channels."""
         page = page_of(request.GET)
-        await owned_channel(self.services.database, key, self.person)
-        rows = await self.services.database.read(reads.threads, self.person, key, page)
+        await owned_channel(self.stores.database, key, self.person)
+        rows = await self.stores.database.read(reads.threads, self.person, key, page)
         return json_answer(envelope(rows, page, wire.thread, lambda row: (row.pk,)))

@@ -39,7 +39,7 @@ class EventsView(ApiView):
     async def get(self, request: Request, key: str) -> HttpResponseBase:
         """Authorise first, then stream."""
         scope: dict[str, Any] = request.scope
-        owner = await listenable_channel(self.services.database, key, self.person)
+        owner = await listenable_channel(self.stores.database, key, self.person)
         after = resume_point(scope, header_too=True)
         stream = self._stream(scope, key, owner, after)
         response = StreamingHttpResponse(stream, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -45,7 +45,7 @@ class HistoryView(ApiView):
         """A page of what was found."""
         page = page_of(request.GET)
         asked = _search(request.GET)
-        rows = await self.services.database.read(history_rows.search, await self.reader(), asked, page)
+        rows = await self.stores.database.read(history_rows.search, await self.reader(), asked, page)
         return json_answer(envelope(rows, page, wire.said, lambda row: (row.id,)))
 
 
@@ -60,7 +60,7 @@ class AroundView(ApiView):
     )
     async def get(self, request: Request, id: str) -> HttpResponse:
         """Some messages before it, the message, some after it."""
-        found = await self.services.database.read(history_rows.around, await self.reader(), row_id(id, "message"))
+        found = await self.stores.database.read(history_rows.around, await self.reader(), row_id(id, "message"))
         if found is None:
             raise NotFound("There is no such message.")
         rows, older, newer = found
@@ -93,7 +93,7 @@ class PeopleView(ApiView):
         await self.operator()
         page = page_of(request.GET)
         text, platform = _words(request.GET), request.GET.get("platform")
-        rows = await self.services.database.read(history_rows.people, text, platform, page)
+        rows = await self.stores.database.read(history_rows.people, text, platform, page)
         return json_answer(envelope(rows, page, wire.known, lambda row: (row.id,)))
 
 

@@ -18,7 +18,7 @@ class _KeysView(ApiView):
 
     async def _whose(self) -> int | None:
         """Whose keys there are for the one who asks: None is everybody's."""
-        role = await self.services.people.role(self.person)
+        role = await self.stores.people.role(self.person)
         return None if role == Role.OWNER.value else self.person
 
 
@@ -29,7 +29,7 @@ class KeysView(_KeysView):
     async def get(self, request: Request) -> HttpResponse:
         """The keys, newest first, revoked ones too."""
         page = page_of(request.GET)
-        keys = await self.services.keys.list(await self._whose())
+        keys = await self.stores.keys.list(await self._whose())
         later = [key for key in keys if not page.after or key.id < page.after[0]]
         later.sort(key=lambda key: -key.id)
         return json_answer(envelope(later[: page.limit + 1], page, wire.key, lambda key: (key.id,)))
@@ -46,7 +46,7 @@ class KeysView(_KeysView):
         scopes = sorted(set(new["scopes"]))
         if lacking := [scope for scope in scopes if not self.identity.principal.has(scope)]:
             raise Forbidden(f"Your own credential lacks: {', '.join(lacking)}.")
-        key, secret = await self.services.keys.create(new["name"], scopes, self.person)
+        key, secret = await self.stores.keys.create(new["name"], scopes, self.person)
         return json_answer({**wire.key(key), "key": secret}, 201)
 
 
@@ -56,6 +56,6 @@ class KeyView(_KeysView):
     @describe(summary="Revoke a key", description="At once, everywhere.", responses={200: shapes.KeyItem})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Revoke; doing it twice is harmless."""
-        key = await self.services.keys.revoke(row_id(id, "key"), await self._whose())
+        key = await self.stores.keys.revoke(row_id(id, "key"), await self._whose())
         await self.state.auth.key_revoked(key.id)
         return json_answer(wire.key(key))

@@ -29,7 +29,7 @@ class OpinionsView(ApiView):
     async def get(self, request: Request) -> HttpResponse:
         """A page of them."""
         page = page_of(request.GET)
-        rows = await self.services.database.read(reads.opinions, self.person, page)
+        rows = await self.stores.database.read(reads.opinions, self.person, page)
         return json_answer(envelope(rows, page, wire.opinion, lambda row: (row.pk,)))
 
 
@@ -39,7 +39,7 @@ class OpinionView(ApiView):
     @describe(summary="Take an opinion back", description="From then on it changes no answer.", responses={204: None})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Delete it for good."""
-        await self.services.feedback.retract(row_id(id, "opinion"), self.person)
+        await self.stores.feedback.retract(row_id(id, "opinion"), self.person)
         return HttpResponse(status=204)
 
 
@@ -57,7 +57,7 @@ class ProposalsView(ApiView):
         page, state = page_of(request.GET), request.GET.get("state")
         if state is not None and state not in _STATES:
             raise InvalidInput(f"A state is one of {', '.join(_STATES)}.", fields={"state": "unknown"})
-        rows = await self.services.database.read(reads.proposals, self.person, state, page)
+        rows = await self.stores.database.read(reads.proposals, self.person, state, page)
         return json_answer(envelope(rows, page, wire.proposal_row, lambda row: (row.pk,)))
 
 
@@ -68,7 +68,7 @@ class AcceptProposalView(ApiView):
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Remember the fact. The same answer again changes nothing."""
         return json_answer(
-            wire.proposal(await self.services.proposals.decide(row_id(id, "proposal"), self.person, accept=True))
+            wire.proposal(await self.stores.proposals.decide(row_id(id, "proposal"), self.person, accept=True))
         )
 
 
@@ -79,5 +79,5 @@ class DenyProposalView(ApiView):
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Leave it at that. The same answer again changes nothing."""
         return json_answer(
-            wire.proposal(await self.services.proposals.decide(row_id(id, "proposal"), self.person, accept=False))
+            wire.proposal(await self.stores.proposals.decide(row_id(id, "proposal"), self.person, accept=False))
         )

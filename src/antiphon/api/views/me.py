@@ -23,7 +23,7 @@ class MeView(ApiView):
     @describe(summary="Who I am", responses={200: shapes.Me})
     async def get(self, request: Request) -> HttpResponse:
         """Name, time zone, language, role and scopes."""
-        return await self._answer(await self.services.people.person(self.person))
+        return await self._answer(await self.stores.people.person(self.person))
 
     @describe(
         summary="Change my name, time zone or language",
@@ -43,8 +43,8 @@ class MeView(ApiView):
             fields["language"] = "not a BCP 47 language tag"
         if fields:
             raise InvalidInput("Some fields are not right: " + ", ".join(fields) + ".", fields=fields)
-        return await self._answer(await self.services.people.set_preferences(self.person, **change))
+        return await self._answer(await self.stores.people.set_preferences(self.person, **change))
 
     async def _answer(self, person: Person) -> HttpResponse:
-        role = await self.services.people.role(person.id)
+        role = await self.stores.people.role(person.id)
         return json_answer(wire.me(person, role, self.identity.principal))

@@ -32,7 +32,7 @@ class MemoriesView(ApiView):
     async def get(self, request: Request) -> HttpResponse:
         """A page of the person's own memories."""
         page = page_of(request.GET)
-        rows = await self.services.database.read(reads.memories, self.person, page)
+        rows = await self.stores.database.read(reads.memories, self.person, page)
         return json_answer(envelope(rows, page, wire.memory, lambda row: (row.pk,)))
 
 
@@ -47,7 +47,7 @@ class MemoryView(ApiView):
     )
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Forget it, and hand what it was to the person, signed."""
-        forgotten = await self.services.memories.forget(MemoryScope.PERSON, self.person, [row_id(id, "memory")])
+        forgotten = await self.stores.memories.forget(MemoryScope.PERSON, self.person, [row_id(id, "memory")])
         if not forgotten:
             raise NotFound("There is no such memory.")
         until = self.services.clock.now() + UNDO
@@ -66,7 +66,7 @@ class RestoreMemoryView(ApiView):
     async def post(self, request: Request) -> HttpResponse:
         """Only what this person forgot, and only for a while."""
         memory = _signed_memory(self.body(request_shapes.UndoBody)["undo"], self.person, self.services.clock.now())
-        return json_answer(wire.memory(await self.services.memories.restore(memory)))
+        return json_answer(wire.memory(await self.stores.memories.restore(memory)))
 
 
 def _signed(memory: Memory, until: datetime) -> str:
@@ -117,8 +117,8 @@ class FeedbackView(ApiView):
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Rate one of the agent's messages in an own conversation."""
         message = row_id(id, "answer")
-        if await self.services.database.read(reads.answer_of, message, self.person) is None:
+        if await self.stores.database.read(reads.answer_of, message, self.person) is None:
             raise NotFound("There is no such answer.")
         body = self.body(request_shapes.FeedbackBody)
-        await self.services.feedback.rate(message, self.person, body["value"], body.get("text", ""))
+        await self.stores.feedback.rate(message, self.person, body["value"], body.get("text", ""))
         return HttpResponse(status=204)

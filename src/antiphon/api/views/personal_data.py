@@ -37,10 +37,10 @@ class ExportView(ApiView):
     async def post(self, request: Request) -> HttpResponseBase:
         """Collect it, then send it piece by piece."""
         self.state.messages.take(self.person, _TOO_FAST)
-        data = await self.services.personal_data.export(self.person)
+        data = await self.stores.personal_data.export(self.person)
         archive = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `_pieces` closes it
         try:
-            await self.services.personal_data.write(data, archive)
+            await self.stores.personal_data.write(data, archive)
         except BaseException:
             archive.close()
             raise
@@ -73,7 +73,7 @@ class EraseView(ApiView):
         """Only the person themself can ask, and only in these words."""
         if self.body(request_shapes.EraseBody)["confirm"] != CONFIRMATION:
             raise InvalidInput(f"To erase everything, write: {CONFIRMATION}", fields={"confirm": "other words"})
-        receipt = await self.services.personal_data.erase(self.person)
+        receipt = await self.stores.personal_data.erase(self.person)
         for key in receipt.keys:
             await self.state.auth.key_revoked(key)
         for session_key in receipt.sessions:

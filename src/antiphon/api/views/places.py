@@ -20,7 +20,7 @@ class PlaceView(ApiView):
 
     async def is_operator(self) -> bool:
         """Whether the person runs this installation, and the credential carries that."""
-        role = await self.services.people.role(self.person)
+        role = await self.stores.people.role(self.person)
         known = role in {member.value for member in Role}
         return known and Role(role).rank >= Role.OPERATOR.rank and self.identity.principal.has("admin")
 
@@ -36,7 +36,7 @@ class ChannelSettingsView(PlaceView):
     async def get(self, request: Request, key: str) -> HttpResponse:
         """The personas that apply there."""
         await self._check(key)
-        return json_answer(wire.channel_settings(await self.services.places.settings_of(key)))
+        return json_answer(wire.channel_settings(await self.stores.places.settings_of(key)))
 
     @describe(
         summary="Change the settings of a conversation",
@@ -48,11 +48,11 @@ class ChannelSettingsView(PlaceView):
         """Set the persona."""
         await self._check(key)
         persona = self.body(request_shapes.PersonaBody)["persona"]
-        return json_answer(wire.channel_settings(await self.services.places.set_for_channel(key, persona)))
+        return json_answer(wire.channel_settings(await self.stores.places.set_for_channel(key, persona)))
 
     async def _check(self, key: str) -> None:
         check_channel_key(key)
-        exists, owner = await self.services.database.read(reads.owner_of, key)
+        exists, owner = await self.stores.database.read(reads.owner_of, key)
         if not exists or (owner != self.person and (owner is not None or not await self.is_operator())):
             raise no_such_channel()
 
@@ -69,7 +69,7 @@ class ServersView(PlaceView):
     async def get(self, request: Request) -> HttpResponse:
         """A page of them."""
         page = page_of(request.GET)
-        rows = await self.services.database.read(reads.servers, page) if await self.is_operator() else []
+        rows = await self.stores.database.read(reads.servers, page) if await self.is_operator() else []
         return json_answer(envelope(rows, page, wire.server, lambda row: (row.id,)))
 
 
@@ -79,7 +79,7 @@ class ServerView(PlaceView):
     @describe(summary="One server with its settings", responses={200: shapes.ServerItem})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """For operators."""
-        return json_answer(wire.server(await self.services.places.server(await self._checked(id))))
+        return json_answer(wire.server(await self.stores.places.server(await self._checked(id))))
 
     @describe(
         summary="Change the settings of a server",
@@ -91,7 +91,7 @@ class ServerView(PlaceView):
         """Set the persona."""
         number = await self._checked(id)
         persona = self.body(request_shapes.PersonaBody)["persona"]
-        return json_answer(wire.server(await self.services.places.set_for_server(number, persona)))
+        return json_answer(wire.server(await self.stores.places.set_for_server(number, persona)))
 
     async def _checked(self, id: str) -> int:
         number = row_id(id, "server")

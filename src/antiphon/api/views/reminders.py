@@ -47,7 +47,7 @@ class RemindersView(_ReminderRoute):
     async def get(self, request: Request) -> HttpResponse:
         """A page of them."""
         page = page_of(request.GET)
-        rows = await self.services.database.read(reads.reminders, self.person, page)
+        rows = await self.stores.database.read(reads.reminders, self.person, page)
         return json_answer(envelope(rows, page, wire.reminder, lambda row: (row.pk,)))
 
     @describe(
@@ -61,14 +61,14 @@ class RemindersView(_ReminderRoute):
         """Store it."""
         body = self.body(request_shapes.NewReminder)
         try:
-            await owned_channel(self.services.database, body["channel"], self.person)
+            await owned_channel(self.stores.database, body["channel"], self.person)
         except NotFound as error:
             raise InvalidInput(error.message, fields={"channel": "no such conversation"}) from None
-        zone = body.get("timezone") or (await self.services.people.person(self.person)).timezone
+        zone = body.get("timezone") or (await self.stores.people.person(self.person)).timezone
         timing = self._timing(body["due_at"], body.get("rule", ""), zone)
-        if len(await self.services.schedule.pending(self.person)) >= MOST_OPEN:
+        if len(await self.stores.schedule.pending(self.person)) >= MOST_OPEN:
             raise Conflict(f"{MOST_OPEN} reminders and timers are open, which is the most. Cancel some first.")
-        entry = await self.services.schedule.add(
+        entry = await self.stores.schedule.add(
             NewEntry(
                 kind=EntryKind.REMINDER,
                 due_at=timing.due_at,
@@ -95,12 +95,12 @@ class ReminderView(_ReminderRoute):
         """Another text, time or rhythm."""
         number = row_id(id, "reminder")
         body = self.body(request_shapes.ReminderChange)
-        open_ones = await self.services.schedule.pending(self.person)
+        open_ones = await self.stores.schedule.pending(self.person)
         before = next((entry for entry in open_ones if entry.id == number), None)
         if before is None:
             raise _gone()
         timing = await self._new_timing(before, body)
-        entry = await self.services.schedule.change(self.person, number, text=body.get("text"), timing=timing)
+        entry = await self.stores.schedule.change(self.person, number, text=body.get("text"), timing=timing)
         if entry is None:
             raise _gone()
         return json_answer(wire.entry(entry))
@@ -108,7 +108,7 @@ class ReminderView(_ReminderRoute):
     @describe(summary="Cancel a reminder or timer", responses={200: shapes.ReminderItem})
     async def delete(self, request: Request, id: str) -> HttpResponse:
         """Cancel; one that has fired or was cancelled is not there any more."""
-        cancelled = await self.services.schedule.cancel(self.person, [row_id(id, "reminder")])
+        cancelled = await self.stores.schedule.cancel(self.person, [row_id(id, "reminder")])
         if not cancelled:
             raise _gone()
         return json_answer(wire.entry(cancelled[0]))
@@ -117,7 +117,7 @@ class ReminderView(_ReminderRoute):
         if not body.keys() & {"due_at", "rule", "timezone"}:
             return None
         old = entry.recurrence
-        zone = body.get("timezone") or (old.zone if old else (await self.services.people.person(self.person)).timezone)
+        zone = body.get("timezone") or (old.zone if old else (await self.stores.people.person(self.person)).timezone)
         rule = body.get("rule", old.rule if old else "")
         if rule and old and "due_at" not in body:
             # The hour on the wall stays the same, in another zone too.

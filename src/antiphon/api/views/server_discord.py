@@ -51,7 +51,7 @@ class ServerDiscordView(ServerView):
     )
     async def get(self, request: Request, id: str) -> HttpResponse:
         """What is set."""
-        return json_answer(_item(await self.services.platforms.discord_settings(await self._checked(id))))
+        return json_answer(_item(await self.stores.platforms.discord_settings(await self._checked(id))))
 
     @describe(
         summary="Change the settings of a Discord server",
@@ -66,8 +66,8 @@ class ServerDiscordView(ServerView):
         for name in ("names", "channels", "allowed_bots"):
             if name in given:
                 given[name] = tuple(given[name])
-        now = await self.services.platforms.discord_settings(number)
-        return json_answer(_item(await self.services.platforms.set_discord(number, replace(now, **given))))
+        now = await self.stores.platforms.discord_settings(number)
+        return json_answer(_item(await self.stores.platforms.set_discord(number, replace(now, **given))))
 
 
 def _item(values: ServerDiscord) -> dict[str, object]:

@@ -45,14 +45,14 @@ class SessionView(ApiView):
         user = await (self._by_token(proof["token"]) if "token" in proof else self._by_password(proof, address))
         old = self.state.auth.session_key_of(scope)
         try:
-            session_key = await self.services.database.run(
+            session_key = await self.stores.database.run(
                 sessions.sign_in, user.id, old, now=self.services.clock.now(), address=address, agent=agent_of(scope)
             )
         except Unauthenticated:
             raise Unauthenticated(_BAD_LINK) from None
         if old:
             await self.state.auth.session_ended(old)
-        principal = await self.services.users.principal(user.id)
+        principal = await self.stores.users.principal(user.id)
         if principal is None:
             raise Unauthenticated(_BAD_LINK)
         response = json_answer(wire.session(principal, user.role, sessions.csrf_token(session_key)))
@@ -62,7 +62,7 @@ class SessionView(ApiView):
 
     async def _by_token(self, token: str) -> User:
         try:
-            return await self.services.users.redeem(token)
+            return await self.stores.users.redeem(token)
         except Unauthenticated:
             raise Unauthenticated(_BAD_LINK) from None
 
@@ -70,10 +70,10 @@ class SessionView(ApiView):
         """Guessing is slowed down per name. An address this login is in use from counts on its own, so nobody who
         guesses elsewhere can keep its holder out; and a link always works."""
         name = proof["name"].strip()
-        bucket = (name, address if await self.services.sessions.known_address(name, address) else None)
+        bucket = (name, address if await self.stores.sessions.known_address(name, address) else None)
         self.state.guesses.take(bucket, _TOO_MANY_GUESSES)
         try:
-            user = await self.services.credentials.sign_in(name, proof["password"], proof.get("code", ""))
+            user = await self.stores.credentials.sign_in(name, proof["password"], proof.get("code", ""))
         except SecondFactorNeeded:
             self.state.guesses.give_back(bucket)  # the password was right: half of a sign-in is no guess
             raise
@@ -93,7 +93,7 @@ class SessionView(ApiView):
         key = self.identity.session_key
         if not key:
             raise Forbidden("An API key has no session to end; revoke it with DELETE /api/keys/{id}.")
-        await self.services.database.run(sessions.sign_out, key)
+        await self.stores.database.run(sessions.sign_out, key)
         await self.state.auth.session_ended(key)
         response = HttpResponse(status=204)
         sessions.clear_session_cookie(response)

@@ -27,7 +27,7 @@ class _OperatorView(ApiView):
     needs = "admin"
 
     async def _role(self) -> Role | None:
-        role = await self.services.people.role(self.person)
+        role = await self.stores.people.role(self.person)
         return Role(role) if role in (Role.OWNER.value, Role.OPERATOR.value) else None
 
     async def _operator(self) -> Role:

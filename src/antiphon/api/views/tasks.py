@@ -53,7 +53,7 @@ class TasksView(ApiView):
             everybody=_flag(request, "everybody"),
         )
         reader = await (self.operator() if asked.everybody else self.reader())
-        rows = await self.services.database.read(task_rows.tasks, reader, asked, page)
+        rows = await self.stores.database.read(task_rows.tasks, reader, asked, page)
         return json_answer(envelope(rows, page, wire.task, lambda row: (row.id,)))
 
 
@@ -66,7 +66,7 @@ def _flag(request: Request, name: str) -> bool:
 
 class _OneTask(ApiView):
     async def _visible(self, id: str) -> TaskRow:
-        row = await self.services.database.read(task_rows.task, await self.reader(), row_id(id, "task"))
+        row = await self.stores.database.read(task_rows.task, await self.reader(), row_id(id, "task"))
         if row is None:
             raise NotFound("There is no such task.")
         return row
@@ -125,7 +125,7 @@ class TurnsView(_OneTask):
     async def get(self, request: Request, id: str) -> HttpResponse:
         """Oldest first; there are few."""
         task = (await self._visible(id)).id
-        found = await self.services.database.read(turn_rows.turns_of, task)
+        found = await self.stores.database.read(turn_rows.turns_of, task)
         words = found.person == self.person or self.services.settings.log.personal_text
         redactor = Redactor(secrets_of(self.services.settings))
         return json_answer(redactor.value(wire.turns(found, words=words)))

@@ -28,13 +28,13 @@ class ThreadsView(ApiView):
     async def get(self, request: Request) -> HttpResponse:
         """A page of the threads of the person's channels."""
         page = page_of(request.GET)
-        rows = await self.services.database.read(reads.threads, self.person, None, page)
+        rows = await self.stores.database.read(reads.threads, self.person, None, page)
         return json_answer(envelope(rows, page, wire.thread, lambda row: (row.pk,)))
 
 
 class _OneThread(ApiView):
     async def _thread(self, id: str) -> Thread:
-        row = await self.services.database.read(reads.thread_of, row_id(id, "thread"), self.person)
+        row = await self.stores.database.read(reads.thread_of, row_id(id, "thread"), self.person)
         if row is None:
             raise NotFound("There is no such thread.")
         return row
@@ -61,7 +61,7 @@ class CloseThreadView(_OneThread):
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Close by hand instead of waiting for idleness."""
         row = await self._thread(id)
-        await self.services.threads.close(row.pk)
+        await self.stores.threads.close(row.pk)
         return json_answer(wire.thread(await self._thread(id)))
 
 

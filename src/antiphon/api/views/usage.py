@@ -49,13 +49,13 @@ class UsageView(ApiView):
             raise InvalidInput("person is me or left out.", fields={"person": "unknown"})
         principal = self.identity.principal
         everybody = only is None and principal.has("admin")
-        zone = (await self.services.people.person(self.person)).timezone
+        zone = (await self.stores.people.person(self.person)).timezone
         today = self.services.clock.now().astimezone(ZoneInfo(zone)).date()
         first = today - timedelta(days=int(days) - 1)
         since = datetime.combine(first, time(), ZoneInfo(zone)).astimezone(UTC)
         query = UsageQuery(since, UsageKey(by), None if everybody else self.person, zone)
-        rows = await self.services.usage.table(query, MOST_GROUPS)
-        models = await self.services.usage.table(UsageQuery(since, UsageKey.MODEL, query.person), MOST_GROUPS)
+        rows = await self.stores.usage.table(query, MOST_GROUPS)
+        models = await self.stores.usage.table(UsageQuery(since, UsageKey.MODEL, query.person), MOST_GROUPS)
         prices = self.services.settings.prices
         unpriced = [row.key for row in models if row.key not in _UNPAID and price_of(prices, row.key) is None]
         return json_answer(

@@ -27,7 +27,7 @@ class _UsersView(ApiView):
 
     async def _role(self) -> Role | None:
         """The role of the person who asks; None when they may not manage anybody."""
-        role = await self.services.people.role(self.person)
+        role = await self.stores.people.role(self.person)
         return Role(role) if role in (Role.OWNER.value, Role.OPERATOR.value) else None
 
     async def _managed(self, id: str) -> tuple[User, Role]:
@@ -35,7 +35,7 @@ class _UsersView(ApiView):
         role = await self._role()
         if role is None:
             raise NotFound("There is no such user.")
-        return await self.services.users.get(row_id(id, "user")), role
+        return await self.stores.users.get(row_id(id, "user")), role
 
     async def _manageable(self, id: str) -> tuple[User, Role]:
         """A login that may be changed by who asks. Raises `Forbidden`."""
@@ -52,7 +52,7 @@ class _UsersView(ApiView):
     async def _link(self, user: User) -> wire.Document:
         if not user.active:
             raise Conflict("This login is locked out. Let them in again first.")
-        token = await self.services.users.sign_in_token(user.id, LINK_VALID)
+        token = await self.stores.users.sign_in_token(user.id, LINK_VALID)
         expires = self.services.clock.now() + LINK_VALID
         return {"url": f"{self.state.origins.address(self.request.scope)}/welcome/{token}", "expires": expires}
 
@@ -70,7 +70,7 @@ class UsersView(_UsersView):
         role = await self._role()
         if role is None:
             raise Forbidden("Logins are managed by owners and operators.")
-        return json_answer({"items": [self._item(one, role) for one in await self.services.users.all()], "next": None})
+        return json_answer({"items": [self._item(one, role) for one in await self.stores.users.all()], "next": None})
 
     @describe(
         summary="Invite somebody",
@@ -88,7 +88,7 @@ class UsersView(_UsersView):
         new = self.body(request_shapes.NewUser)
         if not _may(role, Role(new["role"])):
             raise Forbidden("Operators invite members.", fields={"role": "more than you may give"})
-        user = await self.services.users.create(new["name"], Role(new["role"]))
+        user = await self.stores.users.create(new["name"], Role(new["role"]))
         return json_answer({"user": self._item(user, role), "link": await self._link(user)}, 201)
 
 
@@ -111,7 +111,7 @@ class UserView(_UsersView):
         """Change what is given."""
         user, role = await self._manageable(id)
         change = self.body(request_shapes.UserChange)
-        users = self.services.users
+        users = self.stores.users
         if "role" in change:
             if not _may(role, Role(change["role"])):
                 raise Forbidden("Operators manage members.", fields={"role": "more than you may give"})
@@ -154,7 +154,7 @@ class UserResetView(_UsersView):
         user, role = await self._manageable(id)
         if not user.active:
             raise Conflict("This login is locked out. Let them in again first.")
-        ended = await self.services.users.reset(user.id)
+        ended = await self.stores.users.reset(user.id)
         await self.state.auth.ended(ended)
         return json_answer({"user": self._item(ended.user, role), "link": await self._link(ended.user)})
 

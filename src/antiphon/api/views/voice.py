@@ -110,7 +110,7 @@ class TranscriptView(ApiView):
     )
     async def get(self, request: Request, id: str) -> HttpResponse:
         """As it is stored."""
-        record = await self.services.voice_store.record(id, self.person)
+        record = await self.stores.voice.record(id, self.person)
         return json_answer({"session_id": id, "segments": _segments(record)})
 
 
@@ -126,7 +126,7 @@ class SessionsView(ApiView):
     async def get(self, request: Request) -> HttpResponse:
         """A page of them."""
         page = page_of(request.GET)
-        rows = await self.services.database.read(voice_rows.sessions, self.person, page)
+        rows = await self.stores.database.read(voice_rows.sessions, self.person, page)
         return json_answer(envelope(rows, page, lambda row: session_document(row[1]), lambda row: (row[0],)))
 
 
@@ -136,7 +136,7 @@ class PastSessionView(ApiView):
     @describe(summary="One spoken session", responses={200: voice_shapes.VoiceSessionDetail})
     async def get(self, request: Request, id: str) -> HttpResponse:
         """With what was said and how long each answer took."""
-        record = await self.services.voice_store.record(id, self.person)
+        record = await self.stores.voice.record(id, self.person)
         return json_answer(
             {
                 **session_document(record.session),
@@ -168,7 +168,7 @@ class RecordingView(ApiView):
     )
     async def get(self, request: Request, id: str) -> HttpResponseBase:
         """Send it piece by piece."""
-        session = await self.services.voice_store.get(id, self.person)
+        session = await self.stores.voice.get(id, self.person)
         path = self.services.voice.recording_path(session.key)
         if not session.recording or not await asyncio.to_thread(path.is_file):
             raise NotFound("There is no recording of this session.")
