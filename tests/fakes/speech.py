@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import SpeechBusy, SpeechError
 from antiphon.domain.speech import (
     LISTENING_RATE,
     SAMPLE_BYTES,
@@ -23,7 +23,8 @@ from antiphon.domain.speech import (
 class FakeListener:
     """Implements `domain.speech.SpeechToText`: each utterance is "heard N bytes", or what `says` gives in turn.
 
-    `fails_after` bytes of an utterance a stream raises; `hangs` makes finals never come.
+    `fails_after` bytes of an utterance a stream raises; `hangs` makes finals never come. With `busy` it has too much to
+    do for any utterance, and for so many seconds of `behind` it says that others come first.
     """
 
     interim = True
@@ -35,6 +36,8 @@ class FakeListener:
         self.says = list(says)
         self.fails_after = fails_after
         self.hangs = hangs
+        self.busy = False
+        self.behind = 0
         self.loaded = 0
         self.heard = 0
         """Bytes that streams were given."""
@@ -50,6 +53,8 @@ class FakeListener:
 
     async def recognize(self, pcm: bytes, *, language: str = "", hints: Sequence[str] = ()) -> Transcript:
         self.languages.append(language)
+        if self.busy:
+            raise SpeechBusy(f"{self.name} is busy.")
         if self.hangs:
             await asyncio.Event().wait()
         if self.fails_after is not None and len(pcm) > self.fails_after:
@@ -87,13 +92,24 @@ class FakeRecognition:
             self._out.put_nowait(Transcript(f"{self.size}", final=False))
 
     def end_utterance(self) -> None:
-        if not self._engine.hangs:
-            self._out.put_nowait(Transcript(self._engine.text(self.size)))
+        behind = self._engine.behind
+        for second in range(behind):
+            self._later(second + 1, Transcript("", final=False))
+        if self._engine.busy:
+            self._out.put_nowait(SpeechBusy(f"{self._engine.name} is busy."))
+        elif not self._engine.hangs:
+            self._later(behind, Transcript(self._engine.text(self.size)))
         self.size = 0
 
     def understands(self, text: str) -> None:
         """A final that comes now, for an engine that hangs."""
         self._out.put_nowait(Transcript(text))
+
+    def _later(self, delay: float, transcript: Transcript) -> None:
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._out.put_nowait, transcript)
+        else:
+            self._out.put_nowait(transcript)
 
     async def __aiter__(self) -> AsyncIterator[Transcript]:
         while (heard := await self._out.get()) is not None:

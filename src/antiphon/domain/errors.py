@@ -159,6 +159,13 @@ class SpeechError(AntiphonError):
     retryable = True
 
 
+class SpeechBusy(SpeechError):
+    """An engine has so much to do that an answer would come too late. Nothing is wrong with it."""
+
+    code = "speech_busy"
+    http_status = 503
+
+
 class DeliveryError(AntiphonError):
     """A platform refused a reply for good (deleted channel, lost permission)."""
 

@@ -89,7 +89,8 @@ class VoiceInfo:
 class RecognitionStream(Protocol):
     """One person being listened to. Iterating yields interim transcripts and one final for each `end_utterance`.
 
-    Several utterances may follow each other. An engine that fails raises `SpeechError` from the iteration.
+    Several utterances may follow each other. An engine that fails raises `SpeechError` from the iteration, one that
+    has too much to do `SpeechBusy`. An interim transcript without text says that it is at work, on others maybe.
     """
 
     def push(self, pcm: bytes) -> None:

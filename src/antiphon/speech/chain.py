@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from antiphon.domain.errors import AntiphonError, SpeechError
+from antiphon.domain.errors import AntiphonError, SpeechBusy, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech
 from antiphon.speech.engine import knows
 from antiphon.telemetry import metrics
@@ -69,8 +69,9 @@ class Chain(Generic[E]):
         return sorted(found, key=lambda link: link.rests_until > now)
 
     def failed(self, link: Link[E], error: BaseException, *, next_one: bool) -> None:
-        """Note that a link failed; it rests for a while."""
-        link.rests_until = asyncio.get_running_loop().time() + self._resting
+        """Note that a link failed; it rests for a while, unless it only had too much to do."""
+        if not isinstance(error, SpeechBusy):
+            link.rests_until = asyncio.get_running_loop().time() + self._resting
         reason = error.message if isinstance(error, AntiphonError) else type(error).__name__
         log.warning("speech.engine_failed", kind=self.kind, engine=link.choice, reason=reason, next=next_one)
         if next_one:
@@ -82,7 +83,8 @@ class Chain(Generic[E]):
             error.message if isinstance(error, AntiphonError) else f"{choice} failed ({type(error).__name__})"
             for choice, error in errors
         )
-        return SpeechError(told or f"There is no engine for {self.kind}.")
+        kind = SpeechBusy if errors and all(isinstance(error, SpeechBusy) for _, error in errors) else SpeechError
+        return kind(told or f"There is no engine for {self.kind}.")
 
     async def status(self) -> EngineStatus:
         """That of the first engine that is ready, else of the first."""

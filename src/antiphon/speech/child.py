@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import SpeechBusy, SpeechError
 from antiphon.speech.children.frames import HEAD, MOST_HEADER, MOST_PAYLOAD, pack
 from antiphon.telemetry import metrics
 
@@ -27,8 +27,8 @@ Frame = tuple[Mapping[str, Any], bytes]
 _STARTS, _WITHIN = 5, 60.0
 """Starts in so many seconds after which it is given up for the rest of them."""
 _LEAVE_SECONDS = 0.5
-_UNREAD_BYTES = 4 * 1024 * 1024
-"""What the process may leave unread before audio is refused."""
+_UNREAD_BYTES, _UNREAD_EACH = 4 * 1024 * 1024, 512 * 1024
+"""What the process may leave unread before audio is refused: so much, and so much more for each that talks to it."""
 
 
 class ChildGone(SpeechError):
@@ -144,7 +144,8 @@ class Child:
         """Send a frame, False where it does not read what it was sent."""
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
             return False
-        if payload and self._process.stdin.transport.get_write_buffer_size() > _UNREAD_BYTES:
+        most = _UNREAD_BYTES + _UNREAD_EACH * len(self._lines)
+        if payload and self._process.stdin.transport.get_write_buffer_size() > most:
             return False
         self._process.stdin.write(pack(header, payload))
         return True
@@ -246,11 +247,13 @@ class Line:
         return self.send(header, payload)
 
     async def receive(self) -> Frame:
-        """The next answer. Raises `ChildGone`, and `SpeechError` for an error that the process reports."""
+        """The next answer. Raises `ChildGone`, `SpeechBusy`, and `SpeechError` for an error that it reports."""
         frame = await self.frames.get()
         if frame is None:
             raise ChildGone(f"The engine {self._child.name} ended unexpectedly.")
         header, payload = frame
+        if header.get("busy"):
+            raise SpeechBusy(f"The engine {self._child.name} has too much to do now. Try again in a moment.")
         if problem := header.get("error"):
             raise SpeechError(f"The engine {self._child.name} failed: {problem}.")
         return header, payload

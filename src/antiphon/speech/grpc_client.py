@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from antiphon.config.values import SecretName, UserPath, is_loopback
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import SpeechBusy, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus
 from antiphon.speech.addresses import reachable
 from antiphon.speech.engine import Surroundings, package_missing
@@ -145,6 +145,8 @@ class RivaClient:
             return SpeechError(f"{where} does not answer: is it running, and is `tls` as it wants it?")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return SpeechError(f"{where} did not answer in time.")
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return SpeechBusy(f"{where} has too much to do now: {_said(error) or 'it says no more'}")
         return SpeechError(f"{where} failed ({code.name}): {_said(error) or 'it says no more'}")
 
     async def aclose(self) -> None:

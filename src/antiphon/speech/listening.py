@@ -105,6 +105,12 @@ class ChainStream:
             loop = asyncio.get_running_loop()
             self._late = loop.call_later(self._chain.timeout, self._heard.put_nowait, TimeoutError())
 
+    def _goes_on(self) -> None:
+        """The engine does something: it has the time anew that it may be silent."""
+        if self._late is not None:
+            self._relax()
+            self._expect()
+
     def _relax(self) -> None:
         if self._late is not None:
             self._late.cancel()
@@ -131,7 +137,10 @@ class ChainStream:
                     if heard.final:
                         self._finished()
                         again = None
-                    yield heard
+                    else:
+                        self._goes_on()
+                    if heard.final or heard.text:
+                        yield heard
             except Exception as error:
                 if isinstance(error, ChildGone) and again is not link:
                     again = link  # a new process may do better: once

@@ -13,7 +13,7 @@ import structlog
 
 from antiphon.domain.attachments import AttachmentStore, StoredFile
 from antiphon.domain.conversation import platform_of
-from antiphon.domain.errors import InvalidInput, NotFound, SpeechError, TooLarge
+from antiphon.domain.errors import InvalidInput, NotFound, SpeechBusy, SpeechError, TooLarge
 from antiphon.domain.platforms import PlatformStore
 from antiphon.domain.speech import SpeechToText
 from antiphon.domain.work import TaskKind, Work
@@ -75,6 +75,8 @@ class AudioReader:
             content = await self._content(work, file)
             pcm = await self._decode(content, MOST_SECONDS)
             heard = await self._stt.recognize(pcm)
+        except SpeechBusy:
+            raise  # later
         except (InvalidInput, TooLarge, NotFound, SpeechError) as error:
             log.info("audio.not_heard", code=error.code, reason=error.message)
             return UNHEARD.format(reason=error.message)

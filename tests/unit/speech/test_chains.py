@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import SpeechBusy, SpeechError
 from antiphon.domain.speech import RecognitionStream, SpeechChunk, Transcript
 from antiphon.speech.chain import Link
 from antiphon.speech.listening import ListeningChain
@@ -92,6 +92,65 @@ def test_an_engine_that_hangs_is_given_up_in_time() -> None:
             return await task, asyncio.get_running_loop().time()
 
     assert run_virtually(run()) == (["heard 640 bytes"], 5.0)
+
+
+def test_an_engine_that_says_it_is_at_work_is_no_hanging_one() -> None:
+    """Its time begins anew with each sign; five seconds after the last one it is given up all the same."""
+
+    async def run(*, hangs: bool) -> tuple[list[str], float, int]:
+        first, second = FakeListener("first", hangs=hangs), FakeListener("second")
+        first.behind = 20
+        async with listening(first, second).stream() as stream:
+            heard: list[Transcript] = []
+            stream.push(PIECE)
+            stream.end_utterance()
+            async for transcript in stream:
+                heard.append(transcript)
+                if transcript.final:
+                    break
+            texts = [transcript.text for transcript in heard if transcript.final or not transcript.text]
+            return texts, asyncio.get_running_loop().time(), len(second.streams)
+
+    assert run_virtually(run(hangs=False)) == (["heard 640 bytes"], 20.0, 0)
+    assert run_virtually(run(hangs=True)) == (["heard 640 bytes"], 25.0, 1)
+
+
+def test_a_busy_engine_is_helped_out_and_asked_again_with_the_next_sentence() -> None:
+    async def run() -> list[list[str]]:
+        first, second = FakeListener("first"), FakeListener("second")
+        first.busy = True
+        chain = listening(first, second)
+        async with chain.stream() as stream:
+            stream.push(PIECE)
+            stream.end_utterance()
+            assert await finals(stream, 1) == ["heard 640 bytes"]
+        await chain.recognize(PIECE)
+        first.busy = False
+        await chain.recognize(PIECE)
+        return [first.languages, second.languages]
+
+    assert run_virtually(run()) == [["en"] * 3, ["en"] * 2]
+
+
+def test_when_everybody_is_busy_the_caller_is_told_so_at_once() -> None:
+    async def run() -> float:
+        first, second = FakeListener("first"), FakeListener("second")
+        first.busy = second.busy = True
+        chain = listening(first, second)
+        with pytest.raises(SpeechBusy, match=r"first is busy\.; second is busy\."):
+            await chain.recognize(PIECE)
+        async with chain.stream() as stream:
+            stream.push(PIECE)
+            stream.end_utterance()
+            with pytest.raises(SpeechBusy):
+                await finals(stream, 1)
+        second.busy, second.fails_after = False, 0
+        with pytest.raises(SpeechError) as caught:
+            await chain.recognize(PIECE)
+        assert not isinstance(caught.value, SpeechBusy), "one of them broke"
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(run()) == 0
 
 
 def test_a_person_who_is_silent_is_no_hanging_engine() -> None:

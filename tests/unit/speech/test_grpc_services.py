@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from antiphon.config.speech_services import SpeechServiceSettings
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import SpeechBusy, SpeechError
 from antiphon.domain.speech import SpeechChunk, Transcript
 from antiphon.speech.calls import Calls
 from antiphon.speech.engine import Surroundings
@@ -201,6 +201,20 @@ async def test_an_engine_that_breaks_says_so() -> None:
         assert await refused(stream(service, LOUD)) == ("UNAVAILABLE", "it broke.")
         request = asr.RecognizeRequest(config=config(), audio=LOUD)
         assert await refused(service.method(RECOGNIZE)(request)) == ("UNAVAILABLE", "it broke.")
+        await service.freed()
+
+
+async def test_an_engine_that_has_too_much_to_do_is_no_broken_one() -> None:
+    engine = FakeListener("it")
+    engine.busy = True
+    async with running(engine) as service:
+        assert await refused(stream(service, LOUD)) == ("RESOURCE_EXHAUSTED", "it is busy.")
+        request = asr.RecognizeRequest(config=config(), audio=LOUD)
+        assert await refused(service.method(RECOGNIZE)(request)) == ("RESOURCE_EXHAUSTED", "it is busy.")
+        client = riva_stt.ENGINE.make(riva_stt.Config(address=f"127.0.0.1:{service.port}"), AROUND)
+        with pytest.raises(SpeechBusy, match="it is busy"):
+            await client.recognize(LOUD)
+        await client.aclose()
         await service.freed()
 
 

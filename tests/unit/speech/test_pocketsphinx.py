@@ -14,6 +14,7 @@ from benchmarks.utterances import CONDITIONS, errors, utterances
 
 from antiphon.brain.offline.phrases import spoken_phrases
 from antiphon.config import Settings
+from antiphon.domain.errors import SpeechBusy
 from antiphon.domain.speech import LISTENING_RATE, Transcript
 from antiphon.speech.chain import Link
 from antiphon.speech.engine import Surroundings
@@ -101,6 +102,62 @@ async def test_ten_minutes_are_recognised_and_others_are_heard_meanwhile(
     assert whole.text.count("time is it") > 20
     assert whole.words[-1].end > 560
     assert waited < time.monotonic() - begun - waited
+
+
+async def test_a_dozen_who_end_at_once_are_all_answered(engine: PocketSphinx, spoken: list[tuple[str, bytes]]) -> None:
+    """More work than the engine may be silent for, with one core among others; nobody runs into that time."""
+    text, pcm = spoken[0]
+    chain = ListeningChain([Link(engine, "pocketsphinx", frozenset({"en"}))], language="en", timeout_seconds=10)
+    await engine.load()
+
+    async def one() -> str:
+        async with chain.stream() as stream:
+            for begin in range(0, len(pcm), 640):
+                stream.push(pcm[begin : begin + 640])
+            stream.end_utterance()
+            async for transcript in stream:
+                if transcript.final:
+                    return transcript.text
+        return ""
+
+    async with asyncio.timeout(60):
+        heard = await asyncio.gather(*(one() for _ in range(12)))
+    assert all(errors(text, one) <= 1 for one in heard), heard
+
+
+async def test_when_too_many_end_at_once_the_last_are_refused_and_not_left_waiting(
+    tmp_path: Path, spoken: list[tuple[str, bytes]]
+) -> None:
+    engine = PocketSphinx(
+        Config(general=False, waiting_seconds=0.3),
+        Surroundings(models=tmp_path, phrases=lambda: SENTENCES),
+    )
+    refused: list[float] = []
+    heard: list[str] = []
+    (text, pcm), *_ = spoken
+
+    async def one() -> None:
+        async with engine.stream() as stream:  # whose process is not there yet: all of it comes to it at once
+            stream.push(pcm)
+            stream.end_utterance()
+            try:
+                async for transcript in stream:
+                    if transcript.final:
+                        heard.append(transcript.text)
+                        return
+            except SpeechBusy:
+                refused.append(time.monotonic())
+
+    try:
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(one() for _ in range(12)))
+            assert refused
+            assert heard
+            assert len(refused) + len(heard) == 12
+            assert all(errors(text, one) <= 1 for one in heard)
+            assert (await engine.recognize(pcm)).text, "it has time again"
+    finally:
+        await engine.aclose()
 
 
 async def test_a_process_that_is_killed_in_the_middle_loses_nothing(

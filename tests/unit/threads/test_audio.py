@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.domain.attachments import StoredFile
 from antiphon.domain.conversation import Attachment
-from antiphon.domain.errors import InvalidInput, SpeechError, Unavailable
+from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError, Unavailable
 from antiphon.domain.identity import Requester
 from antiphon.domain.speech import Transcript
 from antiphon.domain.work import Lease, TaskKind, Work
@@ -93,6 +93,13 @@ async def test_a_platform_that_is_away_is_asked_again_later() -> None:
     kept = Kept(recording())
     with pytest.raises(Unavailable):
         await reader(kept, Engine("x"), Unavailable("Discord does not answer.")).text_of(work())
+    assert kept.files, "nothing was decided"
+
+
+async def test_an_engine_that_has_too_much_to_do_is_asked_again_later() -> None:
+    kept = Kept(recording())
+    with pytest.raises(SpeechBusy):
+        await reader(kept, Engine(SpeechBusy("Too much to do.")), b"OggS").text_of(work())
     assert kept.files, "nothing was decided"
 
 

@@ -3,17 +3,19 @@
 Started by `stt/pocketsphinx`. The first frame brings the settings and the sentences of the language model. Then, each
 with the id of a stream: {"op": "hear"} with PCM, {"op": "end"}: the person stopped, {"op": "whole"} with PCM of a
 recording that nobody watches, {"op": "close"}. Frames out: {"id", "partial"}, {"id", "final", "confidence", "words"},
-{"id", "error"}, {"id", "left"} after a piece of something long.
+{"id", "error"}, {"id", "busy"}: there are too many before you, {"id", "waits"}: there are others before you, but it
+goes on, {"id", "left"} after a piece of something long.
 
 One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
-a time, the streams in turn), then partials of streams whose audio is fresh. A machine that cannot keep up gives fewer
-partials, and every final.
+a time, the streams in turn: `sphinx_queue`), then partials of streams whose audio is fresh. A machine that cannot keep
+up gives fewer partials, then finals of our model alone, and then refuses those it would let wait for too long.
 """
 
 from __future__ import annotations
 
 import queue
 import tempfile
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +25,8 @@ import numpy as np
 
 from antiphon.speech.children.frames import Channel
 from antiphon.speech.children.sphinx_model import Decoders, Heard
+from antiphon.speech.children.sphinx_queue import RATE, Audio, Job, Queue
 
-Audio = np.ndarray[Any, np.dtype[np.int16]]
-RATE = 16_000
 _LONGEST = 15 * RATE
 """Samples of a piece that is decoded at once. Longer speech is cut where it is quietest."""
 _SEARCH = 5 * RATE
@@ -39,6 +40,7 @@ _KEPT = 120 * RATE
 """Samples of one utterance that are kept; what goes on longer is recognised and begun anew."""
 _PARTIAL_EVERY = RATE // 10
 _MOST_LIVE = 16
+_LULL_SECONDS, _TAKING_SECONDS = 0.003, 0.1
 
 
 @dataclass(slots=True)
@@ -57,43 +59,41 @@ class Stream:
     hints: str = ""
 
 
-@dataclass(slots=True)
-class Job:
-    """An utterance to be recognised, piece by piece."""
-
-    id: int
-    pieces: deque[tuple[int, Audio]]
-    found: list[tuple[float, Heard]] = field(default_factory=list[tuple[float, Heard]])
-
-
 class Recogniser(Channel):
     """The decoders and the pipe."""
 
     def __init__(self) -> None:
         super().__init__()
         self._streams: dict[int, Stream] = {}
-        self._jobs: deque[Job] = deque()
 
     def open(self, settings: dict[str, Any], phrases: bytes) -> None:
         """Build the language model and load the decoders. Raises whatever the library raises."""
+        self._queue = Queue(float(settings["waiting"]))
         with tempfile.TemporaryDirectory(prefix="antiphon-sphinx-") as folder:
             self._decoders = Decoders(settings, phrases.decode().splitlines(), Path(folder))
 
     def run(self) -> None:
         """Work until the pipe closes."""
         while True:
-            self._take(wait=not self._jobs and not any(self._has_news(s) for s in self._streams.values()))
-            if self._jobs:
-                self._decode_one()
+            self._take(wait=not self._queue and not any(self._has_news(s) for s in self._streams.values()))
+            for job in self._queue.late():
+                self._refuse(job)
+            for job in self._queue.waiting():
+                self.send({"id": job.id, "waits": True})
+            if (job := self._queue.next()) is not None:
+                self._decode(job)
             else:
                 self._partials()
 
     def _take(self, *, wait: bool) -> None:
+        """What came in, until nothing comes for a moment: decoding holds the interpreter's lock, so what came meanwhile
+        still lies in the pipe, and whose turn it is depends on all of it.
+        """
         try:
-            header, payload = self.inbox.get(block=wait)
-            while True:
-                self._handle(header, payload)
-                header, payload = self.inbox.get_nowait()
+            self._handle(*self.inbox.get(timeout=None if wait else _LULL_SECONDS))
+            until = time.monotonic() + _TAKING_SECONDS
+            while time.monotonic() < until:
+                self._handle(*self.inbox.get(timeout=_LULL_SECONDS))
         except queue.Empty:
             return
 
@@ -103,7 +103,7 @@ class Recogniser(Channel):
         if operation == "close":
             if (gone := self._streams.pop(number, None)) is not None:
                 self._decoders.give_back(gone.live)
-            self._jobs = deque(job for job in self._jobs if job.id != number)
+            self._queue.drop(number)
             return
         stream = self._streams.setdefault(number, Stream(number))
         if payload:
@@ -121,27 +121,46 @@ class Recogniser(Channel):
         whole = np.concatenate(stream.audio) if stream.audio else np.zeros(0, np.int16)
         self._decoders.give_back(stream.live)
         self._streams[stream.id] = Stream(stream.id)
-        self._jobs.append(Job(stream.id, deque(cut(whole))))
+        job = Job(stream.id, deque(cut(whole)))
+        if not self._queue.add(job):
+            self._refuse(job)
 
-    def _decode_one(self) -> None:
-        """One piece of the first job, which then goes behind the others."""
-        job = self._jobs.popleft()
+    def _refuse(self, job: Job) -> None:
+        self.send({"id": job.id, "busy": True, "done": True})
+
+    def _decode(self, job: Job) -> None:
+        """One piece of a job, which then goes behind the others."""
         if job.pieces:
             begin, piece = job.pieces.popleft()
             try:
-                job.found.append((begin / RATE, self._decoders.final(piece)))
+                job.found.append((begin / RATE, self._heard(piece)))
             except Exception as error:
                 self.send({"id": job.id, "error": f"it could not decode ({type(error).__name__})", "done": True})
                 return
         if job.pieces:
             self.send({"id": job.id, "left": len(job.pieces)})
-            self._jobs.append(job)
+            self._queue.again(job)
             return
         heard = [(offset, one) for offset, one in job.found if one.text]
         words = [[w.text, w.start + offset, w.end + offset, w.confidence] for offset, one in heard for w in one.words]
         confidence = min((one.confidence for _, one in heard), default=0.0)
         text = " ".join(one.text for _, one in heard)
         self.send({"id": job.id, "final": text, "confidence": confidence, "words": words, "done": True})
+
+    def _heard(self, piece: Audio) -> Heard:
+        """What our model makes of it; where that is not sure, the better of both, if there is time."""
+        begun = time.monotonic()
+        sound = self._decoders.sound(piece)
+        if sound is None:
+            return Heard()
+        ours = self._decoders.ours(sound)
+        self._queue.took(piece, time.monotonic() - begun)
+        if self._decoders.sure(ours) or not self._queue.patient(piece):
+            return ours
+        begun = time.monotonic()
+        better = self._decoders.better(sound, ours)
+        self._queue.took(piece, time.monotonic() - begun, second=True)
+        return better
 
     def _has_news(self, stream: Stream) -> bool:
         return not stream.stale and stream.samples - stream.seen >= _PARTIAL_EVERY

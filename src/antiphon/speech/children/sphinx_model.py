@@ -23,6 +23,7 @@ from pocketsphinx import Decoder, get_model_path
 from pocketsphinx.lm import ArpaBoLM
 
 RATE = 16_000
+Audio = np.ndarray[Any, np.dtype[np.int16]]
 _SURE = 0.35
 """Score of our model from which the general one, which takes six times as long, is not asked."""
 _TELEPHONE_SHARE = 1e-4
@@ -89,32 +90,40 @@ class Decoders:
             self._live.append(decoder)
             self.lent -= 1
 
-    def partial(self, decoder: Any, audio: np.ndarray[Any, np.dtype[np.int16]]) -> str:
+    def partial(self, decoder: Any, audio: Audio) -> str:
         """What is heard so far, with this piece."""
         decoder.process_raw(self._noisy(audio, self._noise), False, False)
         found = decoder.hyp()
         return _plain(found.hypstr) if found is not None and found.hypstr else ""
 
-    def final(self, audio: np.ndarray[Any, np.dtype[np.int16]]) -> Heard:
-        """What is heard in a whole piece."""
+    def sound(self, audio: Audio) -> bytes | None:
+        """A whole piece as the decoders like it; None where nobody speaks."""
         loud = loudness(audio)
         if loud < _QUIET:
-            return Heard()
-        noise = max(self._noise, _TELEPHONE_NOISE * loud) if self._noise and is_telephone(audio) else self._noise
-        noisy = self._noisy(audio, noise)
-        ours = _decode(self._final, noisy)
-        if not self._use_general or (ours.text and ours.score >= _SURE):
-            return ours
+            return None
+        telephone = self._noise and is_telephone(audio)
+        return self._noisy(audio, max(self._noise, _TELEPHONE_NOISE * loud) if telephone else self._noise)
+
+    def ours(self, sound: bytes) -> Heard:
+        """What is heard in a piece with our model."""
+        return _decode(self._final, sound)
+
+    def sure(self, ours: Heard) -> bool:
+        """Whether nobody else need be asked, or there is nobody."""
+        return not self._use_general or (bool(ours.text) and ours.score >= _SURE)
+
+    def better(self, sound: bytes, ours: Heard) -> Heard:
+        """What the general model hears, if that fits the sound better."""
         if self._general is None:
             self._general = Decoder(loglevel="FATAL")
-        return max(ours, _decode(self._general, noisy), key=lambda heard: (bool(heard.text), heard.score))
+        return max(ours, _decode(self._general, sound), key=lambda heard: (bool(heard.text), heard.score))
 
-    def _noisy(self, audio: np.ndarray[Any, np.dtype[np.int16]], noise: float) -> bytes:
+    def _noisy(self, audio: Audio, noise: float) -> bytes:
         louder = audio + self._random.standard_normal(len(audio)) * noise
         return np.clip(louder, -32768, 32767).astype("<i2").tobytes()
 
 
-def loudness(audio: np.ndarray[Any, np.dtype[np.int16]]) -> float:
+def loudness(audio: Audio) -> float:
     """The root mean square of the loudest 30 ms."""
     frame = RATE * 30 // 1000
     if len(audio) < frame:
@@ -123,7 +132,7 @@ def loudness(audio: np.ndarray[Any, np.dtype[np.int16]]) -> float:
     return float(np.sqrt((whole**2).mean(axis=1).max()))
 
 
-def is_telephone(audio: np.ndarray[Any, np.dtype[np.int16]]) -> bool:
+def is_telephone(audio: Audio) -> bool:
     """Whether the sound has a telephone's band."""
     power = np.abs(np.fft.rfft(audio.astype(np.float32))) ** 2
     return float(power[len(power) // 2 :].sum()) < _TELEPHONE_SHARE * float(power.sum())

@@ -37,6 +37,13 @@ class Config(BaseModel, extra="forbid"):
     )
     processes: int = Field(default=1, ge=1, le=16, description="Processes that recognise; sessions share them.")
     live: int = Field(default=4, ge=0, le=32, description="People who get interim transcripts at once, per process.")
+    waiting_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Longest time somebody waits for their turn; whoever would wait longer is told at once that it is "
+        "busy.",
+    )
     weight: float = Field(default=9.0, gt=0, le=30, description="Weight of the language model against the sound.")
     noise: float = Field(default=20.0, ge=0, le=500, description="Noise added to the sound, as a standard deviation.")
     idle_seconds: float = Field(
@@ -74,6 +81,7 @@ class PocketSphinx:
             "weight": config.weight,
             "general": config.general,
             "live": config.live,
+            "waiting": config.waiting_seconds,
             "pronunciations": {**PRONUNCIATIONS, **config.pronunciations},
         }
         phrases = await asyncio.to_thread(self._phrases)
@@ -183,7 +191,9 @@ class _Stream:
                 raise
             if self._refused:
                 raise SpeechError("The engine pocketsphinx does not keep up with what is said.")
-            if "partial" in header:
+            if "waits" in header:
+                yield Transcript("", final=False, language=_LANGUAGE)
+            elif "partial" in header:
                 yield Transcript(str(header["partial"]), final=False, language=_LANGUAGE)
             elif "final" in header:
                 yield _transcript(header)
