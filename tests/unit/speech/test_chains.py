@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from antiphon.domain.errors import SpeechBusy, SpeechError
-from antiphon.domain.speech import RecognitionStream, SpeechChunk, Transcript
+from antiphon.domain.speech import RecognitionStream, SpeechChunk, SpeechToText, Transcript
 from antiphon.speech.chain import Link
 from antiphon.speech.listening import ListeningChain
 from antiphon.speech.speaking import SpeakingChain
@@ -18,7 +18,7 @@ PIECE = b"\1\0" * 320
 
 
 def listening(*engines: FakeListener, english_only: int = -1) -> ListeningChain:
-    links = [
+    links: list[Link[SpeechToText]] = [
         Link(engine, engine.name, frozenset({"en"}) if number == english_only else frozenset())
         for number, engine in enumerate(engines)
     ]

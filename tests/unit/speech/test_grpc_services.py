@@ -325,7 +325,7 @@ async def test_garbage_and_giants_are_refused_and_harm_nobody() -> None:
     [
         (tts.SynthesizeSpeechRequest(text=" "), "There is no text."),
         (tts.SynthesizeSpeechRequest(text="x" * 11), "The text is longer than 10 characters."),
-        (tts.SynthesizeSpeechRequest(text="x", encoding=4), "Audio is given as LINEAR_PCM only."),
+        (tts.SynthesizeSpeechRequest(text="x", encoding="OGGOPUS"), "Audio is given as LINEAR_PCM only."),
         (
             tts.SynthesizeSpeechRequest(text="x", sample_rate_hz=1),
             "A sample rate of 1 is not given; use 8000 to 48000.",
