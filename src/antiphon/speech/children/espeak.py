@@ -1,8 +1,8 @@
 """espeak-ng in a process of its own: its state is global, its licence is the GPL, and a crash of it is not ours.
 
-Started by `tts/espeak`. Frames in: {"id", "text", "voices", "rate", "pitch", "volume"} to speak with the first of
-`voices` that there is, {"id", "stop": true} to stop speaking it, {"id", "list": true}. Frames out: {"id", "words":
-[[at, start, end], ...]} with PCM, and at last {"id", "done": true}, with an "error" where it failed.
+Started by `tts/espeak`, and talks as `speaker` says. With a text come "voices", of which the first one that there is
+speaks, "rate", "pitch" and "volume"; with the PCM the words in it, "words": [[at, start, end], ...]. {"id", "list":
+true} is answered with all voices.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import importlib.util
+from collections.abc import Mapping
 from typing import Any
 
-from antiphon.speech.children.frames import Channel
+from antiphon.speech.children.speaker import Failed, Speaker
 
 _SYNCHRONOUS = 2
 _DO_NOT_EXIT = 0x8000
@@ -56,21 +57,20 @@ class _Voice(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-class Speaker(Channel):
-    """The engine and the pipe."""
+class Espeak(Speaker):
+    """The library."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._stopped: set[int] = set()
         self._speaking = 0
         self._words: list[list[float]] = []
         self._kept = _Callback(self._on_audio)
 
-    def open(self) -> int:
-        """Load the library; returns its sample rate. Raises `RuntimeError` with what is missing."""
+    def open(self, header: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Load the library."""
         path, data = library()
         if not path:
-            raise RuntimeError("the library espeak-ng is not installed")
+            raise Failed("the library espeak-ng is not installed")
         self._lib = ctypes.CDLL(path)
         self._lib.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
         self._lib.espeak_Synth.argtypes = [
@@ -81,50 +81,30 @@ class Speaker(Channel):
         self._lib.espeak_ListVoices.argtypes = [ctypes.c_void_p]
         rate: int = self._lib.espeak_Initialize(_SYNCHRONOUS, _PIECE_MS, data.encode() or None, _DO_NOT_EXIT)
         if rate <= 0:
-            raise RuntimeError("espeak-ng does not find its data")
+            raise Failed("espeak-ng does not find its data")
         self._lib.espeak_SetSynthCallback(self._kept)
         self._listed = self._list()
         self._named = {language.casefold(): name for name, language, _ in reversed(self._listed)}
-        return rate
+        return {"rate": rate}
 
-    def taken(self, header: dict[str, Any], payload: bytes) -> bool:
-        """A stop must not wait behind what it stops."""
-        if header.get("stop"):
-            self._stopped.add(header["id"])
-            return True
-        return False
+    def answer(self, number: int, header: Mapping[str, Any]) -> None:
+        """Say which voices there are, or speak."""
+        if header.get("list"):
+            self.send({"id": number, "list": self._listed, "done": True})
+        else:
+            super().answer(number, header)
 
-    def run(self) -> None:
-        """Speak what comes, one after the other."""
-        while True:
-            header, _ = self.inbox.get()
-            number: int = header["id"]
-            if header.get("list"):
-                self.send({"id": number, "list": self._listed, "done": True})
-            elif number not in self._stopped:
-                self._speak(number, header)
-            self._forget(number)
-
-    def _forget(self, number: int) -> None:
-        """Numbers only grow, so whatever was stopped up to this one is over.
-
-        The reading thread adds to the set meanwhile: it is copied in one step, and never replaced.
-        """
-        for stopped in tuple(self._stopped):
-            if stopped <= number:
-                self._stopped.discard(stopped)
-
-    def _speak(self, number: int, header: dict[str, Any]) -> None:
+    def speak(self, number: int, header: Mapping[str, Any]) -> None:
+        """Speak with the first of the voices that there is."""
         voices: list[str] = header["voices"]
         if not any(self._choose(voice) for voice in voices):
-            self.send({"id": number, "error": f"there is no voice {voices[0]}", "done": True})
-            return
+            raise Failed(f"there is no voice {voices[0]}")
         for parameter, key in ((_RATE, "rate"), (_VOLUME, "volume"), (_PITCH, "pitch")):
             self._lib.espeak_SetParameter(parameter, int(header[key]), 0)
         text = str(header["text"]).encode() + b"\0"
         self._speaking, self._words = number, []
-        failed = self._lib.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None)
-        self.send({"id": number, "done": True, **({"error": "it refused the text"} if failed else {})})
+        if self._lib.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None):
+            raise Failed("it refused the text")
 
     def _choose(self, voice: str) -> bool:
         """Take a voice by its name, or by its language where the file has another name (`en-gb` is `en`)."""
@@ -140,7 +120,7 @@ class Speaker(Channel):
                 begin = event.text_position - 1
                 self._words.append([event.audio_position / 1000, begin, begin + event.length])
             index += 1
-        if self._speaking in self._stopped:
+        if self.stopped(self._speaking):
             return 1
         if wave and samples > 0:
             words, self._words = self._words, []
@@ -171,18 +151,5 @@ def library() -> tuple[str, str]:
     return ctypes.util.find_library("espeak-ng") or "", ""
 
 
-def main() -> None:
-    """Get ready, say so, and speak until the pipe closes."""
-    speaker = Speaker()
-    speaker.listen()
-    speaker.inbox.get()
-    try:
-        speaker.send({"rate": speaker.open()})
-    except (RuntimeError, OSError) as error:
-        speaker.send({"error": str(error)})
-        return
-    speaker.run()
-
-
 if __name__ == "__main__":
-    main()
+    Espeak().serve()
