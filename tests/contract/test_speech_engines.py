@@ -10,6 +10,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, get_args
 
@@ -159,7 +160,7 @@ async def test_nothing_silence_and_half_samples_are_no_errors(listener: SpeechTo
 async def test_a_stream_gives_one_final_for_each_utterance(listener: SpeechToText) -> None:
     await listener.load()
     heard: list[Transcript] = []
-    async with listener.stream(language="en") as stream:
+    async with aclosing(listener.stream(language="en")) as stream:
         for _ in range(2):
             for begin in range(0, len(NOISE), 640):
                 stream.push(NOISE[begin : begin + 640])
@@ -201,7 +202,7 @@ async def test_a_stream_that_nobody_reads_is_closed_cleanly(listener: SpeechToTe
 async def test_listening_leaves_no_task_behind(listener: SpeechToText) -> None:
     await listener.load()
     before = asyncio.all_tasks()
-    async with listener.stream(language="en") as stream:
+    async with aclosing(listener.stream(language="en")) as stream:
         stream.push(NOISE)
         stream.end_utterance()
         async with asyncio.timeout(30):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from antiphon.domain.errors import SpeechBusy, SpeechError
 from antiphon.domain.speech import (
@@ -120,14 +118,6 @@ class FakeRecognition:
     async def aclose(self) -> None:
         self.closed = True
         self._out.put_nowait(None)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 class FakeSpeaker:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -234,7 +235,7 @@ async def test_the_platform_uses_its_own_services(services: Services, tmp_path: 
         pcm = b"".join([resampler.process(chunk.pcm) async for chunk in speech.tts.synthesize(SENTENCE)])
         pcm = SILENCE + pcm + resampler.flush() + SILENCE
         assert like((await speech.stt.recognize(pcm)).text)
-        async with speech.stt.stream() as stream:
+        async with aclosing(speech.stt.stream()) as stream:
             for at in range(0, len(pcm), 640):
                 stream.push(pcm[at : at + 640])
             stream.end_utterance()

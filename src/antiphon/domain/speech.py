@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 LISTENING_RATE = 16_000
 """Samples a second of everything that is recognised."""
@@ -108,12 +107,6 @@ class RecognitionStream(Protocol):
     async def aclose(self) -> None:
         """Free everything, at once; nothing is recognised any more. Twice is once."""
         ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 class SpeechToText(Protocol):

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
-from typing import Self
 
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, Transcript
 
@@ -52,11 +50,3 @@ class BufferedStream:
         self._closed = True
         self._audio.clear()
         self._ended.put_nowait(None)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

@@ -6,8 +6,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from types import TracebackType
-from typing import Self
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, Transcript
@@ -94,11 +92,3 @@ class UtteranceStream(ABC):
         self.closed = True
         self._waiting.put_nowait(None)
         self.abort()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

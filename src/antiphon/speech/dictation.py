@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from antiphon.config.speech_services import SpeechServiceSettings
@@ -82,7 +83,7 @@ class Dictation:
     async def run(self, listen: Callable[[], Awaitable[None]]) -> None:
         """Until the caller has sent everything and was told every final. Cancelling it frees the engine."""
         self._moved = self._now()
-        async with self._engine.stream(language=self._language, hints=self._hints) as stream:
+        async with aclosing(self._engine.stream(language=self._language, hints=self._hints)) as stream:
             self._stream = stream
             tasks = {
                 asyncio.create_task(self._listen(listen), name="service listening"),

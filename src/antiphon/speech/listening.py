@@ -7,8 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, RecognitionStream, SpeechToText, Transcript
@@ -184,14 +182,6 @@ class ChainStream:
         self._heard.put_nowait(None)
         if self._inner is not None:
             await self._inner.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 async def _pump(inner: RecognitionStream, heard: asyncio.Queue[Transcript | BaseException | None]) -> None:

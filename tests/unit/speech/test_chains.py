@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_the_first_engine_recognises_while_it_works() -> None:
 def test_the_next_engine_hears_what_was_pushed_before_the_failure() -> None:
     async def run() -> list[str]:
         first, second = FakeListener("first", fails_after=3 * len(PIECE)), FakeListener("second")
-        async with listening(first, second).stream() as stream:
+        async with aclosing(listening(first, second).stream()) as stream:
             task = asyncio.create_task(finals(stream, 1))
             for _ in range(10):
                 stream.push(PIECE)
@@ -69,7 +70,7 @@ def test_the_next_engine_hears_what_was_pushed_before_the_failure() -> None:
 def test_what_has_its_final_is_not_heard_again() -> None:
     async def run() -> list[str]:
         first, second = FakeListener("first", fails_after=5 * len(PIECE)), FakeListener("second")
-        async with listening(first, second).stream() as stream:
+        async with aclosing(listening(first, second).stream()) as stream:
             task = asyncio.create_task(finals(stream, 2))
             stream.push(PIECE)
             stream.end_utterance()
@@ -85,7 +86,7 @@ def test_what_has_its_final_is_not_heard_again() -> None:
 def test_an_engine_that_hangs_is_given_up_in_time() -> None:
     async def run() -> tuple[list[str], float]:
         first, second = FakeListener("first", hangs=True), FakeListener("second")
-        async with listening(first, second).stream() as stream:
+        async with aclosing(listening(first, second).stream()) as stream:
             task = asyncio.create_task(finals(stream, 1))
             stream.push(PIECE)
             stream.end_utterance()
@@ -156,7 +157,7 @@ def test_when_everybody_is_busy_the_caller_is_told_so_at_once() -> None:
 def test_a_person_who_is_silent_is_no_hanging_engine() -> None:
     async def run() -> int:
         first, second = FakeListener("first"), FakeListener("second")
-        async with listening(first, second).stream() as stream:
+        async with aclosing(listening(first, second).stream()) as stream:
             task = asyncio.create_task(finals(stream, 1))
             stream.push(PIECE)
             await asyncio.sleep(3600)
@@ -172,7 +173,7 @@ def test_when_all_fail_the_error_names_each() -> None:
         chain = listening(FakeListener("first", fails_after=0), FakeListener("second", fails_after=0))
         with pytest.raises(SpeechError) as caught:
             await chain.recognize(PIECE)
-        async with chain.stream() as stream:
+        async with aclosing(chain.stream()) as stream:
             stream.push(PIECE)
             with pytest.raises(SpeechError):
                 await finals(stream, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -355,7 +355,7 @@ async def test_the_engine_riva_is_a_client_of_the_services() -> None:
     async with running(listener) as stt_service, running(speaker) as tts_service:
         stt = riva_stt.ENGINE.make(riva_stt.Config(address=f"127.0.0.1:{stt_service.port}"), AROUND)
         await stt.load()
-        async with stt.stream() as recognition:
+        async with aclosing(stt.stream()) as recognition:
             for _ in range(2):
                 recognition.push(LOUD)
                 recognition.end_utterance()

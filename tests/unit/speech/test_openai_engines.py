@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ async def test_an_utterance_is_one_request_with_the_key() -> None:
         assert f"authorization: bearer {KEY}" in server.heads[0].lower()
         for part in (b'name="model"\r\n\r\nwhisper-9', b'name="language"\r\n\r\nde', b"Antiphon, Lisbon", b"RIFF"):
             assert part in server.bodies[0]
-        async with engine.stream() as stream:
+        async with aclosing(engine.stream()) as stream:
             for _ in range(2):
                 stream.push(b"\1\0" * 320)
                 stream.push(b"\1\0" * 320)

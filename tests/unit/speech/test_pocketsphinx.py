@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ async def test_interim_transcripts_grow_towards_the_final(
 ) -> None:
     text, pcm = next(one for one in spoken if one[0].startswith("set a timer"))
     await engine.load()
-    async with engine.stream() as stream:
+    async with aclosing(engine.stream()) as stream:
 
         async def read() -> list[Transcript]:
             heard: list[Transcript] = []
@@ -166,7 +167,7 @@ async def test_a_process_that_is_killed_in_the_middle_loses_nothing(
     """The chain gives the next process what was said so far."""
     text, pcm = next(one for one in spoken if one[0].startswith("set a timer"))
     chain = ListeningChain([Link(engine, "pocketsphinx", frozenset({"en"}))], language="en")
-    async with chain.stream() as stream:
+    async with aclosing(chain.stream()) as stream:
         stream.push(pcm[: len(pcm) // 4 * 2])
 
         async def read() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -273,7 +273,7 @@ async def test_the_engine_wyoming_is_a_client_of_the_server() -> None:
         stt = wyoming_stt.ENGINE.make(wyoming_stt.Config(address=f"127.0.0.1:{stt_service.port}"), AROUND)
         await stt.load()
         assert (await stt.status()).state is EngineState.READY
-        async with stt.stream() as recognition:
+        async with aclosing(stt.stream()) as recognition:
             for _ in range(2):
                 recognition.push(LOUD)
                 recognition.end_utterance()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from contextlib import aclosing
+from typing import Any
 
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, RecognitionStream, Transcript
@@ -51,7 +51,7 @@ class LiveKitListener:
         """Recognise a recording: at once, or as one utterance of a stream."""
         await self.load()
         if self._plugin.capabilities.streaming:
-            async with _Stream(self, language) as stream:
+            async with aclosing(_Stream(self, language)) as stream:
                 stream.push(pcm)
                 stream.end_utterance()
                 async for transcript in stream:
@@ -187,14 +187,6 @@ class _Stream:
         for stream in list(self._open):
             await stream.aclose()
         self._open.clear()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def frame(pcm: bytes) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -56,7 +57,7 @@ class Wyoming:
 
     async def recognize(self, pcm: bytes, *, language: str = "", hints: Sequence[str] = ()) -> Transcript:
         """Recognise one utterance."""
-        async with self.stream(language=language, hints=hints) as stream:
+        async with aclosing(self.stream(language=language, hints=hints)) as stream:
             for at in range(0, len(pcm), _PIECE_BYTES):
                 stream.push(pcm[at : at + _PIECE_BYTES])
             stream.end_utterance()
