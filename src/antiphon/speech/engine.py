@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech
 
 
@@ -84,6 +85,12 @@ def knows(languages: frozenset[str], language: str) -> bool:
 def primary(language: str) -> str:
     """`de` of `de-DE`."""
     return language.partition("-")[0].partition("_")[0].casefold()
+
+
+def check_ready(status: EngineStatus | None) -> None:
+    """Raise `SpeechError` with what an engine lacks and how to get it, unless it is ready (or None, which says so)."""
+    if status is not None and status.state is not EngineState.READY:
+        raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
 
 
 def package_missing(name: str, module: str, extra: str) -> EngineStatus | None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, JsonValue
 from antiphon.config.values import SecretName
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus
+from antiphon.speech.engine import check_ready
 
 
 class PluginConfig(BaseModel, extra="forbid"):
@@ -69,8 +70,7 @@ class PluginMaker:
 
     def make(self, more: Mapping[str, JsonValue] | None = None) -> Any:
         """A new instance. Raises `SpeechError` with what is wrong."""
-        if (status := self.status()).state is not EngineState.READY:
-            raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+        check_ready(self.status())
         name = self.config.plugin
         if threading.current_thread() is not threading.main_thread():
             raise SpeechError("Plugins for LiveKit can only be loaded by the main thread.")

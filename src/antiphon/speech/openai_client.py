@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from antiphon.config.values import SecretName, WebUrl, is_loopback
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus
-from antiphon.speech.engine import Surroundings
+from antiphon.speech.engine import Surroundings, check_ready
 
 if TYPE_CHECKING:
     import httpx2
@@ -55,8 +55,7 @@ class OpenAiClient:
 
     def check(self) -> None:
         """Raise `SpeechError` when it lacks something."""
-        if (status := self.status()).state is not EngineState.READY:
-            raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+        check_ready(self.status())
 
     @asynccontextmanager
     async def post(self, path: str, **what: Any) -> AsyncGenerator[httpx2.Response, None]:

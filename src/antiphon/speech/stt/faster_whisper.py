@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, Transcript, Word
 from antiphon.speech.buffered import BufferedStream
-from antiphon.speech.engine import Download, SttEngine, Surroundings, needs_model, package_missing, primary
+from antiphon.speech.engine import Download, SttEngine, Surroundings, check_ready, needs_model, package_missing, primary
 
 _REPOSITORIES = {
     "distil-small.en": "Systran/faster-distil-whisper-small.en",
@@ -75,8 +75,7 @@ class FasterWhisper:
         async with self._loading:
             if self._model is not None:
                 return
-            if (status := await self.status()).state is not EngineState.READY:
-                raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+            check_ready(await self.status())
             try:
                 self._model = await asyncio.to_thread(self._load)
             except Exception as error:

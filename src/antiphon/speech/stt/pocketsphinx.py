@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineState, EngineStatus, Transcript, Word
 from antiphon.speech.child import Child, Frame, Line
-from antiphon.speech.engine import SttEngine, Surroundings, package_missing
+from antiphon.speech.engine import SttEngine, Surroundings, check_ready, package_missing
 from antiphon.speech.pronunciations import PRONUNCIATIONS
 
 _LANGUAGE = "en"
@@ -100,8 +100,7 @@ class PocketSphinx:
 
     async def load(self) -> None:
         """Start one process and wait until it listens."""
-        if (status := await self.status()).state is not EngineState.READY:
-            raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+        check_ready(await self.status())
         await self._child().start()
 
     @property

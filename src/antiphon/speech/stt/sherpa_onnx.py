@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, EngineState, EngineStatus, RecognitionStream, Transcript
 from antiphon.speech.buffered import BufferedStream
-from antiphon.speech.engine import Download, SttEngine, Surroundings, needs_model, package_missing, primary
+from antiphon.speech.engine import Download, SttEngine, Surroundings, check_ready, needs_model, package_missing, primary
 
 _TAIL_SECONDS = 0.5
 """Silence after an utterance, so that a streaming model says its last word."""
@@ -68,8 +68,7 @@ class SherpaOnnx:
         async with self._loading:
             if self._recognizer is not None:
                 return
-            if (status := await self.status()).state is not EngineState.READY:
-                raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+            check_ready(await self.status())
             try:
                 self._recognizer = await asyncio.to_thread(_open, self._folder, self._config)
             except SpeechError:

@@ -13,7 +13,7 @@ from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, Transcript
 from antiphon.speech.addresses import USUAL_PORTS, Address, reachable, split_address
 from antiphon.speech.by_utterance import UtteranceStream
-from antiphon.speech.engine import SttEngine, Surroundings, package_missing
+from antiphon.speech.engine import SttEngine, Surroundings, check_ready, package_missing
 
 if TYPE_CHECKING:
     from antiphon.speech.wyoming_client import WyomingClient
@@ -47,8 +47,7 @@ class Wyoming:
 
     async def load(self) -> None:
         """See whether the server listens at all."""
-        if (missing := package_missing(self.name, "wyoming", "services")) is not None:
-            raise SpeechError(f"{missing.detail} To use it, {missing.remedy}.")
+        check_ready(package_missing(self.name, "wyoming", "services"))
         from antiphon.speech.wyoming_client import described
 
         info = await described(self.host, self.port)

@@ -17,7 +17,7 @@ from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechChunk, VoiceInfo
 from antiphon.speech.child import Child, Frame
 from antiphon.speech.child_voice import speak
-from antiphon.speech.engine import Download, Surroundings, TtsEngine, needs_model, package_missing, primary
+from antiphon.speech.engine import Download, Surroundings, TtsEngine, check_ready, needs_model, package_missing, primary
 
 _DEFAULT = "kokoro-en-v0_19"
 _VOICES = {
@@ -84,8 +84,7 @@ class Kokoro:
 
     async def load(self) -> None:
         """Start the process."""
-        if (status := await self.status()).state is not EngineState.READY:
-            raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+        check_ready(await self.status())
         await self._child.start()
 
     async def voices(self) -> Sequence[VoiceInfo]:

@@ -18,7 +18,7 @@ from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechChunk, VoiceInfo
 from antiphon.speech.child import Child, Frame
 from antiphon.speech.child_voice import speak
-from antiphon.speech.engine import Download, Surroundings, TtsEngine, needs_model, package_missing, primary
+from antiphon.speech.engine import Download, Surroundings, TtsEngine, check_ready, needs_model, package_missing, primary
 from antiphon.speech.resampling import Resampler
 
 _REPOSITORY = "rhasspy/piper-voices"
@@ -73,8 +73,7 @@ class Piper:
 
     async def load(self) -> None:
         """Start the process of the voice of the settings."""
-        if (status := await self.status()).state is not EngineState.READY:
-            raise SpeechError(f"{status.detail} To use it, {status.remedy}.")
+        check_ready(await self.status())
         await self._child(self._config.voice).start()
 
     def _child(self, voice: str) -> Child:

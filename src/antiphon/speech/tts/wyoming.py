@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from antiphon.domain.errors import AntiphonError, SpeechError
 from antiphon.domain.speech import EngineStatus, SpeechChunk, VoiceInfo
 from antiphon.speech.addresses import USUAL_PORTS, Address, reachable, split_address
-from antiphon.speech.engine import Surroundings, TtsEngine, package_missing, primary
+from antiphon.speech.engine import Surroundings, TtsEngine, check_ready, package_missing, primary
 from antiphon.speech.resampling import Resampler
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Wyoming:
         """Ask the server for its voices, once."""
         if self._voices is not None:
             return
-        if (missing := package_missing(self.name, "wyoming", "services")) is not None:
-            raise SpeechError(f"{missing.detail} To use it, {missing.remedy}.")
+        check_ready(package_missing(self.name, "wyoming", "services"))
         from antiphon.speech.wyoming_client import described
 
         info = await described(self._host, self._port)
