@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from antiphon.domain.errors import SpeechBusy, SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError
 from antiphon.domain.speech import (
     LISTENING_RATE,
     SAMPLE_BYTES,
@@ -123,7 +123,8 @@ class FakeRecognition:
 class FakeSpeaker:
     """Implements `domain.speech.TextToSpeech`: `word_seconds` of a constant per word, one word to a chunk.
 
-    After `fails_after` words it raises; `hangs` makes it stop there instead. `knows_words` gives word times.
+    After `fails_after` words it raises; `hangs` makes it stop there instead. `knows_words` gives word times. Voices in
+    `refuses` it does not know.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class FakeSpeaker:
         hangs: bool = False,
         knows_words: bool = True,
         word_seconds: float = 0.1,
+        refuses: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.sample_rate = rate
@@ -142,6 +144,7 @@ class FakeSpeaker:
         self.hangs = hangs
         self.knows_words = knows_words
         self.word_seconds = word_seconds
+        self.refuses = refuses
         self.spoken: list[str] = []
         self.voices_used: list[str] = []
         self.running = 0
@@ -158,6 +161,8 @@ class FakeSpeaker:
 
     async def synthesize(self, text: str, *, voice: str = "", language: str = "") -> AsyncIterator[SpeechChunk]:
         self.voices_used.append(voice)
+        if voice in self.refuses:
+            raise InvalidInput(f"There is no voice {voice}.")
         self.running += 1
         try:
             at = 0

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from antiphon.domain.errors import AntiphonError, SpeechBusy, SpeechError
+from antiphon.domain.errors import AntiphonError, InvalidInput, SpeechBusy, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech
 from antiphon.speech.engine import knows
 from antiphon.telemetry import metrics
@@ -54,16 +54,17 @@ class Chain(Generic[E]):
         return ", ".join(link.choice for link in self.links)
 
     def candidates(self, language: str) -> list[Link[E]]:
-        """Who may be asked, in order. Raises `SpeechError` when nobody knows the language."""
+        """Who may be asked, in order. Raises `InvalidInput` when nobody knows the language."""
         if self._closed:
             raise SpeechError("The speech engines are closed.")
         found = [link for link in self.links if knows(link.languages, language)]
         if not found:
             doing = "understands" if self.kind == "stt" else "speaks"
-            raise SpeechError(
-                f"No engine here {doing} {language} (there is {self.name}). Put one that does into speech.{self.kind}, "
-                "for example "
-                + ("faster_whisper; antiphon speech download fetches its model." if self.kind == "stt" else "espeak.")
+            raise InvalidInput(
+                f"No engine here {doing} {language[:40]} (there is {self.name}). Put one that does into "
+                f"speech.{self.kind}, for example "
+                + ("faster_whisper; antiphon speech download fetches its model." if self.kind == "stt" else "espeak."),
+                fields={"language": "not known here"},
             )
         now = asyncio.get_running_loop().time()
         return sorted(found, key=lambda link: link.rests_until > now)

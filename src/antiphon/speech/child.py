@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from antiphon.domain.errors import SpeechBusy, SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError
 from antiphon.speech.children.frames import HEAD, MOST_HEADER, MOST_PAYLOAD, pack
 from antiphon.telemetry import metrics
 
@@ -247,13 +247,16 @@ class Line:
         return self.send(header, payload)
 
     async def receive(self) -> Frame:
-        """The next answer. Raises `ChildGone`, `SpeechBusy`, and `SpeechError` for an error that it reports."""
+        """The next answer. Raises `ChildGone`, `SpeechError` for an error that the process reports, `SpeechBusy`, and
+        `InvalidInput` where it was asked for something that there is not."""
         frame = await self.frames.get()
         if frame is None:
             raise ChildGone(f"The engine {self._child.name} ended unexpectedly.")
         header, payload = frame
         if header.get("busy"):
             raise SpeechBusy(f"The engine {self._child.name} has too much to do now. Try again in a moment.")
+        if problem := header.get("refused"):
+            raise InvalidInput(f"The engine {self._child.name} cannot do that: {problem}.")
         if problem := header.get("error"):
             raise SpeechError(f"The engine {self._child.name} failed: {problem}.")
         return header, payload

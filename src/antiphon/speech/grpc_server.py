@@ -39,6 +39,8 @@ STOP_SECONDS = 2.5
 """How long calls under way may go on when the server stops."""
 _PROBES_BESIDE = 64
 """Calls of health and reflection that are served beside those of the service."""
+_MOST_DETAILS = 1000
+"""Characters of an error: it travels in a header, and quotes what the caller sent."""
 _HEALTH = "/grpc.health.v1.Health/"
 _CODES: tuple[tuple[type[BaseException], grpc.StatusCode], ...] = (
     (InvalidInput, grpc.StatusCode.INVALID_ARGUMENT),
@@ -197,7 +199,7 @@ def _status(error: BaseException) -> tuple[grpc.StatusCode, str]:
     for kind, code in _CODES:
         if isinstance(error, kind):
             told = error.message if isinstance(error, AntiphonError) else str(error)
-            return code, told or "It took too long."
+            return code, told[:_MOST_DETAILS] or "It took too long."
     return grpc.StatusCode.INTERNAL, "The service failed; its log says how."
 
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import SAMPLE_BYTES, SpeechChunk, SpokenWord, TextToSpeech, VoiceInfo
 from antiphon.speech.chain import Chain, Link
 from antiphon.speech.engine import primary
@@ -65,10 +65,14 @@ class SpeakingChain(Chain[TextToSpeech]):
                         spoken += len(chunk.pcm) / SAMPLE_BYTES / self.sample_rate
                         yield replace(chunk, words=words)
                 return
+            except InvalidInput as error:  # a voice or a language it does not know: that is no reason to rest
+                errors.append((link.choice, error))
             except Exception as error:
                 self.failed(link, error, next_one=number + 1 < len(links))
                 errors.append((link.choice, error))
                 at = reached if reached > at else at + _sentence_at(text[at:], spoken - begun)
+        if isinstance(refused := errors[0][1], InvalidInput) and len(errors) == 1:
+            raise refused
         raise self.all_failed(errors)
 
     async def _through(

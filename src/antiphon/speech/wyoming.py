@@ -82,7 +82,8 @@ class WyomingServer:
         self._allowed = [ipaddress.ip_network(network) for network in settings.wyoming_allow]
         self._told: set[str] = set()
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._guests: dict[asyncio.Task[None], Wire] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
@@ -107,22 +108,40 @@ class WyomingServer:
         """Close every connection."""
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
+        for task in self._guests:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if open_ := {*self._guests, *self._leaving}:
+            await asyncio.wait(open_)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
         allowed = bool(peer) and self.allows(str(peer[0]))
-        if not allowed or len(self._tasks) >= self._settings.calls + _SPARE:
+        if not allowed or not self._room():
             if peer and not allowed:
                 self._tell(str(peer[0]))
             writer.transport.abort()
             return
-        task = asyncio.create_task(self._serve(reader, writer), name="wyoming connection")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        wire = Wire(reader, writer, self._settings)
+        task = asyncio.create_task(self._serve(wire, writer), name="wyoming connection")
+        self._guests[task] = wire
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._guests.pop(task, None)
+        self._leaving.discard(task)
+
+    def _room(self) -> bool:
+        """Whether there is room for one more. Whoever has asked for nothing for longest makes it."""
+        if len(self._guests) < self._settings.calls + _SPARE:
+            return True
+        idle = {task: wire.idle_since for task, wire in self._guests.items() if wire.idle_since is not None}
+        if not idle:
+            return False
+        longest = min(idle, key=idle.__getitem__)
+        del self._guests[longest]  # at once, so that the next one looks for another
+        self._leaving.add(longest)
+        longest.cancel()
+        return True
 
     def _tell(self, peer: str) -> None:
         """Log an address that was refused, once."""
@@ -139,9 +158,8 @@ class WyomingServer:
             address = address.ipv4_mapped
         return address.is_loopback or any(address in network for network in self._allowed)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, wire: Wire, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
-        wire = Wire(reader, writer, self._settings)
         if self._stt is not None:
             connection: _Connection = ListeningConnection(wire, self._calls, self._settings, self._stt, self._languages)
         else:
@@ -171,6 +189,15 @@ class Wire:
         self._reader = reader
         self._writer = writer
         self._settings = settings
+        self.idle_since: float | None = asyncio.get_running_loop().time()
+        """Since when nothing is done for the client, None while something is."""
+
+    async def request(self) -> Event | None:
+        """What the client asks for next, None at the end."""
+        self.idle_since = asyncio.get_running_loop().time()
+        event = await self.read()
+        self.idle_since = None
+        return event
 
     async def read(self) -> Event | None:
         """The next event, None at the end."""
@@ -201,7 +228,7 @@ class _Connection:
         """Until the connection ends, or is of no use any more."""
         while True:
             try:
-                event = await self._wire.read()
+                event = await self._wire.request()
                 if event is None:
                     return
                 if Describe.is_type(event.type):

@@ -61,6 +61,8 @@ def write_event(writer: asyncio.StreamWriter, event: Event) -> None:
 def _object(text: bytes) -> dict[str, Any]:
     try:
         value: object = json.loads(text)
+        if b"\\u" in text:  # half of a character can be written so, and nobody who is handed it can write it again
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MalformedInput("An event is no JSON.") from None
     if not isinstance(value, dict):

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from antiphon.domain.errors import AntiphonError
+from antiphon.domain.errors import AntiphonError, InvalidInput
 from antiphon.domain.speech import SAMPLE_BYTES, RecognitionStream, SpeechToText, Transcript
 
 log = structlog.stdlib.get_logger(__name__)
@@ -107,6 +107,8 @@ class Listening:
                 if transcript.final:
                     self._stop_waiting()
                 self._found.put_nowait(transcript)
+        except InvalidInput as error:  # nothing here understands the language
+            self._broken(stream, error.code, error.message)
         except AntiphonError as error:
             log.warning("voice.recognition_failed", code=error.code)
             self._broken(stream, error.code, NOT_UNDERSTOOD)

@@ -14,7 +14,7 @@ from typing import cast
 
 import structlog
 
-from antiphon.domain.errors import AntiphonError
+from antiphon.domain.errors import AntiphonError, InvalidInput
 from antiphon.domain.speech import SAMPLE_BYTES, SpeechChunk, TextToSpeech
 from antiphon.speech.resampling import Resampler
 from antiphon.voice.spoken import Piece, Spoken
@@ -120,6 +120,8 @@ class Speaking:
         except TimeoutError:
             log.warning("voice.synthesis_hangs", engine=self._tts.name)
             self._broke(piece, spoken, "speech_timeout")
+        except InvalidInput as error:
+            self._broke(piece, spoken, error.code, error.message)
         except AntiphonError as error:
             log.warning("voice.synthesis_failed", code=error.code)
             self._broke(piece, spoken, error.code)
@@ -127,12 +129,27 @@ class Speaking:
             log.exception("voice.synthesis_failed")
             self._broke(piece, spoken, "speech_failed")
 
-    def _broke(self, piece: Piece, spoken: Spoken, code: str) -> None:
+    def _broke(self, piece: Piece, spoken: Spoken, code: str, words: str = NO_VOICE) -> None:
         spoken.breaks(piece)
-        self._failed(code, NO_VOICE)
+        self._failed(code, words)
 
     async def _synthesize(self, words: str) -> AsyncGenerator[SpeechChunk, None]:
-        """Chunks at the wire's rate."""
+        """Chunks at the wire's rate. A voice that there is not is told once, and the engine's own speaks."""
+        try:
+            async with aclosing(self._chunks(words)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        except InvalidInput as error:
+            if not self._voice:
+                raise
+            self._voice = ""
+            self._failed("unknown_voice", f"{error.message} I speak with my own voice.")
+        async with aclosing(self._chunks(words)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _chunks(self, words: str) -> AsyncGenerator[SpeechChunk, None]:
         resampler: Resampler | None = None
         chunks = cast(
             "AsyncGenerator[SpeechChunk, None]",

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from antiphon.domain.errors import SpeechBusy, SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError
 from antiphon.domain.speech import RecognitionStream, SpeechChunk, SpeechToText, Transcript
 from antiphon.speech.chain import Link
 from antiphon.speech.listening import ListeningChain
@@ -202,7 +202,7 @@ def test_an_engine_is_not_asked_for_a_language_it_does_not_know() -> None:
     async def run() -> tuple[list[str], list[str], str]:
         first, second = FakeListener("first"), FakeListener("second")
         await listening(first, second, english_only=0).recognize(PIECE, language="de-DE")
-        with pytest.raises(SpeechError) as caught:
+        with pytest.raises(InvalidInput) as caught:
             await listening(FakeListener("alone"), english_only=0).recognize(PIECE, language="de")
         return first.languages, second.languages, caught.value.message
 
@@ -268,6 +268,23 @@ def test_a_speaker_that_hangs_is_followed_in_time() -> None:
         return second.spoken, asyncio.get_running_loop().time(), first.running
 
     assert run_virtually(run()) == (["one", "two"], 5.0, 0)
+
+
+def test_a_voice_that_an_engine_does_not_know_is_no_reason_to_leave_it_alone() -> None:
+    """One caller's mistake takes nobody else's engine away."""
+
+    async def run() -> tuple[str, list[str], list[str]]:
+        first, second = FakeSpeaker("first", refuses=("anna",)), FakeSpeaker("second")
+        with pytest.raises(InvalidInput) as caught:
+            _ = [chunk async for chunk in speaking(first).synthesize("one", voice="anna")]
+        chain = speaking(first, second)
+        _ = [chunk async for chunk in chain.synthesize("two", voice="anna")]
+        _ = [chunk async for chunk in chain.synthesize("three")]
+        return caught.value.message, first.spoken, second.spoken
+
+    message, first, second = run_virtually(run())
+    assert "no voice anna" in message
+    assert (first, second) == (["three"], ["two"])
 
 
 def test_a_chosen_voice_is_that_of_the_first_engine_alone() -> None:

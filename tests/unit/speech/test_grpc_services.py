@@ -14,13 +14,25 @@ import pytest
 
 from antiphon.config.speech_services import SpeechServiceSettings
 from antiphon.domain.errors import SpeechBusy, SpeechError
-from antiphon.domain.speech import SpeechChunk, Transcript
+from antiphon.domain.speech import SpeechChunk, SpeechToText, TextToSpeech, Transcript
 from antiphon.speech.calls import Calls
+from antiphon.speech.chain import Link
 from antiphon.speech.engine import Surroundings
 from antiphon.speech.grpc_server import GrpcOptions, GrpcServer
 from antiphon.speech.grpc_stt import RecognitionService
 from antiphon.speech.grpc_tts import SynthesisService
-from antiphon.speech.riva import RECOGNIZE, STREAMING_RECOGNIZE, SYNTHESIZE, SYNTHESIZE_ONLINE, Method, asr, tts
+from antiphon.speech.listening import ListeningChain
+from antiphon.speech.riva import (
+    RECOGNIZE,
+    STREAMING_RECOGNIZE,
+    SYNTHESIZE,
+    SYNTHESIZE_ONLINE,
+    Encoding,
+    Method,
+    asr,
+    tts,
+)
+from antiphon.speech.speaking import SpeakingChain
 from antiphon.speech.stt import riva as riva_stt
 from antiphon.speech.tts import riva as riva_tts
 from tests.fakes.speech import FakeListener, FakeSpeaker, seconds
@@ -61,15 +73,15 @@ class Running:
 
 
 @asynccontextmanager
-async def running(engine: FakeListener | FakeSpeaker, *, token: str = "", **settings: Any) -> AsyncIterator[Running]:
+async def running(engine: SpeechToText | TextToSpeech, *, token: str = "", **settings: Any) -> AsyncIterator[Running]:
     services = SpeechServiceSettings(**settings)
-    listens = isinstance(engine, FakeListener)
-    calls = Calls("stt" if listens else "tts", services.calls)
-    served = (
-        RecognitionService(engine, services, calls, "en")
-        if isinstance(engine, FakeListener)
-        else SynthesisService(engine, services, calls, "en")
-    )
+    if isinstance(engine, FakeListener | ListeningChain):
+        calls = Calls("stt", services.calls)
+        served = RecognitionService(engine, services, calls, "en")
+    else:
+        assert isinstance(engine, FakeSpeaker | SpeakingChain)
+        calls = Calls("tts", services.calls)
+        served = SynthesisService(engine, services, calls, "en")
     options = GrpcOptions(host="127.0.0.1", port=0, port_key="port", token=token, message_bytes=services.message_bytes)
     server = GrpcServer(options, served.methods())
     port = await server.start()
@@ -325,7 +337,7 @@ async def test_garbage_and_giants_are_refused_and_harm_nobody() -> None:
     [
         (tts.SynthesizeSpeechRequest(text=" "), "There is no text."),
         (tts.SynthesizeSpeechRequest(text="x" * 11), "The text is longer than 10 characters."),
-        (tts.SynthesizeSpeechRequest(text="x", encoding="OGGOPUS"), "Audio is given as LINEAR_PCM only."),
+        (tts.SynthesizeSpeechRequest(text="x", encoding=Encoding.OGGOPUS), "Audio is given as LINEAR_PCM only."),
         (
             tts.SynthesizeSpeechRequest(text="x", sample_rate_hz=1),
             "A sample rate of 1 is not given; use 8000 to 48000.",
@@ -335,6 +347,20 @@ async def test_garbage_and_giants_are_refused_and_harm_nobody() -> None:
 async def test_a_text_that_cannot_be_spoken_is_refused(request_: tts.SynthesizeSpeechRequest, details: str) -> None:
     async with running(FakeSpeaker(), text_chars=10) as service:
         assert await refused(service.method(SYNTHESIZE)(request_)) == ("INVALID_ARGUMENT", details)
+
+
+async def test_a_voice_or_a_language_that_nobody_knows_is_the_callers_mistake() -> None:
+    async with running(SpeakingChain([Link(FakeSpeaker(refuses=("anna",)), "fake")], language="en")) as service:
+        speak = service.method(SYNTHESIZE)
+        request = tts.SynthesizeSpeechRequest(text="one", voice_name="anna")
+        assert await refused(speak(request)) == ("INVALID_ARGUMENT", "There is no voice anna.")
+        assert (await speak(tts.SynthesizeSpeechRequest(text="one"))).audio
+    chain = ListeningChain([Link(FakeListener(), "fake", frozenset({"en"}))], language="en")
+    async with running(chain) as service:
+        for code in ("de-DE", "x" * 50_000):
+            request = asr.RecognizeRequest(config=config(language_code=code), audio=LOUD)
+            status, details = await refused(service.method(RECOGNIZE)(request))
+            assert (status, details[:32]) == ("INVALID_ARGUMENT", f"No engine here understands {code[:5]}")
 
 
 async def test_only_the_token_opens_the_door() -> None:

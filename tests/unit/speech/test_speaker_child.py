@@ -1,15 +1,19 @@
-"""A process that speaks: what two of its threads share."""
+"""A process that speaks: what two of its threads share, and voices that there are not."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from antiphon.domain.errors import InvalidInput
 from antiphon.speech.children.speaker import Speaker
+from antiphon.speech.engine import Surroundings
+from antiphon.speech.tts.espeak import Config, Espeak
 
 
 class Silent(Speaker):
@@ -53,3 +57,19 @@ def test_a_stop_that_comes_while_old_ones_are_forgotten_is_kept() -> None:
     assert all(map(speaker.stopped, later))
     speaker.forget(later[-2])
     assert [number for number in later if speaker.stopped(number)] == [later[-1]]
+
+
+@pytest.mark.parametrize(
+    "voice", ["nope", "\ud800", "en+\udfff", "../../../etc/passwd", "en+../../x", "en\0", "x" * 5_000]
+)
+async def test_a_voice_that_is_none_is_refused_and_the_process_goes_on(voice: str) -> None:
+    engine = Espeak(Config(), Surroundings(models=Path("models")))
+    try:
+        await engine.load()
+        pid = engine._child.pid
+        with pytest.raises(InvalidInput, match="there is no voice"):
+            _ = [chunk async for chunk in engine.synthesize("One two.", voice=voice)]
+        assert [chunk async for chunk in engine.synthesize("One two.")]
+        assert engine._child.pid == pid
+    finally:
+        await engine.aclose()

@@ -157,6 +157,9 @@ async def test_a_text_that_is_still_being_written_is_spoken_sentence_by_sentence
         b'{"type": "audio-chunk", "payload_length": 99999999999}\n',
         b'{"type": "describe", "data_length": 99999999999}\n',
         b"[" * 60_000 + b"\n",
+        b"\xff\xfe\n",
+        b'{"type": "ping", "data": {"text": "\\ud800"}}\n',
+        b'{"type": "ping", "data_length": 20}\n{"text": "a\\udc00bcde"}',
         b"x" * 200_000,
     ],
 )
@@ -254,6 +257,25 @@ async def test_who_sends_nothing_is_let_go() -> None:
         async with asyncio.timeout(3):
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_connections_that_ask_for_nothing_make_room_for_who_does() -> None:
+    """Two hundred clients that send nothing, or half an event, keep nobody out, and end no call."""
+    engine = FakeListener(says=["one"])
+    async with running(engine, calls=4) as service, AsyncTcpClient("127.0.0.1", service.port) as talking:
+        await talking.write_event(audio(LOUD)[0].event())
+        await until(lambda: service.calls.open == 1)
+        idle = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(200)]
+        for _, writer in idle[::2]:
+            with suppress(ConnectionError):
+                writer.write(b'{"type": "describe", "data_length": 20}\n{')
+        for _ in range(3):
+            async with AsyncTcpClient("127.0.0.1", service.port) as client:
+                await ask(client, Describe(), until_="info")
+        found = await ask(talking, *audio(LOUD)[1:], until_="transcript-stop")
+        assert [event.data["text"] for event in found if event.type == "transcript"] == ["one"]
+        for _, writer in idle:
+            writer.close()
 
 
 async def test_too_many_calls_are_refused_until_one_ends() -> None:

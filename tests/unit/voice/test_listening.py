@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from antiphon.domain.speech import LISTENING_RATE, RecognitionStream
+from antiphon.speech.chain import Link
+from antiphon.speech.listening import ListeningChain
 from antiphon.voice.engine_ends import WINDOW
 from antiphon.voice.listening import BEFORE_FRAMES, Listening
 from antiphon.voice.transports.transport import FRAME_SAMPLES
@@ -70,4 +74,17 @@ async def test_what_nobody_looks_at_is_not_kept_for_ever() -> None:
     for number in range(60 * LISTENING_RATE // FRAME_SAMPLES):
         listening.hear(_frame(number))
     assert len(listening._ahead) * FRAME_SAMPLES <= 15 * LISTENING_RATE
+    await listening.aclose()
+
+
+async def test_a_language_that_nothing_understands_is_told_in_words() -> None:
+    told: list[tuple[str, str]] = []
+    chain = ListeningChain([Link(FakeListener(), "fake", frozenset({"en"}))], language="en")
+    listening = Listening(chain, language="de", failed=lambda code, words: told.append((code, words)))
+    listening.started()
+    async with asyncio.timeout(5):
+        while not told:  # noqa: ASYNC110 - what is tested has no event for it
+            await asyncio.sleep(0.01)
+    assert told[0][0] == "invalid"
+    assert "understands de" in told[0][1]
     await listening.aclose()

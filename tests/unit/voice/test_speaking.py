@@ -54,14 +54,14 @@ class Trouble(list[str]):
         self.append(code)
 
 
-async def spoken_by(tts: TextToSpeech, *deltas: str) -> tuple[Spoken, bytes, Trouble]:
+async def spoken_by(tts: TextToSpeech, *deltas: str, voice: str = "") -> tuple[Spoken, bytes, Trouble]:
     async def text() -> AsyncIterator[str]:
         for delta in deltas:
             yield delta
 
     spoken, trouble = Spoken(), Trouble()
-    voice = Speaking(tts, language="en", voice="", played=lambda one: one.samples / RATE, failed=trouble)
-    sound = b"".join([pcm async for pcm in voice.speak(text(), spoken)])
+    speaking = Speaking(tts, language="en", voice=voice, played=lambda one: one.samples / RATE, failed=trouble)
+    sound = b"".join([pcm async for pcm in speaking.speak(text(), spoken)])
     return spoken, sound, trouble
 
 
@@ -98,6 +98,18 @@ def test_a_voice_that_dies_in_the_middle_is_told_and_the_rest_is_text() -> None:
         assert spoken.text == "One two three. And four."
         spoken.heard_samples = spoken.samples
         assert spoken.heard() == "One two"
+
+    run_virtually(check())
+
+
+def test_a_voice_that_there_is_not_is_told_once_and_the_engines_own_speaks() -> None:
+    async def check() -> None:
+        tts = FakeSpeaker(refuses=("anna",))
+        spoken, sound, trouble = await spoken_by(tts, "One two. And three.", voice="anna")
+        assert trouble == ["unknown_voice"]
+        assert spoken.complete
+        assert len(sound) // 2 == round(0.4 * RATE)
+        assert tts.voices_used == ["anna", "", ""]
 
     run_virtually(check())
 

@@ -13,7 +13,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from antiphon.speech.children.speaker import Failed, Speaker
+from antiphon.speech.children.speaker import Failed, Refused, Speaker
 
 _SYNCHRONOUS = 2
 _DO_NOT_EXIT = 0x8000
@@ -98,7 +98,7 @@ class Espeak(Speaker):
         """Speak with the first of the voices that there is."""
         voices: list[str] = header["voices"]
         if not any(self._choose(voice) for voice in voices):
-            raise Failed(f"there is no voice {voices[0]}")
+            raise Refused(f"there is no voice {voices[0][:40]}")
         for parameter, key in ((_RATE, "rate"), (_VOLUME, "volume"), (_PITCH, "pitch")):
             self._lib.espeak_SetParameter(parameter, int(header[key]), 0)
         text = str(header["text"]).encode() + b"\0"
@@ -108,6 +108,8 @@ class Espeak(Speaker):
 
     def _choose(self, voice: str) -> bool:
         """Take a voice by its name, or by its language where the file has another name (`en-gb` is `en`)."""
+        if not voice.isprintable() or not set("/\\").isdisjoint(voice):
+            return False  # the library would look for it as a path
         name, plus, variant = voice.partition("+")
         names = [voice, self._named.get(name.casefold(), name) + plus + variant]
         return any(self._lib.espeak_SetVoiceByName(one.encode()) == 0 for one in dict.fromkeys(names))

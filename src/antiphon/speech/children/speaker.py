@@ -3,7 +3,7 @@
 `espeak`, `kokoro` and `piper` beside this file are built on it. The first frame sets the engine up; it is answered
 with what it is like ("rate": its sample rate). Then {"id", "text", …} to speak, with what the engine wants to know,
 and {"id", "stop": true} to stop speaking it. Frames out: {"id", …} with PCM, and at last {"id", "done": true}, with an
-"error" where it failed.
+"error" where it failed, or why it was "refused" where there is not what was asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ class Failed(Exception):
     """The engine cannot: why, in words that are shown."""
 
 
+class Refused(Exception):
+    """There is not what was asked for: the same in words."""
+
+
 class Speaker(Channel, ABC):
     """An engine and the pipe. The engine fills in `open` and `speak`."""
 
@@ -32,7 +36,7 @@ class Speaker(Channel, ABC):
 
     @abstractmethod
     def speak(self, number: int, header: Mapping[str, Any]) -> None:
-        """Send the PCM of a text, as long as it is not `stopped`. Raises like `open`."""
+        """Send the PCM of a text, as long as it is not `stopped`. Raises like `open`, and `Refused`."""
 
     def stopped(self, number: int) -> bool:
         """Whether nobody wants to hear this text any more."""
@@ -44,6 +48,8 @@ class Speaker(Channel, ABC):
             return
         try:
             self.speak(number, header)
+        except Refused as error:
+            self.send({"id": number, "done": True, "refused": str(error)})
         except Failed as error:
             self.send({"id": number, "done": True, "error": str(error)})
         except Exception as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechChunk, VoiceInfo
 from antiphon.speech.child import Child, Frame
 from antiphon.speech.child_voice import speak
@@ -109,7 +109,8 @@ class Kokoro:
         names = _VOICES.get(self._config.model, ())
         number = names.index(voice) if voice in names else int(voice) if voice.isdecimal() and len(voice) < 5 else -1
         if not 0 <= number < int(self._child.facts.get("speakers", 1)):
-            raise SpeechError(f"The model {self._config.model} has no voice {voice}.")
+            kind = SpeechError if voice == self._config.voice else InvalidInput
+            raise kind(f"The model {self._config.model} has no voice {voice[:40]}.")
         return number
 
     async def aclose(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechChunk, VoiceInfo
 from antiphon.speech.child import Child, Frame
 from antiphon.speech.child_voice import speak
@@ -120,7 +120,7 @@ class Piper:
         here = self._here()
         if voice:
             if voice not in here:
-                raise SpeechError(f"There is no voice {voice}; fetch it: antiphon speech download piper:{voice}")
+                raise InvalidInput(f"There is no voice {voice[:40]}; fetch it: antiphon speech download piper:{voice}")
             return voice
         named = self._config.voices.get(language) or self._config.voices.get(primary(language))
         if named is not None and named in here:
@@ -129,8 +129,8 @@ class Piper:
             return self._config.voice
         fitting = [one for one in here if primary(_language(one)) == primary(language)]
         if not fitting:
-            raise SpeechError(
-                f"Piper has no voice for {language} here; fetch one of {_REPOSITORY}: antiphon speech download "
+            raise InvalidInput(
+                f"Piper has no voice for {language[:40]} here; fetch one of {_REPOSITORY}: antiphon speech download "
                 "piper:VOICE"
             )
         return fitting[0]
