@@ -101,7 +101,7 @@ def test_an_engine_that_says_it_is_at_work_is_no_hanging_one() -> None:
     async def run(*, hangs: bool) -> tuple[list[str], float, int]:
         first, second = FakeListener("first", hangs=hangs), FakeListener("second")
         first.behind = 20
-        async with listening(first, second).stream() as stream:
+        async with aclosing(listening(first, second).stream()) as stream:
             heard: list[Transcript] = []
             stream.push(PIECE)
             stream.end_utterance()
@@ -121,7 +121,7 @@ def test_a_busy_engine_is_helped_out_and_asked_again_with_the_next_sentence() ->
         first, second = FakeListener("first"), FakeListener("second")
         first.busy = True
         chain = listening(first, second)
-        async with chain.stream() as stream:
+        async with aclosing(chain.stream()) as stream:
             stream.push(PIECE)
             stream.end_utterance()
             assert await finals(stream, 1) == ["heard 640 bytes"]
@@ -140,7 +140,7 @@ def test_when_everybody_is_busy_the_caller_is_told_so_at_once() -> None:
         chain = listening(first, second)
         with pytest.raises(SpeechBusy, match=r"first is busy\.; second is busy\."):
             await chain.recognize(PIECE)
-        async with chain.stream() as stream:
+        async with aclosing(chain.stream()) as stream:
             stream.push(PIECE)
             stream.end_utterance()
             with pytest.raises(SpeechBusy):
