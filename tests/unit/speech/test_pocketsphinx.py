@@ -112,7 +112,7 @@ async def test_a_dozen_who_end_at_once_are_all_answered(engine: PocketSphinx, sp
     await engine.load()
 
     async def one() -> str:
-        async with chain.stream() as stream:
+        async with aclosing(chain.stream()) as stream:
             for begin in range(0, len(pcm), 640):
                 stream.push(pcm[begin : begin + 640])
             stream.end_utterance()
@@ -138,7 +138,8 @@ async def test_when_too_many_end_at_once_the_last_are_refused_and_not_left_waiti
     (text, pcm), *_ = spoken
 
     async def one() -> None:
-        async with engine.stream() as stream:  # whose process is not there yet: all of it comes to it at once
+        # Whose process is not there yet: all of it comes to it at once.
+        async with aclosing(engine.stream()) as stream:
             stream.push(pcm)
             stream.end_utterance()
             try:
