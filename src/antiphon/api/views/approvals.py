@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
@@ -69,44 +69,35 @@ class ApprovalView(_ApprovalsView):
         return json_answer(wire.approval(await self._visible(id)))
 
 
-class _Decision(_ApprovalsView):
-    approve: ClassVar[bool]
+_deciding = partial(
+    describe,
+    description="409 when it is decided otherwise, expired or used.",
+    request=None,
+    responses={200: shapes.ApprovalItem},
+    also=(409,),
+)
 
-    async def _decide(self, id: str) -> HttpResponse:
+
+class _DecisionView(_ApprovalsView):
+    async def _decide(self, id: str, *, approve: bool) -> HttpResponse:
         row = await self._visible(id)
-        await self.services.decide(row.pk, self.identity.principal, self.approve)
+        await self.services.decide(row.pk, self.identity.principal, approve)
         return json_answer(wire.approval(await self._visible(id)))
 
 
-class ApproveView(_Decision):
+class ApproveView(_DecisionView):
     """`/api/approvals/{id}/approve`."""
 
-    approve = True
-
-    @describe(
-        summary="Allow it, once",
-        description="409 when it is decided otherwise, expired or used.",
-        request=None,
-        responses={200: shapes.ApprovalItem},
-        also=(409,),
-    )
+    @_deciding(summary="Allow it, once")
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Approve."""
-        return await self._decide(id)
+        return await self._decide(id, approve=True)
 
 
-class DenyView(_Decision):
+class DenyView(_DecisionView):
     """`/api/approvals/{id}/deny`."""
 
-    approve = False
-
-    @describe(
-        summary="Refuse it",
-        description="409 when it is decided otherwise, expired or used.",
-        request=None,
-        responses={200: shapes.ApprovalItem},
-        also=(409,),
-    )
+    @_deciding(summary="Refuse it")
     async def post(self, request: Request, id: str) -> HttpResponse:
         """Deny."""
-        return await self._decide(id)
+        return await self._decide(id, approve=False)
