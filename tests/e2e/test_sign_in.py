@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import httpx
 from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
@@ -49,6 +51,24 @@ def test_a_pasted_link_leads_back_to_the_wanted_conversation(context: BrowserCon
     page.get_by_label("Sign-in link").fill(server.link().replace("127.0.0.1", "elsewhere.invalid"))
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{server.url}/c/web:wanted")
+
+
+def test_only_pages_of_this_site_are_gone_to_after_signing_in(context: BrowserContext, server: Server) -> None:
+    page = context.new_page()
+    page.goto(f"{server.link()}?{urlencode({'next': '//elsewhere.invalid/'})}")
+    expect(page.get_by_role("main")).to_be_visible()
+    page.wait_for_url(lambda url: "/welcome/" not in url)
+    assert page.url.startswith(f"{server.url}/")
+    where_to = """async (next) => {
+      const here = document.querySelector("script[type=module][src]").src;
+      return (await import(new URL("link-form.js", here))).nextPath(`?${new URLSearchParams({ next })}`);
+    }"""
+    assert page.evaluate(where_to, "/threads?x=1&y=2") == "/threads?x=1&y=2"
+    for elsewhere in (
+        *("", "threads", "//elsewhere.invalid", "/\\elsewhere.invalid", "https://elsewhere.invalid", "/a\\b", "/a\nb"),
+        *("/\t/elsewhere.invalid", "/\0/x", "javascript:alert(1)", "/sign-in", "/welcome/x"),
+    ):
+        assert page.evaluate(where_to, elsewhere) == "/", elsewhere
 
 
 def test_signing_out_ends_the_session_and_empties_the_browser(

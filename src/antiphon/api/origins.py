@@ -124,12 +124,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def local_path(target: str | None) -> str:
-    """A redirect target when it is a path of this site, else "/". For `next` after signing in."""
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
-        return "/"
-    if "\\" in target or any(ord(character) < 0x21 or ord(character) == 0x7F for character in target):
-        return "/"
-    return target

@@ -18,7 +18,7 @@ import structlog
 
 from antiphon.domain.approvals import Approval, ApprovalState
 from antiphon.domain.clock import Clock
-from antiphon.domain.conversation import Author, InboundMessage
+from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import (
     AntiphonError,
     ChannelBusy,
@@ -412,11 +412,6 @@ class Turns:
         task.add_done_callback(_noted)
         self._latest = task
         return task
-
-    def user_said(self, text: str) -> None:
-        """The person's words are final, and no answer follows."""
-        number = self._transcript.begin(Author.PERSON)
-        self._transcript.close(number, text)
 
     async def aclose(self, seconds: float = 3.0) -> None:
         """End what is still open, and give its rows a moment."""

@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 const TOKEN = /^[A-Za-z0-9_.-]{8,512}$/;
 
 /** The token of a pasted link, or of a bare token; null when it is neither. Only the token counts, never the host. */
-export function tokenOf(text) {
+function tokenOf(text) {
   const last = text.trim().split(/[?#]/)[0].split("/").filter(Boolean).at(-1) ?? "";
   return TOKEN.test(last) ? last : null;
 }

@@ -92,10 +92,6 @@ class Limiter:
             self._invalid.popleft()
         return len(self._invalid) >= self._limits.invalid_requests
 
-    @property
-    def invalid(self) -> int:
-        return len(self._invalid)
-
 
 def retry_after(seconds: float) -> str:
     """The header in whole seconds; the body is exact."""

@@ -24,7 +24,6 @@ class Peer:
         self.box: Box | None = None
         self.address: tuple[str, int] | None = None
         self.sent_packets = 0
-        self.received_packets = 0
         self.speaking = 0
         # End-to-end encryption
         self.package: bytes | None = None

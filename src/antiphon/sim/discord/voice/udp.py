@@ -49,7 +49,6 @@ class VoiceRelay(asyncio.DatagramProtocol):
             plain = sender.box.open(data[12:-4], data[:12], data[-4:])
         except Exception:  # whatever the cipher raises for a forged packet
             return
-        sender.received_packets += 1
         header = bytes([data[0] | 0x10]) + data[1:12] + _EXTENSION
         for peer in self._rooms.others(sender):
             if peer.box is None or peer.address is None:
