@@ -132,6 +132,37 @@ async def test_the_transcript_resumes_after_the_last_segment_and_ends_with_the_s
         ]  # fmt: skip
 
 
+async def test_who_comes_back_is_given_what_was_not_yet_said_when_they_went(world: World) -> None:
+    """A segment that is still spoken may be stored after the one behind it."""
+    from datetime import UTC, datetime
+
+    from antiphon.domain.conversation import Author
+    from antiphon.domain.voice import Segment
+
+    async with world.served() as address, begun(world, world.other) as (client, key):
+
+        async def store(*numbers: int) -> None:
+            for number in numbers:
+                segment = Segment(number, Author.PERSON, "Ada", f"word {number}", datetime.now(UTC))
+                await world.stores.voice.add_segment(key, segment)
+
+        async def given(after: int, count: int) -> list[tuple[int, int]]:
+            path = f"ws://{address}/ws/transcript/{key}?after={after}"
+            async with connect(path, additional_headers=world.other.bearer) as socket:
+                events = [json.loads(await socket.recv()) for _ in range(count + 1)]
+            assert events[-1]["id"] == events[-2]["id"], "the state stands where the transcript does"
+            return [(event["segment"], event["id"]) for event in events[:-1]]
+
+        await store(1, 3)
+        assert await given(0, 2) == [(1, 1), (3, 1)]
+        await store(2)
+        assert await given(1, 2) == [(2, 2), (3, 3)]
+        await store(5)  # 4 had no words
+        await client.delete(f"/session/{key}")
+        _, came = await code_of(address, f"/ws/transcript/{key}?after=3", additional_headers=world.other.bearer)
+        assert [(one["type"], one["id"]) for one in came] == [("transcript", 5), ("ended", 5)]
+
+
 async def test_the_sockets_say_why_they_refuse(world: World) -> None:
     async with world.served() as address, begun(world, world.other) as (client, key):
         assert (await code_of(address, f"/ws/voice/{key}"))[0] == 4401

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from antiphon.config import Settings
+from antiphon.domain.errors import Unavailable
 from antiphon.run.talk import talk
 from antiphon.run.wiring import open_antiphon
 from antiphon.voice.service import VoiceSessions
@@ -32,3 +35,17 @@ async def test_somebody_talks_on_the_terminal(sqlite_settings: Settings, tmp_pat
         assert service.talking == 0
         assert shown[1] == "terminal: what time is it"
         assert ear.closed.is_set()
+
+
+async def test_without_a_device_nothing_is_begun(sqlite_settings: Settings) -> None:
+    class Deaf(Ear):
+        async def open(self) -> None:
+            raise Unavailable("The microphone or the loudspeaker cannot be opened: there is no device")
+
+    async with open_antiphon(sqlite_settings, stop=asyncio.Event()) as antiphon:
+        loaded: list[str] = []
+        antiphon.voice._make_speech = lambda: pytest.fail("the engines were loaded")
+        antiphon.brain.warm_up = lambda: pytest.fail("the brain was loaded")  # type: ignore[method-assign]
+        with pytest.raises(Unavailable, match="no device"):
+            await talk(antiphon, 1, room="terminal", language="", show=loaded.append, transport=Deaf)
+        assert (loaded, antiphon.voice.talking) == ([], 0)

@@ -91,8 +91,10 @@ class TranscriptSocket:
         """What is final beyond `after`; the end, if it has ended."""
         last = after
         for segment in await self._state.services.stores.voice.segments(session.key, after):
-            last = max(last, segment.number)
-            await send(_text({"type": "transcript", "id": segment.number, **segment_event(segment)}))
+            # Somebody may still be speaking: a client has everything only up to the first number that is not stored.
+            if session.ended_at is not None or segment.number == last + 1:
+                last = segment.number
+            await send(_text({"type": "transcript", "id": last, **segment_event(segment)}))
         if session.ended_at is not None:
             await send(_text({"type": "ended", "id": last, "reason": session.reason}))
         elif (live := self._state.services.voice.find(session.key, session.person)) is not None:

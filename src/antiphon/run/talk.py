@@ -25,11 +25,17 @@ async def talk(
     transport: Callable[[], Transport] = TerminalTransport,
 ) -> None:
     """Talk until the session ends, or the task is cancelled (Ctrl+C). Raises `Unavailable` without a device."""
-    await antiphon.brain.warm_up()
-    session = await antiphon.voice.start(person, Wish(room, "terminal", language=language), carrier="terminal")
+    devices = transport()
+    await devices.open()  # first: without them nothing else is worth the wait
+    try:
+        await antiphon.brain.warm_up()
+        session = await antiphon.voice.start(person, Wish(room, "terminal", language=language), carrier="terminal")
+    except BaseException:
+        await devices.aclose()
+        raise
     try:
         async with antiphon.bus.subscribe(voice_topic(session.row.key)) as events:
-            await session.connect(transport())
+            await session.connect(devices)
             show("Go on, I am listening. Ctrl+C ends it; headphones keep me from hearing myself.")
             async for event in events:
                 match event.name:

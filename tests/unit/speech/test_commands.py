@@ -50,6 +50,11 @@ def test_a_language_that_nobody_hears_is_an_error(tmp_path: Path, capsys: pytest
     assert "understands de" in capsys.readouterr().err
 
 
+def test_where_nothing_can_be_written_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*configured(tmp_path), "test", "--out", str(tmp_path / "nowhere" / "spoken.wav")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("engine", "message"),
     [

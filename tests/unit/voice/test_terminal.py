@@ -48,6 +48,7 @@ async def test_it_hears_and_plays_through_the_devices() -> None:
     sounds = Sounds()
     terminal = TerminalTransport(sounds)
     await terminal.open()
+    await terminal.open()
     assert [stream.options["samplerate"] for stream in sounds.streams] == [16_000, 16_000]
     await sounds.call(0, bytearray(FRAME))
     assert await terminal.receive() == FRAME

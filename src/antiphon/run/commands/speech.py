@@ -137,6 +137,8 @@ def _title(kind: Kind, choice: str) -> str:
 
 def _test(options: argparse.Namespace) -> int:
     settings = read_settings(options)
+    if options.out is not None and not options.out.parent.is_dir():
+        raise InvalidInput(f"{options.out} cannot be written: there is no folder {options.out.parent}.")
     chosen: dict[str, object] = {}
     for kind in ("stt", "tts"):
         if (choice := getattr(options, kind)) is not None:
@@ -147,7 +149,10 @@ def _test(options: argparse.Namespace) -> int:
     if options.out is not None:
         from antiphon.speech.codec import wav
 
-        options.out.write_bytes(wav(found.pcm, found.rate))
+        try:
+            options.out.write_bytes(wav(found.pcm, found.rate))
+        except OSError as error:
+            raise InvalidInput(f"{options.out} cannot be written: {error.strerror}.") from error
         result["file"] = str(options.out)
     if options.json:
         print(json.dumps(result, indent=2, ensure_ascii=False))

@@ -34,7 +34,9 @@ class TerminalTransport:
         self._streams: list[Any] = []
 
     async def open(self) -> None:
-        """Open both devices. `Unavailable` says what is missing."""
+        """Open both devices. `Unavailable` says what is missing. Twice is once."""
+        if self._streams:
+            return
         try:
             await asyncio.to_thread(self._open)
         except Exception as error:
