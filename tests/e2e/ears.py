@@ -1,7 +1,7 @@
 """What a page really hears: its microphone and what reaches its loudspeaker, measured by the browser itself.
 
 A script that is put into the page before its own ones listens where WebAudio meets the outside: at the destination of
-every AudioContext, at the stream of the microphone, and at the streams that come from a room.
+every AudioContext, and at the stream of the microphone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SCRIPT = """
   AudioContext.prototype.createMediaStreamSource = function (stream) {
     const node = source.call(this, stream);
     const isMine = stream.getTracks().some((track) => mine.has(track));
-    tap(this, node, isMine ? ears.mic : ears.out, isMine ? null : ears.sound);
+    if (isMine) tap(this, node, ears.mic, null);
     return node;
   };
   ears.take = () => {

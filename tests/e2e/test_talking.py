@@ -147,11 +147,11 @@ def test_who_speaks_interrupts_and_what_was_not_heard_is_not_stored_and_nothing_
     assert re.search(r"^antiphon_voice_sessions\{[^}]*\} 0\.0$", figures, re.MULTILINE)
 
 
-def check_interruption(stage: Stage, *, late: float = 0.0) -> None:
+def check_interruption(stage: Stage) -> None:
     """The answer's sound ends within the time allowed after the person begins to speak again."""
     answer = stage.heard("out").loud
     onset = next(begin for begin, _ in stage.heard("mic").stretches() if begin > answer[0])
-    deadline = onset + STOP_MS + late
+    deadline = onset + STOP_MS
     assert answer[answer < deadline].max() > onset - 200, "the answer was over by itself"
     late_blocks = answer[(answer >= deadline) & (answer < onset + 1000)]
     assert len(late_blocks) <= CRACKLE_BLOCKS, "the answer goes on"

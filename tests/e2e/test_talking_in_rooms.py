@@ -22,10 +22,6 @@ from tests.e2e.test_talking import WHAT_CAN_YOU_DO, check_interruption, check_wo
 from tests.e2e.utterances import silence, spoken
 from tests.livekit_server.process import LiveKit
 
-ON_THE_WAY_MS = 300
-"""What WebRTC takes longer both ways than a WebSocket on one machine: encoding, a server in Python that decodes and
-encodes once more, the browser's own buffer."""
-
 
 @pytest.fixture(scope="module")
 def room_server(tmp_path_factory: pytest.TempPathFactory, livekit: LiveKit) -> Iterator[Server]:
@@ -77,7 +73,7 @@ def test_a_question_is_answered_and_interrupted_in_a_room(
     cut = stage.page.locator("#words .reply:has(small)")
     expect(cut.first).to_contain_text("interrupted", timeout=40_000)
     heard = stage.heard("out").seconds
-    check_interruption(stage, late=ON_THE_WAY_MS)
+    check_interruption(stage)
     stage.end()
     (interrupted, *_) = [one for one in transcript(client, session) if one["interrupted"]]
     assert interrupted["unheard"]

@@ -187,15 +187,14 @@ async def test_the_agent_that_is_shown_out_ends(livekit: LiveKit) -> None:
 
 async def test_who_does_not_come_or_stays_away_is_waited_for_only_so_long(livekit: LiveKit) -> None:
     room = some_room()
-    async with agent_in(livekit, room, patience=0.8) as agent:
+    async with agent_in(livekit, room, patience=2.0) as agent:
         async with person_in(livekit, room):
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(2.3)
             assert not agent.transport.closed.is_set()
-        await asyncio.sleep(0.3)
         async with person_in(livekit, room):
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(2.3)
             assert not agent.transport.closed.is_set()
-        await asyncio.wait_for(agent.transport.closed.wait(), 3)
+        await asyncio.wait_for(agent.transport.closed.wait(), 4)
     async with agent_in(livekit, some_room(), patience=0.3) as agent:
         await asyncio.wait_for(agent.transport.closed.wait(), 2)
 

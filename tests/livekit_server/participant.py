@@ -1,7 +1,7 @@
 """One participant: its two peer connections, what it publishes, and what it is sent of the others.
 
 The server speaks LiveKit's protocol with two connections: the *publisher*, which the client offers, and the
-*subscriber*, which we offer. Audio is decoded and encoded again for every listener; that is what aiortc does.
+*subscriber*, which we offer. Audio is passed on as it came, like the real server does: `forwarding`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
-from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 from livekit.api.access_token import Claims, VideoGrants
 from livekit.protocol.models import DataPacket, DisconnectReason, ParticipantInfo, TrackInfo, TrackSource, TrackType
 from livekit.protocol.rtc import AddTrackRequest, LeaveRequest, SignalRequest, SignalResponse, SignalTarget
+
+from tests.livekit_server.forwarding import Forwarding
 
 log = logging.getLogger("livekit_server")
 
@@ -39,8 +40,7 @@ class Published:
     """A track that arrived. `mid` is its line in the publisher's offer."""
 
     info: TrackInfo
-    media: MediaStreamTrack
-    relay: MediaRelay
+    forwarding: Forwarding
     mid: str | None
 
 
@@ -179,8 +179,8 @@ class Participant:
         # The Python SDK's ids in the SDP are not those it announced: then they come in the order of announcement.
         index = next((i for i, (cid, _) in enumerate(self._expected) if cid == track.id), 0)
         _, info = self._expected.pop(index)
-        mid = next((t.mid for t in self._publisher.getTransceivers() if t.receiver.track is track), None)
-        published = self._published[info.sid] = Published(info, track, MediaRelay(), mid)
+        (line,) = [line for line in self._publisher.getTransceivers() if line.receiver.track is track]
+        published = self._published[info.sid] = Published(info, Forwarding(line.receiver), line.mid)
         self._spawn(self._publish(published))
 
     async def _publish(self, track: Published) -> None:
@@ -236,9 +236,7 @@ class Participant:
             for other, track in tracks:
                 if track.info.sid in self._heard:
                     continue
-                local = track.relay.subscribe(track.media, buffered=False)
-                local._id = track.info.sid
-                sender = self._subscriber.addTrack(local)
+                sender = self._subscriber.addTrack(track.forwarding.to_another())
                 # The client learns from these two what it receives; aiortc has no public way to choose them.
                 sender._stream_id = f"{other.sid}|{track.info.sid}"
                 sender._track_id = track.info.sid

@@ -1,7 +1,9 @@
 """Speech through a room of a LiveKit server: the agent enters it as a participant, hears one person and speaks to all.
 
 Chosen by configuration (`livekit.url`); the engine is the same as for every other transport. A person's page enters
-the room with a token of `livekit_tokens`. Beside the sound, page and agent exchange small JSON messages as data.
+the room with a token of `livekit_tokens`. Beside the sound, page and agent exchange small JSON messages as data: those
+of the embedded transport, and what it takes to count what was heard (`room_heard`). What people say before the room
+carries their microphone comes as data, too (`room_early`).
 
 The library reconnects by itself while a connection comes back soon; when it gives up, we enter the room anew. Both we
 and the person may be away for `patience` seconds, then it is over.
@@ -20,6 +22,8 @@ import structlog
 
 from antiphon.domain.errors import Unavailable
 from antiphon.voice.transports.livekit_tokens import LiveKitAccess
+from antiphon.voice.transports.room_early import EarlySound
+from antiphon.voice.transports.room_heard import RoomHeard
 from antiphon.voice.transports.transport import FRAME_MS, RATE, Control
 
 if TYPE_CHECKING:
@@ -38,6 +42,10 @@ MOST_UNREAD = 600
 """Frames kept for an engine that does not keep up: twelve seconds. The oldest go first."""
 MOST_DATA_BYTES = 4096
 TOPIC = "antiphon"
+EARLY_TOPIC = "antiphon.early"
+"""What was said before the room carried it: PCM as everywhere, whole samples."""
+MOST_EARLY_BYTES = 15_000
+"""Of one packet: what LiveKit takes."""
 
 
 class LiveKitTransport:
@@ -67,8 +75,8 @@ class LiveKitTransport:
         self._work: set[asyncio.Task[None]] = set()
         self._closed = asyncio.Event()
         self._leaving = False
-        self._written = 0
-        self._heard_by = 0.0
+        self._heard = RoomHeard(on_the_way=ON_THE_WAY_SECONDS)
+        self._early = EarlySound()
 
     # --- what the engine uses --------------------------------------------------------------------------------------
 
@@ -98,23 +106,21 @@ class LiveKitTransport:
 
         if self._source is None or self._closed.is_set() or not pcm:
             return
-        samples = len(pcm) // 2
-        now = time.monotonic()
-        self._heard_by = max(self._heard_by, now + ON_THE_WAY_SECONDS) + samples / RATE
-        self._written += samples
-        await self._source.capture_frame(rtc.AudioFrame(pcm, RATE, 1, samples))
+        if self._heard.write(pcm):
+            self._tell({"type": "sound", "run": self._heard.run})
+        await self._source.capture_frame(rtc.AudioFrame(pcm, RATE, 1, len(pcm) // 2))
 
     def clear(self) -> None:
-        """Be silent at once: what is still in the queue is never sent."""
-        self._written, self._heard_by = self.played, 0.0
+        """Be silent at once: what is still in the queue is never sent, and what is on its way is not played."""
+        self._heard.clear()
         if self._source is not None:
             self._source.clear_queue()
+        self._tell({"type": "clear"})
 
     @property
     def played(self) -> int:
-        """Samples that the person has heard by now: what was written, without what is still on its way."""
-        ahead = max(0.0, self._heard_by - time.monotonic())
-        return max(0, self._written - round(ahead * RATE))
+        """What the page says that it has played; see `RoomHeard`."""
+        return self._heard.played
 
     async def send_event(self, event: Mapping[str, Any]) -> None:
         """Tell the page something, as data of the room. Lost when the room is away: events are hints."""
@@ -262,22 +268,53 @@ class LiveKitTransport:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=FRAME_MS)
         try:
             async for event in stream:
-                if self._frames.qsize() >= MOST_UNREAD:
-                    self._frames.get_nowait()
-                self._frames.put_nowait(bytes(event.frame.data))
+                self._carried(bytes(event.frame.data))
         finally:
             await stream.aclose()
 
-    def _data_came(self, packet: rtc.DataPacket) -> None:
-        from_person = packet.participant is not None and packet.participant.identity == self._person
-        if packet.topic != TOPIC or not from_person or len(packet.data) > MOST_DATA_BYTES:
+    def _carried(self, pcm: bytes) -> None:
+        """Sound of the person's track."""
+        if self._early.over:
+            self._take(pcm)
             return
+        for piece in self._early.carried(pcm):
+            self._take(piece)
+        if self._early.over:
+            self._tell({"type": "hearing"})
+
+    def _take(self, pcm: bytes) -> None:
+        if self._frames.qsize() >= MOST_UNREAD:
+            self._frames.get_nowait()
+        self._frames.put_nowait(pcm)
+
+    def _data_came(self, packet: rtc.DataPacket) -> None:
+        if packet.participant is None or packet.participant.identity != self._person:
+            return
+        if packet.topic == EARLY_TOPIC:
+            if not self._early.over and 0 < len(packet.data) <= MOST_EARLY_BYTES and len(packet.data) % 2 == 0:
+                self._early.came(packet.data)
+                self._take(packet.data)
+        elif packet.topic == TOPIC and len(packet.data) <= MOST_DATA_BYTES:
+            self._told(packet.data)
+
+    def _told(self, data: bytes) -> None:
         try:
-            said = json.loads(packet.data)
+            said = json.loads(data)
         except (ValueError, RecursionError):
             return
-        if isinstance(said, dict):
-            self._control(said)
+        if not isinstance(said, dict):
+            return
+        match said.get("type"):
+            case "hello":  # a page, perhaps after another one
+                self._early = EarlySound()
+                self._heard.hello()
+            case "played":
+                self._heard.report(said.get("run"), said.get("samples"))
+            case _:
+                self._control(said)
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        self._spawn(self.send_event(event))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

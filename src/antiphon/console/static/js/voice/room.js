@@ -1,9 +1,13 @@
 // Speech through a room of a LiveKit server, where one is configured. The library is loaded when it is needed: no other
-// page and no other transport uses it.
+// page and no other transport uses it. Beside the sound, page and agent exchange messages as data, as the embedded
+// transport does: what was really played is reported, and whoever interrupts is obeyed at once.
 
 import { Level } from "./audio.js";
+import { FRAME_MS, RATE } from "./capture.js";
 
-const TOPIC = "antiphon"; // of the data that page and agent exchange
+const TOPIC = "antiphon";
+const EARLY_TOPIC = "antiphon.early"; // what was said before the room carries the microphone
+const MOST_EARLY_BYTES = 12_800; // of one packet; LiveKit takes 15,000
 
 async function library() {
   await import("../../vendor/livekit-client.js"); // it leaves its name with the page, not with who imports it
@@ -13,33 +17,42 @@ async function library() {
 export class RoomTransport {
   name = "livekit";
   #options;
+  #agent;
   #room = null;
   #track = null;
+  #playout = null;
   #silent = false;
   #closed = false;
+  #early = [];
   #levels = { me: null, agent: null };
   #sounds = new Map();
 
   /**
-   * `url` and `token` open the room; `context`: the AudioContext; `stream`: the microphone.
+   * `url` and `token` open the room; `session`: its id; `context`: the AudioContext; `stream`: the microphone, which
+   * `capture` listens to until the room carries it.
    * Handlers: `connected()`, `lost()`, `over(code)`.
    */
   constructor(options) {
     this.#options = options;
+    this.#agent = `agent-${options.session}`;
   }
 
   async open() {
-    const { Room, RoomEvent, LocalAudioTrack, Track } = await library();
     const { url, token, stream, handlers, context } = this.#options;
-    const room = new Room({ disconnectOnPageLeave: true });
+    const [{ Room, RoomEvent, LocalAudioTrack, Track }] = await Promise.all([library(), this.#makePlayout()]);
+    if (this.#closed) return;
+    const room = new Room({ disconnectOnPageLeave: true, webAudioMix: { audioContext: context } });
     this.#room = room;
-    room.on(RoomEvent.TrackSubscribed, (track) => this.#hear(track));
+    room.on(RoomEvent.TrackSubscribed, (track, _, from) => this.#hear(track, from));
     room.on(RoomEvent.TrackUnsubscribed, (track) => this.#silence(track));
+    room.on(RoomEvent.DataReceived, (bytes, from, _, topic) => this.#receive(bytes, from, topic));
     await room.connect(url, token);
     for (const event of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting])
       room.on(event, () => this.#closed || handlers.lost());
     room.on(RoomEvent.Reconnected, () => this.#closed || handlers.connected());
     room.on(RoomEvent.Disconnected, () => this.#closed || handlers.over());
+    this.#tell({ type: "hello", rate: RATE, frame_ms: FRAME_MS });
+    this.#options.capture.to((frame) => this.#sendEarly(frame));
     // The page opened the microphone itself, so the library must not close and ask again.
     this.#track = new LocalAudioTrack(stream.getAudioTracks()[0], undefined, true);
     await room.localParticipant.publishTrack(this.#track, { source: Track.Source.Microphone, dtx: false, red: false });
@@ -76,6 +89,8 @@ export class RoomTransport {
     this.#closed = true;
     for (const track of [...this.#sounds.keys()]) this.#silence(track);
     this.#room?.disconnect();
+    this.#playout?.disconnect();
+    this.#playout?.port.close();
   }
 
   #hush(silent) {
@@ -84,13 +99,25 @@ export class RoomTransport {
     else this.#track?.unmute();
   }
 
-  #hear(track) {
+  async #makePlayout() {
+    const { context } = this.#options;
+    await context.audioWorklet.addModule(new URL("room-playout-worklet.js", import.meta.url));
+    this.#playout = new AudioWorkletNode(context, "room-playout", {
+      channelCount: 1,
+      channelCountMode: "explicit",
+      outputChannelCount: [1],
+    });
+    this.#playout.port.onmessage = ({ data: { run, seconds } }) =>
+      this.#tell({ type: "played", run, samples: Math.round(seconds * RATE) });
+    this.#levels.agent = new Level(context, this.#playout);
+  }
+
+  #hear(track, from) {
     if (track.kind !== "audio") return;
+    if (from.identity === this.#agent) track.setWebAudioPlugins([this.#playout]);
     const sound = track.attach();
     document.body.append(sound);
     this.#sounds.set(track, sound);
-    const { context } = this.#options;
-    this.#levels.agent = new Level(context, context.createMediaStreamSource(new MediaStream([track.mediaStreamTrack])));
   }
 
   #silence(track) {
@@ -98,9 +125,41 @@ export class RoomTransport {
     this.#sounds.delete(track);
   }
 
+  #receive(bytes, from, topic) {
+    if (topic !== TOPIC || from?.identity !== this.#agent) return;
+    const { type, run } = JSON.parse(new TextDecoder().decode(bytes));
+    if (type === "sound") this.#playout.port.postMessage({ run });
+    else if (type === "clear") this.#playout.port.postMessage({});
+    else if (type === "hearing") this.#options.capture.close(); // the room has its own way
+  }
+
+  /** The frames of one moment in one packet: what was kept comes at once. */
+  #sendEarly(frame) {
+    if (this.#early.length === 0) queueMicrotask(() => this.#flushEarly());
+    this.#early.push(new Uint8Array(frame));
+    return true;
+  }
+
+  #flushEarly() {
+    while (this.#early.length) {
+      const frames = this.#early.splice(0, Math.floor(MOST_EARLY_BYTES / this.#early[0].length));
+      const packet = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const frame of frames) {
+        packet.set(frame, at);
+        at += frame.length;
+      }
+      this.#publish(packet, EARLY_TOPIC);
+    }
+  }
+
   #tell(message) {
+    this.#publish(new TextEncoder().encode(JSON.stringify(message)), TOPIC);
+  }
+
+  #publish(bytes, topic) {
     if (this.#room?.state !== "connected") return;
-    const bytes = new TextEncoder().encode(JSON.stringify(message));
-    this.#room.localParticipant.publishData(bytes, { topic: TOPIC, reliable: true }).catch(() => {}); // gone meanwhile
+    const to = { topic, reliable: true, destinationIdentities: [this.#agent] };
+    this.#room.localParticipant.publishData(bytes, to).catch(() => {}); // gone meanwhile
   }
 }

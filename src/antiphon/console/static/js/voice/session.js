@@ -99,8 +99,8 @@ export class Session {
     };
     if (pass.transport === "livekit") {
       const { RoomTransport } = await import("./room.js");
-      this.#capture.close(); // the room has its own way
-      return new RoomTransport({ context, stream, url: pass.url, token: pass.token, handlers });
+      const { url, token } = pass;
+      return new RoomTransport({ context, stream, capture: this.#capture, session: this.id, url, token, handlers });
     }
     let first = pass.token;
     const ticket = async () => {
