@@ -14,13 +14,16 @@ import pytest
 from livekit import api
 from playwright.sync_api import Browser, StorageState, expect
 
+from tests.e2e import mouth, talks
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
-from tests.e2e.stage import close, open_stage, transcript
-from tests.e2e.test_talking import WHAT_CAN_YOU_DO, check_interruption, check_words
+from tests.e2e.stage import close, open_stage
 from tests.e2e.utterances import silence, spoken
 from tests.livekit_server.process import LiveKit
+
+NO_V1 = "rtc/v1|v1 RTC path"
+"""What the library asks for first, and not every server speaks."""
 
 
 @pytest.fixture(scope="module")
@@ -62,24 +65,35 @@ def test_a_question_is_answered_and_interrupted_in_a_room(
     watch: Watch,
     client: httpx.Client,
 ) -> None:
-    watch.allow("rtc/v1|v1 RTC path")  # asked for first, and not spoken by every server
-    browser = browser_that_says(silence(3), spoken(WHAT_CAN_YOU_DO), silence(5))
+    watch.allow(NO_V1)
+    browser = browser_that_says(silence(3), spoken(talks.WHAT_CAN_YOU_DO), silence(5))
     stage = open_stage(browser, room_server, room_state, watch)
     stage.choose(room="tower", identity="wren")
     session = stage.begin()
     assert people_in(livekit, "tower") == {"wren", f"agent-{session}"}
     expect(stage.page.locator("#subtitle")).to_contain_text("LiveKit")
-    stage.final(stage.said, "what can you do")
-    cut = stage.page.locator("#words .reply:has(small)")
-    expect(cut.first).to_contain_text("interrupted", timeout=40_000)
-    heard = stage.heard("out").seconds
-    check_interruption(stage)
-    stage.end()
-    (interrupted, *_) = [one for one in transcript(client, session) if one["interrupted"]]
-    assert interrupted["unheard"]
-    check_words(interrupted["text"], heard)
+    talks.interrupted_answer(stage, client)
     stage.wait("the room to be empty", lambda: not people_in(livekit, "tower"))
+    talks.nothing_is_left(stage, client)
     close(stage)
+
+
+def test_what_is_said_before_the_room_carries_the_microphone_is_heard(
+    browser_that_beeps: Browser, room_server: Server, room_state: StorageState, watch: Watch, client: httpx.Client
+) -> None:
+    watch.allow(NO_V1)
+    stage = open_stage(browser_that_beeps, room_server, room_state, watch, before=mouth.SCRIPT)
+    talks.said_before_the_connection(stage, client)
+    close(stage)
+
+
+def test_three_rooms_at_once_hear_only_their_own_answers(
+    browser_that_beeps: Browser, room_server: Server, room_state: StorageState, watch: Watch, client: httpx.Client
+) -> None:
+    watch.allow(NO_V1)
+    talks.three_rooms(
+        lambda: open_stage(browser_that_beeps, room_server, room_state, watch, before=mouth.SCRIPT), client
+    )
 
 
 def test_a_livekit_server_that_the_browser_cannot_reach(

@@ -14,7 +14,7 @@ import pytest
 from livekit import rtc
 
 from antiphon.domain.errors import Unavailable
-from antiphon.voice.transports.livekit import LiveKitTransport
+from antiphon.voice.transports.livekit import EARLY_TOPIC, LiveKitTransport
 from antiphon.voice.transports.livekit_tokens import LiveKitAccess
 from antiphon.voice.transports.transport import RATE, Transport
 from tests.livekit_server.client import Someone, in_room, singing, until
@@ -37,9 +37,13 @@ class Agent:
         while (frame := await self.transport.receive()) is not None:
             self.heard.append(np.frombuffer(frame, np.int16).astype(float))
 
+    def seconds(self) -> float:
+        """How much it heard."""
+        return sum(map(len, self.heard)) / RATE
+
     def pitch(self) -> float:
         """The strongest frequency of the last half second."""
-        heard = np.concatenate(self.heard[-25:] or [np.zeros(1)])
+        heard = np.concatenate(self.heard[-25:] or [np.zeros(1)])[-RATE // 2 :]
         if len(heard) < RATE // 2 or np.sqrt((heard**2).mean()) < 500:
             return 0.0
         return float(np.abs(np.fft.rfft(heard)).argmax()) * RATE / len(heard)
@@ -122,6 +126,66 @@ async def test_what_was_heard_is_counted_and_an_interruption_stops_it(livekit: L
         loud = np.flatnonzero(np.abs(late) > 1000)
         assert (loud.max() / 48_000 if len(loud) else 0.0) < 0.5
         assert transport.played == at_the_cut
+
+
+async def test_what_a_page_says_that_it_played_is_believed(livekit: LiveKit) -> None:
+    room = some_room()
+    async with agent_in(livekit, room) as agent, person_in(livekit, room) as ada:
+        await until(lambda: "agent-s1" in ada.room.remote_participants, "the agent")
+
+        async def say(**message: object) -> None:
+            await ada.room.local_participant.publish_data(json.dumps(message), topic="antiphon")
+
+        await say(type="hello", rate=RATE, frame_ms=20)
+        await asyncio.sleep(0.2)
+        await agent.say(600, 0.5)
+        await until(lambda: told(ada) == [{"type": "sound", "run": 1}], "the beginning of the sound")
+        await asyncio.sleep(0.3)
+        assert agent.transport.played == 0, "nobody said that they heard it"
+        await say(type="played", run=1, samples=3000)
+        heard = 3000 + round(RATE / 600 / 20)  # of a sine, the first sample is not the first loud one
+        await until(lambda: abs(agent.transport.played - heard) < 5, "the report")
+        agent.transport.clear()
+        await until(lambda: told(ada)[1:] == [{"type": "clear"}], "to be silenced")
+        await agent.say(600, 0.1)
+        await until(lambda: told(ada)[2:] == [{"type": "sound", "run": 2}], "the next beginning")
+
+
+def told(someone: Someone) -> list[object]:
+    """What the agent told somebody, in order."""
+    return [json.loads(data) for topic, data, _ in someone.data if topic == "antiphon"]
+
+
+async def test_what_was_said_before_the_room_carried_it_is_heard_and_then_the_track_takes_over(
+    livekit: LiveKit,
+) -> None:
+    room = some_room()
+    async with (
+        agent_in(livekit, room) as agent,
+        person_in(livekit, room) as ada,
+        person_in(livekit, room, "ben") as ben,
+    ):
+        await until(lambda: len(ada.room.remote_participants) == 2, "everybody")
+        await until(lambda: len(ben.room.remote_participants) == 2, "everybody")
+        await ben.room.local_participant.publish_data(tone(1200, 0.2), topic=EARLY_TOPIC)
+        for garbage in (tone(900, 0.1)[1:], tone(900, 0.6), b""):
+            with contextlib.suppress(Exception):  # the SDK itself may refuse it
+                await ada.room.local_participant.publish_data(garbage, topic=EARLY_TOPIC)
+        for _ in range(4):
+            await ada.room.local_participant.publish_data(tone(500, 0.3), topic=EARLY_TOPIC)
+        await until(lambda: agent.seconds() >= 1.2, "what was said")
+        assert agent.seconds() == pytest.approx(1.2)
+        assert agent.pitch() == pytest.approx(500, abs=5)
+        async with singing(ada, 440):
+            await until(lambda: {"type": "hearing"} in told(ada), "the track to take over")
+            await until(lambda: agent.pitch() == pytest.approx(440, abs=5), "the tone of ada")
+            await ada.room.local_participant.publish_data(tone(900, 0.3), topic=EARLY_TOPIC)
+            await asyncio.sleep(0.3)
+            assert agent.pitch() == pytest.approx(440, abs=5), "what comes later as data is not heard"
+
+
+def tone(hertz: float, seconds: float) -> bytes:
+    return (np.sin(2 * np.pi * hertz * np.arange(int(seconds * RATE)) / RATE) * 12_000).astype("<i2").tobytes()
 
 
 async def test_messages_go_between_agent_and_page_and_from_nobody_else(livekit: LiveKit) -> None:

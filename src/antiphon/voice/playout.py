@@ -263,6 +263,7 @@ class Playout:
             return
         if not spoken.interrupted and spoken.samples - self.heard > UNHEARD_SAMPLES:
             spoken.interrupted = True  # the far side stopped playing: a page in the background, a call on hold
+            self._line.clear()  # nor will it be heard later
         if spoken.interrupted:
             spoken.heard_samples = min(self.heard, spoken.samples)
             self._written = self._line.played

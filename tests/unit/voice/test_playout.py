@@ -215,6 +215,7 @@ def test_a_far_side_that_stopped_playing_heard_no_more_than_it_says() -> None:
         spoken = await stage.give(3.0)
         await stage.ends(1)
         assert (spoken.heard_samples, spoken.interrupted) == (RATE, True)
+        assert stage.line.dropped, "nor is it heard when the page comes back"
         await stage.playout.aclose()
 
     run_virtually(play())

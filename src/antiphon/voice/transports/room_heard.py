@@ -91,6 +91,7 @@ class RoomHeard:
             self.run += 1
         elif gap > 0:
             run.pieces.append(_Piece(round((now - run.began) * RATE), run.written))
+        run.heard = self.played - run.start  # of a silence at its beginning, which is passed by the clock
         run.add(pcm)
         self._sent_by = max(self._sent_by, now) + len(pcm) / 2 / RATE
         return begins
