@@ -20,10 +20,7 @@ from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
 from tests.e2e.stage import close, open_stage
 from tests.e2e.utterances import silence, spoken
-from tests.livekit_server.process import LiveKit
-
-NO_V1 = "rtc/v1|v1 RTC path"
-"""What the library asks for first, and not every server speaks."""
+from tests.livekit_server.process import OLDER_SERVER, LiveKit
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ def test_a_question_is_answered_and_interrupted_in_a_room(
     watch: Watch,
     client: httpx.Client,
 ) -> None:
-    watch.allow(NO_V1)
+    watch.allow(OLDER_SERVER)
     browser = browser_that_says(silence(3), spoken(talks.WHAT_CAN_YOU_DO), silence(5))
     stage = open_stage(browser, room_server, room_state, watch)
     stage.choose(room="tower", identity="wren")
@@ -81,7 +78,7 @@ def test_a_question_is_answered_and_interrupted_in_a_room(
 def test_what_is_said_before_the_room_carries_the_microphone_is_heard(
     browser_that_beeps: Browser, room_server: Server, room_state: StorageState, watch: Watch, client: httpx.Client
 ) -> None:
-    watch.allow(NO_V1)
+    watch.allow(OLDER_SERVER)
     stage = open_stage(browser_that_beeps, room_server, room_state, watch, before=mouth.SCRIPT)
     talks.said_before_the_connection(stage, client)
     close(stage)
@@ -90,7 +87,7 @@ def test_what_is_said_before_the_room_carries_the_microphone_is_heard(
 def test_three_rooms_at_once_hear_only_their_own_answers(
     browser_that_beeps: Browser, room_server: Server, room_state: StorageState, watch: Watch, client: httpx.Client
 ) -> None:
-    watch.allow(NO_V1)
+    watch.allow(OLDER_SERVER)
     talks.three_rooms(
         lambda: open_stage(browser_that_beeps, room_server, room_state, watch, before=mouth.SCRIPT), client
     )

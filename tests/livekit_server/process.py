@@ -18,6 +18,8 @@ from livekit.api import AccessToken, VideoGrants
 
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 30
+OLDER_SERVER = "rtc/v1|v1 RTC path|data channel .* closed unexpectedly"
+"""What livekit-client says on the console of a server that does not speak its newest protocol; ours does not."""
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,10 @@ def test_the_track_takes_over_in_a_pause_of_speech() -> None:
     sound, now = early()
     assert not sound.carried(VOICE)
     sound.came(VOICE * 50)  # what was kept, at once
+    sound.came(QUIET * 20)
+    assert not sound.carried(QUIET), "the words after that pause are still on their way"
+    sound.came(VOICE * 5)
+    sound.caught_up()
     taken = []
     for number in range(30):
         now[0] += 0.02

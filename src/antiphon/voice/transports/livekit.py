@@ -77,6 +77,7 @@ class LiveKitTransport:
         self._leaving = False
         self._heard = RoomHeard(on_the_way=ON_THE_WAY_SECONDS)
         self._early = EarlySound()
+        self._page = ""
 
     # --- what the engine uses --------------------------------------------------------------------------------------
 
@@ -295,9 +296,10 @@ class LiveKitTransport:
                 self._early.came(packet.data)
                 self._take(packet.data)
         elif packet.topic == TOPIC and len(packet.data) <= MOST_DATA_BYTES:
-            self._told(packet.data)
+            self._told(packet.data, packet.participant.sid)
 
-    def _told(self, data: bytes) -> None:
+    def _told(self, data: bytes, page: str) -> None:
+        """A page, one connection of the person, says something."""
         try:
             said = json.loads(data)
         except (ValueError, RecursionError):
@@ -305,9 +307,14 @@ class LiveKitTransport:
         if not isinstance(said, dict):
             return
         match said.get("type"):
-            case "hello":  # a page, perhaps after another one
-                self._early = EarlySound()
-                self._heard.hello()
+            case "hello":  # until it is answered: a server may drop what comes while somebody is still entering
+                if self._page != page:
+                    self._page = page
+                    self._early = EarlySound()
+                    self._heard.hello()
+                self._tell({"type": "hello", "rate": RATE, "frame_ms": FRAME_MS})
+            case "caught_up":
+                self._early.caught_up()
             case "played":
                 self._heard.report(said.get("run"), said.get("samples"))
             case _:

@@ -1,8 +1,8 @@
 """What a person says before the room carries their microphone: people speak as soon as they have pressed the button.
 
-Their page sends that as data, and goes on until it is told `hearing`. Then the track of the microphone takes over. The
-same moment comes later by the track than as data, so the change is made while the person is silent, or a word would be
-heard twice in part.
+Their page sends that as data: what it kept until it was connected, then `caught_up`, and what comes then, until it is
+told `hearing`. Then the track of the microphone takes over. The same moment comes later by the track than as data, so
+the change is made while the person is silent, or a word would be heard twice in part.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class EarlySound:
         self._clock = clock
         self._last: float | None = None
         self._quiet = 0
+        self._caught_up = False
         self._first: float | None = None
         self._held: list[bytes] = []
         self.over = False
@@ -44,6 +45,10 @@ class EarlySound:
         loud = np.flatnonzero(levels > QUIET)
         self._quiet = len(levels) - 1 - int(loud[-1]) if len(loud) else self._quiet + len(levels)
 
+    def caught_up(self) -> None:
+        """What was kept has all come: from now on data is not behind the track."""
+        self._caught_up = True
+
     def carried(self, pcm: bytes) -> Sequence[bytes]:
         """A piece came by the track. Returns what of the track is to be heard now."""
         now = self._clock()
@@ -54,7 +59,7 @@ class EarlySound:
             self.over = now - self._first >= GAP_SECONDS
             return self._held if self.over else ()
         silent = self._quiet >= QUIET_SAMPLES and int(_levels(pcm).max(initial=0)) <= QUIET
-        self.over = silent or now - self._last > GAP_SECONDS or now - self._first > MOST_SECONDS
+        self.over = (silent and self._caught_up) or now - self._last > GAP_SECONDS or now - self._first > MOST_SECONDS
         return (pcm,) if self.over else ()
 
 

@@ -7,6 +7,8 @@ import { FRAME_MS, RATE } from "./capture.js";
 
 const TOPIC = "antiphon";
 const EARLY_TOPIC = "antiphon.early"; // what was said before the room carries the microphone
+const HELLO_MS = 250;
+const MOST_HELLOS = 20; // then it is no agent that answers
 const MOST_EARLY_BYTES = 12_800; // of one packet; LiveKit takes 15,000
 
 async function library() {
@@ -24,6 +26,7 @@ export class RoomTransport {
   #silent = false;
   #closed = false;
   #early = [];
+  #greeted = () => {};
   #levels = { me: null, agent: null };
   #sounds = new Map();
 
@@ -51,8 +54,9 @@ export class RoomTransport {
       room.on(event, () => this.#closed || handlers.lost());
     room.on(RoomEvent.Reconnected, () => this.#closed || handlers.connected());
     room.on(RoomEvent.Disconnected, () => this.#closed || handlers.over());
-    this.#tell({ type: "hello", rate: RATE, frame_ms: FRAME_MS });
+    await this.#greet();
     this.#options.capture.to((frame) => this.#sendEarly(frame));
+    queueMicrotask(() => this.#tell({ type: "caught_up" })); // after what was kept
     // The page opened the microphone itself, so the library must not close and ask again.
     this.#track = new LocalAudioTrack(stream.getAudioTracks()[0], undefined, true);
     await room.localParticipant.publishTrack(this.#track, { source: Track.Source.Microphone, dtx: false, red: false });
@@ -99,6 +103,24 @@ export class RoomTransport {
     else this.#track?.unmute();
   }
 
+  /** Say hello until the agent answers: a server may drop what comes while somebody is still entering. */
+  #greet() {
+    return new Promise((resolve) => {
+      let tries = 0;
+      const hello = () => {
+        tries += 1;
+        if (tries > MOST_HELLOS || this.#closed) this.#greeted();
+        else this.#tell({ type: "hello", rate: RATE, frame_ms: FRAME_MS });
+      };
+      const timer = setInterval(hello, HELLO_MS);
+      this.#greeted = () => {
+        clearInterval(timer);
+        resolve();
+      };
+      hello();
+    });
+  }
+
   async #makePlayout() {
     const { context } = this.#options;
     await context.audioWorklet.addModule(new URL("room-playout-worklet.js", import.meta.url));
@@ -128,7 +150,8 @@ export class RoomTransport {
   #receive(bytes, from, topic) {
     if (topic !== TOPIC || from?.identity !== this.#agent) return;
     const { type, run } = JSON.parse(new TextDecoder().decode(bytes));
-    if (type === "sound") this.#playout.port.postMessage({ run });
+    if (type === "hello") this.#greeted();
+    else if (type === "sound") this.#playout.port.postMessage({ run });
     else if (type === "clear") this.#playout.port.postMessage({});
     else if (type === "hearing") this.#options.capture.close(); // the room has its own way
   }
