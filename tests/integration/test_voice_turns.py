@@ -323,6 +323,34 @@ async def test_a_yes_is_for_everything_that_was_named_last_and_for_nothing_else(
         assert sorted(talk.voices.approvals.decided) == [(9, PERSON, True), (10, PERSON, True)]
 
 
+async def test_a_yes_to_what_has_expired_is_a_word_like_any_other(tmp_path: Path, speech_of: Speak) -> None:
+    brain = ScriptedBrain(lambda request: asks(request) if request.text == "forget me" else [Final(ANSWER)])
+    async with talking(tmp_path, brain, says=["forget me", "yes"]) as talk:
+        expired = replace(an_approval(), expires_at=datetime.now(UTC))
+        talk.voices.live.approvals = [expired]
+        talk.voices.approvals.known = {expired.id: expired}
+        await talk.ear.say(speech_of(SOUND))
+        await talk.until(lambda: any("I need your word" in text for text in talk.heard.final("agent")))
+        assert talk.session.state == "listening"
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert [message.text for message in talk.voices.live.begun] == ["forget me", "yes"]
+        assert talk.voices.approvals.decided == []
+
+
+async def test_what_is_answered_elsewhere_is_not_asked_any_more(tmp_path: Path, speech_of: Speak) -> None:
+    brain = ScriptedBrain(lambda request: asks(request) if request.text == "forget me" else [Final(ANSWER)])
+    async with talking(tmp_path, brain, says=["forget me", "yes"]) as talk:
+        await asked(talk, speech_of)
+        decided = {"task": "1", "turn": "1.1", "attempt": 1, "approval": "9", "state": "approved"}
+        await talk.voices.bus.publish(turn_topic("web:voice:r1"), "approval.decided", decided)
+        await talk.until(lambda: talk.session.state == "listening")
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert [message.text for message in talk.voices.live.begun] == ["forget me", "yes"]
+        assert talk.voices.approvals.decided == []
+
+
 async def test_a_tool_of_a_turn_that_cannot_be_stored_is_not_waited_for(tmp_path: Path, speech_of: Speak) -> None:
     ran: list[int] = []
 

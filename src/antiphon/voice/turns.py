@@ -132,7 +132,8 @@ class Turns:
     @property
     def asking(self) -> bool:
         """Whether the agent waits for a yes or no."""
-        return bool(self._asking)
+        now = self._clock.now()
+        return any(approval.expires_at > now for approval in self._asking.values())
 
     def follow(self) -> None:
         """Begin to listen to what others write in this conversation: answers after an approval, reminders."""
@@ -142,6 +143,8 @@ class Turns:
 
     def begin(self, text: str, moments: Moments) -> SpokenTurn:
         """Prepare an answer to what was heard so far. It may never be wanted. Raises `AntiphonError`."""
+        now = self._clock.now()
+        self._asking = {number: asked for number, asked in self._asking.items() if asked.expires_at > now}
         decision = yes_or_no(text, self._language) if self._asking else None
         if decision is not None:
             turn = SpokenTurn(0, text, None, moments)
