@@ -29,8 +29,9 @@ class OurSessions:
 
     def __init__(self, folder: Path, feeder: Feeder) -> None:
         settings = Settings(data_dir=folder, voice=VoiceSettings(endpoint_seconds=0, sessions=1000))
-        brain = ScriptedBrain(lambda _: [*(TextDelta(f"{word} ") for word in ANSWER.split()), Final(ANSWER)])
-        self.voices = Voices(settings, SystemClock(), brain, FakeListener(says=QUESTIONS), FakeSpeaker())
+        self._brain = ScriptedBrain(lambda _: [*(TextDelta(f"{word} ") for word in ANSWER.split()), Final(ANSWER)])
+        self._stt = FakeListener(says=QUESTIONS)
+        self.voices = Voices(settings, SystemClock(), self._brain, self._stt, FakeSpeaker())
         self.feeder = feeder
         self._begun = 0
         self._sessions: list[Any] = []
@@ -62,9 +63,9 @@ class OurSessions:
         for session in self._sessions:
             await self.voices.service.stop(session.row.key, session.row.person)
         self._sessions.clear()
-        store, live = self.voices.store, self.voices.live
-        for kept in (store.rooms, store.sessions, store.kept, store.turns, live.begun, live.finished, live.log):
-            kept.clear()
+        self.voices.forget()
+        self._brain.requests.clear()
+        self._stt.streams.clear()
 
     async def aclose(self) -> None:
         """End all of them."""

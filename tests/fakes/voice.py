@@ -317,6 +317,14 @@ class Voices:
     async def _name(self, person: int) -> str:
         return "Ada"
 
+    def forget(self) -> None:
+        """Drop what a database would hold of sessions that are over."""
+        store, live = self.store, self.live
+        for kept in (store.rooms, store.sessions, store.kept, store.turns):
+            kept.clear()
+        for said in (live.begun, live.finished, live.paused, live.given_back, live.log):
+            said.clear()
+
     async def talk(self, room: str = "r1", person: int = PERSON, **wish: str) -> tuple[Any, Ear, Heard]:
         """A session with an ear at the other end."""
         session = await self.service.start(person, Wish(room, "ada", **wish))

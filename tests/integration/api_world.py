@@ -126,9 +126,12 @@ class World:
         return await self.bus.publish(turn_topic(channel), name, {"task": "1", "turn": "1.1", "attempt": 1, **payload})
 
     @contextlib.asynccontextmanager
-    async def served(self) -> AsyncIterator[str]:
-        """The API on a real port of this machine; gives host:port."""
+    async def served(self, *, send_buffer: int | None = None) -> AsyncIterator[str]:
+        """The API on a real port of this machine; gives host:port. `send_buffer`: bytes the system holds for a client
+        that does not read."""
         listener = socket.socket()
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         config = uvicorn.Config(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from antiphon.domain.events import turn_topic
 from antiphon.run.clock import SystemClock
 from tests.fixtures_redis import RedisServer
 from tests.integration.api_world import Someone, World
+from tests.integration.slow_reader import SlowReader
 from tests.integration.test_api_messages import error_of
 
 
@@ -378,30 +378,6 @@ async def test_a_client_that_says_too_much_is_closed(world: World) -> None:
         assert await closed_with(connection) == 4413
 
 
-class SlowReader:
-    """A WebSocket or HTTP client with a small receive buffer that does not read until it is told to."""
-
-    def __init__(self, address: str, request: str) -> None:
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        host, port = address.split(":")
-        self._socket.connect((host, int(port)))
-        self._socket.sendall(request.encode())
-        self._socket.settimeout(5)
-
-    def read_all(self) -> bytes:
-        """Everything until the other side closes, or nothing comes for a second."""
-        self._socket.settimeout(1)
-        data = b""
-        with contextlib.suppress(TimeoutError):
-            while chunk := self._socket.recv(65536):
-                data += chunk
-        return data
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 async def flood(world: World, megabytes: int) -> int:
     """Publish more than any buffer between us and a client can hold; the last event's id."""
     text = "x" * 10_000
@@ -419,12 +395,7 @@ async def test_a_slow_web_socket_is_closed_and_the_others_miss_nothing(
     monkeypatch.setattr(world.api.state.hub, "_limit", 200)
     await world.say(world.owner, "web:x", "hello")
     async with world.served() as address, socket_of(address, world.owner, "web:x", max_size=None) as good:
-        slow = SlowReader(
-            address,
-            "GET /ws/channels/web:x HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
-            f"Authorization: Bearer {world.owner.key}\r\n\r\n",
-        )
+        slow = SlowReader.of_socket(address, "/ws/channels/web:x", world.owner.key)
         try:
             await until_listening(world, 2)
             reading = asyncio.create_task(read_until_last(good))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,10 +15,14 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from antiphon.domain.events import voice_topic
 from antiphon.domain.voice import EndReason
+from antiphon.voice.tickets import Ticket
 from antiphon.voice.transports.transport import FRAME_BYTES, SILENCE
 from tests.fixtures_voice import Speak
 from tests.integration.api_world import Someone, World
+from tests.integration.slow_reader import SlowReader
+from tests.leftovers import Held
 
 ROOM = {"room": "kitchen", "identity": "Ada"}
 
@@ -227,6 +232,96 @@ async def test_fifty_sessions_begun_and_dropped_at_once_leave_nothing(world: Wor
     assert world.services.voice.talking == 0
     left = {task.get_name() for task in asyncio.all_tasks()} - before
     assert not {name for name in left if name.startswith("voice")}
+
+
+async def test_fifty_people_whose_connections_break_at_once_leave_nothing(world: World, speech_of: Speak) -> None:
+    voice = world.services.voice
+    sound = speech_of("yes")[: 40 * FRAME_BYTES]
+
+    async def drop(client: httpx.AsyncClient, address: str, number: int) -> weakref.ref[Any]:
+        """Begin, send something, and be gone: the connection without a word, then the session."""
+        body = {"room": f"room {number}", "identity": "Ada"}
+        key = (await client.post("/session", json=body)).json()["session_id"]
+        session = weakref.ref(voice.find(key, world.other.person))
+        async with connect(f"ws://{address}/ws/voice/{key}?ticket={await ticket(client, f'room {number}')}") as socket:
+            assert json.loads(await socket.recv())["type"] == "hello"
+            await socket.send(sound)
+            socket.transport.abort()
+        assert (await client.delete(f"/session/{key}")).json() == {"stopped": True}
+        return session
+
+    async def everybody(count: int) -> list[weakref.ref[Any]]:
+        async with (
+            world.served() as address,
+            httpx.AsyncClient(
+                base_url=f"http://{address}", headers=world.other.bearer, timeout=60, trust_env=False
+            ) as client,
+        ):
+            dropped = await asyncio.gather(*(drop(client, address, number) for number in range(count)))
+            assert voice.talking == 0
+        return dropped
+
+    await everybody(2)  # loads what is loaded once
+    before = Held.now("antiphon.voice", "livekit")
+    dropped = await everybody(50)
+    left = Held.now("antiphon.voice", "livekit").beyond(before)
+    assert left == {"objects": {f"{Ticket.__module__}.Ticket": 50}}, "used tickets are told apart until they run out"
+    assert [one() for one in dropped if one() is not None] == []
+    async with world.client(world.other) as client:
+        listed = (await client.get("/api/voice/sessions", params={"limit": 100})).json()["items"]
+    assert [item["reason"] for item in listed] == ["stopped"] * 52
+
+
+LISTENERS = 300
+
+
+async def test_a_listener_who_does_not_read_is_dropped_and_three_hundred_others_get_every_word(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow one must not cost the others anything: neither a word nor the order."""
+    monkeypatch.setattr(world.api.state.transcripts, "_limit", 10)
+    words, count = "x" * 4000, 80  # more than what lies between the server and a client that does not read
+
+    came = 0
+
+    async def listen(address: str, key: str) -> list[int]:
+        nonlocal came
+        numbers: list[int] = []
+        async with connect(
+            f"ws://{address}/ws/transcript/{key}", additional_headers=world.other.bearer, compression=None
+        ) as socket:
+            listening.release()
+            while len(numbers) < count:
+                event = json.loads(await socket.recv())
+                if event["type"] == "transcript":
+                    numbers.append(event["segment"])
+                    came += 1
+        return numbers
+
+    listening = asyncio.Semaphore(0)
+    async with (
+        world.served(send_buffer=16_384) as address,
+        begun(world, world.other) as (_, key),
+        asyncio.timeout(60),
+    ):
+        slow = SlowReader.of_socket(address, f"/ws/transcript/{key}", world.other.key)
+        try:
+            heard = [asyncio.create_task(listen(address, key)) for _ in range(LISTENERS)]
+            for _ in heard:
+                await listening.acquire()
+            assert world.api.state.transcripts.listening == LISTENERS + 1
+            for number in range(1, count + 1):
+                event = {"id": number, "segment": number, "role": "user", "text": words, "final": True}
+                await world.bus.publish(voice_topic(key), "transcript", event)
+                while came < number * LISTENERS:  # noqa: ASYNC110 - they keep up: who does not is the one that sleeps
+                    await asyncio.sleep(0)
+            for numbers in await asyncio.gather(*heard):
+                assert numbers == list(range(1, count + 1))
+            data = await asyncio.to_thread(slow.read_all)
+            assert data.endswith(b"\x88\x02\x11\x38")  # a close frame with code 4408
+            assert f'"segment":{count},'.encode() not in data
+        finally:
+            slow.close()
 
 
 async def test_the_session_api_has_its_rules(world: World) -> None:
