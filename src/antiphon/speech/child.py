@@ -2,7 +2,8 @@
 state, may crash, or has a licence that keeps apart.
 
 It is started with the first use, and again after it died; it ends when nobody has used it for a while, with this
-process, and when it has not moved for too long while somebody waits.
+process, and when it has not moved for too long while somebody waits, or left without the answer. It must answer each
+line that is closed, too: that is how a process that was asked in vain is told from one that hangs.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Child:
         self._next = 0
         self._starts: deque[float] = deque(maxlen=_STARTS)
         self._moved = 0.0
+        self._doubted = False
         self._idle: asyncio.TimerHandle | None = None
         self._watching: asyncio.TimerHandle | None = None
         self._closed = False
@@ -119,6 +121,7 @@ class Child:
             raise SpeechError(f"The engine {self.name} does not start: {problem}.")
         self.facts = facts
         self._process = process
+        self._doubted = False
         self._moved = asyncio.get_running_loop().time()
         reader = asyncio.create_task(self._read_all(process), name=f"engine {self.name}")
         self._readers.add(reader)
@@ -136,8 +139,9 @@ class Child:
         return line
 
     def hang_up(self, line: Line) -> None:
-        """Nobody reads this line any more."""
+        """Nobody reads this line any more. Who leaves before the answer that is owed leaves a doubt: does it hang?"""
         self._lines.pop(line.id, None)
+        self._doubted = self._doubted or (line.owed > 0 and self._process is not None)
         self._rest()
 
     def write(self, header: Mapping[str, Any], payload: bytes = b"") -> bool:
@@ -165,7 +169,7 @@ class Child:
 
     def _look(self) -> None:
         self._watching = None
-        if self._process is None or not any(line.owed for line in self._lines.values()):
+        if self._process is None or not (self._doubted or any(line.owed for line in self._lines.values())):
             return
         loop = asyncio.get_running_loop()
         left = self._moved + self._still_seconds - loop.time()
@@ -180,7 +184,7 @@ class Child:
         try:
             while True:
                 header, payload = await _read(process)
-                self._moved = asyncio.get_running_loop().time()
+                self._moved, self._doubted = asyncio.get_running_loop().time(), False
                 line = self._lines.get(header.get("id", 0))
                 if line is not None:
                     line.owed -= 1 if header.get("done") and line.owed else 0
@@ -263,6 +267,7 @@ class Line:
 
     def end(self) -> None:
         """Nothing comes any more; whoever receives is told so."""
+        self.owed = 0
         self.frames.put_nowait(None)
 
     async def drain(self) -> None:

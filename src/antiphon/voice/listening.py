@@ -24,8 +24,9 @@ BEFORE_FRAMES = 25
 """Frames from before speech was noticed that belong to it: half a second."""
 AHEAD_FRAMES = 750
 """Frames that wait for the detection: fifteen seconds, more than ever comes at once."""
-FINAL_SECONDS = 12.0
-"""How long the recogniser may take for an utterance that is over."""
+FINAL_SECONDS = 120.0
+"""How long the recogniser may take for an utterance that is over. More than the chain of engines gives each of them
+(`speech.timeout_seconds`): it asks the next one, and tells when none is left."""
 NOT_UNDERSTOOD = "I did not catch that: the speech recognition did not answer. Please say it again."
 
 

@@ -27,8 +27,8 @@ FIRST_PIECE_CHARS = 30
 LONGEST_PIECE = 240
 AHEAD_SECONDS = 6.0
 """Sound that is made in advance; more would be wasted by an interruption."""
-CHUNK_SECONDS = 15.0
-"""How long the engine may take for the next piece of sound."""
+CHUNK_SECONDS = 120.0
+"""How long the engine may take for the next piece of sound. The chain of engines loses its patience long before."""
 NO_VOICE = "My voice failed. The answer stands in the transcript."
 
 _SENTENCE = re.compile(r"[.!?…。！？:]+[\"')\]»”*_]*\s+|\n+")  # noqa: RUF001 - full-width marks end sentences too

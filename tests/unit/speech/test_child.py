@@ -103,6 +103,51 @@ async def test_a_process_that_hangs_is_ended() -> None:
     await one.aclose()
 
 
+async def test_a_process_that_hangs_is_ended_though_those_who_waited_have_left() -> None:
+    """Sessions lose their patience sooner than the process does; each of them would else meet the same one again."""
+    one = child(still_seconds=0.3)
+    await one.start()
+    hanging = one.pid
+    line = one.line()
+    line.ask({"do": "hang"})
+    line.close()
+    async with asyncio.timeout(10):
+        while one.pid == hanging:  # noqa: ASYNC110 - what is tested has no event for it
+            await asyncio.sleep(0.02)
+    header, _ = await ask(one, {"say": "again"})
+    assert header["said"] == "again"
+    await one.aclose()
+
+
+async def test_who_leaves_a_process_that_has_died_casts_no_doubt_on_the_next_one() -> None:
+    one = child(still_seconds=0.3)
+    await one.start()
+    line = one.line()
+    line.ask({"do": "nothing"})
+    line.ask({"do": "die"})
+    await line.receive()
+    with pytest.raises(ChildGone):
+        await line.receive()
+    await one.start()
+    pid = one.pid
+    line.close()
+    await asyncio.sleep(0.9)
+    assert one.pid == pid
+    await one.aclose()
+
+
+async def test_a_process_that_answers_though_nobody_waits_any_more_goes_on() -> None:
+    one = child(still_seconds=0.3)
+    await one.start()
+    pid = one.pid
+    line = one.line()
+    line.ask({"say": "hello"})
+    line.close()
+    await asyncio.sleep(0.9)
+    assert one.pid == pid
+    await one.aclose()
+
+
 async def test_a_listener_who_says_nothing_is_no_hanging_process() -> None:
     one = child(still_seconds=0.1)
     await one.start()

@@ -187,6 +187,28 @@ async def test_a_process_that_is_killed_in_the_middle_loses_nothing(
             assert errors(text, await reading) <= 1
 
 
+async def test_who_leaves_before_the_final_casts_no_doubt_on_the_process(
+    tmp_path: Path, spoken: list[tuple[str, bytes]]
+) -> None:
+    """It says that it has heard of it: one that hangs does not, and is ended."""
+    engine = PocketSphinx(Config(general=False), surroundings(Settings(data_dir=tmp_path), spoken_phrases))
+    try:
+        await engine.load()
+        pid, engine._children[0]._still_seconds = engine.processes, 5.0
+        async with aclosing(engine.stream()) as stream:
+            reading = asyncio.ensure_future(anext(aiter(stream)))
+            stream.push(spoken[0][1])
+            stream.end_utterance()
+            await asyncio.sleep(0.05)
+            reading.cancel()
+        async with asyncio.timeout(60):
+            while engine._children[0]._doubted:  # noqa: ASYNC110 - what is tested has no event for it
+                await asyncio.sleep(0.05)
+        assert engine.processes == pid
+    finally:
+        await engine.aclose()
+
+
 def test_what_surrounds_an_engine_comes_from_the_settings(tmp_path: Path) -> None:
     around = surroundings(Settings(data_dir=tmp_path))
     assert around.models == tmp_path / "models"

@@ -6,13 +6,15 @@ import asyncio
 
 import pytest
 
-from antiphon.domain.speech import LISTENING_RATE, RecognitionStream
+from antiphon.config.speech import SpeechSettings
+from antiphon.domain.speech import LISTENING_RATE, RecognitionStream, SpeechToText
 from antiphon.speech.chain import Link
 from antiphon.speech.listening import ListeningChain
 from antiphon.voice.engine_ends import WINDOW
 from antiphon.voice.listening import BEFORE_FRAMES, Listening
 from antiphon.voice.transports.transport import FRAME_SAMPLES
 from tests.fakes.speech import FakeListener, FakeRecognition
+from tests.fakes.virtual_time import run_virtually
 
 BEGINS, ENDS, ALL = 100, 180, 200
 """Frames: where the detection notices a beginning, where it notices the end, and how many come."""
@@ -88,3 +90,26 @@ async def test_a_language_that_nothing_understands_is_told_in_words() -> None:
     assert told[0][0] == "invalid"
     assert "understands de" in told[0][1]
     await listening.aclose()
+
+
+def test_an_engine_that_hangs_is_followed_by_the_next_one_while_the_person_waits() -> None:
+    """With the times of the default settings: the chain's patience ends before that of the session."""
+    told: list[str] = []
+
+    async def check() -> str:
+        links: list[Link[SpeechToText]] = [
+            Link(FakeListener(hangs=True), "first"),
+            Link(FakeListener(says=["hello"]), "second"),
+        ]
+        chain = ListeningChain(links, language="en", timeout_seconds=SpeechSettings().timeout_seconds)
+        listening = Listening(chain, language="", failed=lambda code, words: told.append(code))
+        listening.started()
+        listening.stopped()
+        async for transcript in listening.transcripts():
+            if transcript.final:
+                break
+        await listening.aclose()
+        return transcript.text
+
+    assert run_virtually(check()) == "hello"
+    assert told == []

@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from antiphon.config.speech import SpeechSettings
 from antiphon.domain.speech import TextToSpeech
+from antiphon.speech.chain import Link
+from antiphon.speech.speaking import SpeakingChain
 from antiphon.voice import speaking
 from antiphon.voice.speaking import Speaking, next_piece, speakable
 from antiphon.voice.spoken import Spoken
@@ -98,6 +101,20 @@ def test_a_voice_that_dies_in_the_middle_is_told_and_the_rest_is_text() -> None:
         assert spoken.text == "One two three. And four."
         spoken.heard_samples = spoken.samples
         assert spoken.heard() == "One two"
+
+    run_virtually(check())
+
+
+def test_a_voice_that_hangs_is_followed_by_the_next_one() -> None:
+    """With the times of the default settings: the chain's patience ends before that of the session."""
+
+    async def check() -> None:
+        first, second = FakeSpeaker("first", fails_after=1, hangs=True), FakeSpeaker("second")
+        links: list[Link[TextToSpeech]] = [Link(first, "first"), Link(second, "second")]
+        chain = SpeakingChain(links, language="en", timeout_seconds=SpeechSettings().timeout_seconds)
+        spoken, _, trouble = await spoken_by(chain, "One two three.")
+        assert (spoken.complete, trouble) == (True, [])
+        assert second.spoken[-1] == "three."
 
     run_virtually(check())
 

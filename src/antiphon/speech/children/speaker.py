@@ -45,6 +45,7 @@ class Speaker(Channel, ABC):
     def answer(self, number: int, header: Mapping[str, Any]) -> None:
         """Deal with a frame that is no stop."""
         if self.stopped(number):
+            self.send({"id": number, "done": True})
             return
         try:
             self.speak(number, header)

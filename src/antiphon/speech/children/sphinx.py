@@ -4,7 +4,7 @@ Started by `stt/pocketsphinx`. The first frame brings the settings and the sente
 with the id of a stream: {"op": "hear"} with PCM, {"op": "end"}: the person stopped, {"op": "whole"} with PCM of a
 recording that nobody watches, {"op": "close"}. Frames out: {"id", "partial"}, {"id", "final", "confidence", "words"},
 {"id", "error"}, {"id", "busy"}: there are too many before you, {"id", "waits"}: there are others before you, but it
-goes on, {"id", "left"} after a piece of something long.
+goes on, {"id", "left"} after a piece of something long, {"id", "done"} where it was closed.
 
 One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
 a time, the streams in turn: `sphinx_queue`), then partials of streams whose audio is fresh. A machine that cannot keep
@@ -104,6 +104,7 @@ class Recogniser(Channel):
             if (gone := self._streams.pop(number, None)) is not None:
                 self._decoders.give_back(gone.live)
             self._queue.drop(number)
+            self.send({"id": number, "done": True})
             return
         stream = self._streams.setdefault(number, Stream(number))
         if payload:
