@@ -74,7 +74,8 @@ class SpeechSettings(Part):
     )
     hub_url: WebUrl = Field(
         default="https://huggingface.co",
-        description="Address of the hub of which `antiphon speech download` gets models; another one for a mirror.",
+        description="Address of the hub of which `antiphon speech download` gets models; another one for a mirror, "
+        "which may lie in a network of yours.",
     )
     engines: Mapping[str, Mapping[str, JsonValue]] = Field(
         default={},

@@ -1,13 +1,15 @@
 """Fetching models into the one models folder: what is there is kept, what broke off goes on, what is wrong is refused.
 
 Called by `antiphon speech download`. The hub tells the checksum of every file (SHA-256 of large ones, git's own of
-small ones) before it is fetched; a file takes its name only once it fits.
+small ones) before it is fetched; a file takes its name only once it fits. A hub redirects to wherever its files lie:
+the transport that is given decides which addresses that may be.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +19,15 @@ from urllib.parse import quote
 
 import httpx2
 
-from antiphon.domain.errors import Conflict, NotFound, Unavailable
+from antiphon.domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from antiphon.speech.engine import Download
 
 _TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 _PIECE = 256 * 1024
 _MOST_PAGES = 50
+_MOST_REDIRECTS = 5
+_MOST_LISTING = 16 * 1024 * 1024
+"""Bytes of a page of the list of files."""
 _ROOM_BYTES = 256 * 1024 * 1024
 """Room on the disk that a download leaves."""
 
@@ -52,15 +57,18 @@ async def fetch(
     *,
     hub: str,
     models: Path,
+    transport: httpx2.AsyncBaseTransport,
     progress: Callable[[Progress], None] = lambda progress: None,
-    transport: httpx2.AsyncBaseTransport | None = None,
 ) -> Sequence[Path]:
     """Fetch all of them; returns the files. A second call after a failure goes on where it broke off.
 
-    Raises `Unavailable` without a connection or room, `NotFound` where the hub has nothing of it, and `Conflict` when a
-    file is not what the hub said.
+    `transport` raises `Forbidden` for an address that may not be asked. Raises that, `Unavailable` without a connection
+    or room, `NotFound` where the hub has nothing of it, and `Conflict` when a file is not what the hub said.
     """
-    async with httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=True, transport=transport) as client:
+    client = httpx2.AsyncClient(
+        timeout=_TIMEOUT, follow_redirects=True, max_redirects=_MOST_REDIRECTS, transport=transport
+    )
+    async with client:
         try:
             files = [file for one in downloads for file in await _listed(client, one, hub.rstrip("/"), models)]
             done, total = 0, sum(file.size for file in files)
@@ -72,6 +80,11 @@ async def fetch(
 
                 await _fetch(client, file, tell)
                 done += file.size
+        except Forbidden as error:
+            raise Forbidden(
+                f"The hub {hub} leads elsewhere: {error.message}. Nothing was fetched from there. Only the server that "
+                "speech.hub_url names may lie in a network of yours, so a mirror has to send its files itself."
+            ) from error
         except httpx2.HTTPError as error:
             raise Unavailable(
                 f"The hub {hub} cannot be reached or broke off ({type(error).__name__}). Nothing that came is lost: "
@@ -89,12 +102,13 @@ async def _listed(client: httpx2.AsyncClient, wanted: Download, hub: str, models
     for _ in range(_MOST_PAGES):
         if url is None:
             break
-        answer = await client.get(url)
-        if answer.status_code in (401, 403, 404):
-            raise NotFound(f"{hub} has no model {wanted.repository}, or it is not for everybody.")
-        answer.raise_for_status()
+        async with client.stream("GET", url) as answer:
+            if answer.status_code in (401, 403, 404):
+                raise NotFound(f"{hub} has no model {wanted.repository}, or it is not for everybody.")
+            answer.raise_for_status()
+            listing = await _all_of(answer)
         try:
-            rows = cast("list[dict[str, Any]]", answer.json())
+            rows = cast("list[dict[str, Any]]", json.loads(listing))
             found += [_file(row, wanted, hub, models) for row in rows if _fits(row, wanted)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unavailable(f"{hub} does not answer as a hub does; see speech.hub_url.") from error
@@ -102,6 +116,15 @@ async def _listed(client: httpx2.AsyncClient, wanted: Download, hub: str, models
     if not found:
         raise NotFound(f"The model {wanted.repository} has no file like {', '.join(wanted.patterns)}.")
     return found
+
+
+async def _all_of(answer: httpx2.Response) -> bytes:
+    whole = bytearray()
+    async for piece in answer.aiter_bytes(_PIECE):
+        whole += piece
+        if len(whole) > _MOST_LISTING:
+            raise Unavailable("The hub's list of files is too long to be one; see speech.hub_url.")
+    return bytes(whole)
 
 
 def _fits(row: dict[str, Any], wanted: Download) -> bool:

@@ -164,6 +164,7 @@ def _test(options: argparse.Namespace) -> int:
 
 def _download(options: argparse.Namespace) -> int:
     settings = read_settings(options)
+    from antiphon.run.addresses import PinnedTransport, only_public
     from antiphon.speech.download import fetch
     from antiphon.voice.detectors import SMART_TURN
 
@@ -173,9 +174,15 @@ def _download(options: argparse.Namespace) -> int:
 
         print(f"{fetch_model(settings.models_path)} is there")
         return DONE
-    wanted = _downloads(settings, choice)
+    wanted, hub = _downloads(settings, choice), settings.speech.hub_url
     files = asyncio.run(
-        fetch(wanted, hub=settings.speech.hub_url, models=settings.models_path, progress=_Bar(sys.stderr.isatty()))
+        fetch(
+            wanted,
+            hub=hub,
+            models=settings.models_path,
+            transport=PinnedTransport(only_public(hub), proxies=True),
+            progress=_Bar(sys.stderr.isatty()),
+        )
     )
     print(f"{len(files)} files are in {settings.models_path / wanted[0].into}")
     return DONE
