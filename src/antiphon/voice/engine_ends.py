@@ -96,15 +96,18 @@ class Nodes(Agent):
         self._taking = taking
 
     async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+        """The person is done, and the engine would answer: not while the session ends."""
         if self._taking.closing:  # the engine has interrupted what there was, and would wait until this was spoken
             raise StopResponse
 
     def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
     ) -> AsyncGenerator[stt.SpeechEvent, None]:
+        """What is heard in the frames of `SoundIn`."""
         return self._taking.listen(audio)
 
     def tts_node(self, text: AsyncIterable[str], model_settings: ModelSettings) -> AsyncGenerator[rtc.AudioFrame, None]:
+        """Frames with the sound of one answer, for `SoundOut`."""
         return self._taking.speak(text)
 
 
@@ -118,10 +121,12 @@ class SoundIn(io.AudioInput):
         self._closed = False
 
     def push(self, pcm: bytes) -> None:
+        """Take a frame: `FRAME_BYTES` of PCM. The oldest one that waits makes room."""
         self._frames.append(pcm)
         self._wake()
 
     def close(self) -> None:
+        """The engine reads what waits, and then the end."""
         self._closed = True
         self._wake()
 
@@ -146,20 +151,25 @@ class SoundOut(io.AudioOutput):
         self._playout = playout
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        """Take sound of the answer that its `SPOKEN` names. Waits while enough of it is there."""
         await super().capture_frame(frame)
         await self._playout.push(bytes(frame.data), frame.userdata[SPOKEN])
 
     def flush(self) -> None:
+        """The answer has no more sound."""
         super().flush()
         self._playout.flush()
 
     def clear_buffer(self) -> None:
+        """The answer was interrupted."""
         self._playout.clear()
 
     def pause(self) -> None:
+        """Fall silent: the person may be interrupting."""
         self._playout.pause()
 
     def resume(self) -> None:
+        """They were not: go on with what was not heard."""
         self._playout.resume()
 
 
@@ -172,10 +182,12 @@ class Brain(llm.LLM):
 
     @property
     def model(self) -> str:
+        """For the engine's figures, as `provider`."""
         return "antiphon"
 
     @property
     def provider(self) -> str:
+        """Always the same."""
         return "antiphon"
 
     def chat(
@@ -188,6 +200,7 @@ class Brain(llm.LLM):
         tool_choice: Any = NOT_GIVEN,
         extra_kwargs: Any = NOT_GIVEN,
     ) -> llm.LLMStream:
+        """The words of the answer to the person's last message. What else the engine says to a model has no meaning."""
         return _Words(self, self._taking, chat_ctx)
 
 
@@ -216,7 +229,10 @@ class _Words(llm.LLMStream):
 
 
 class Ears(stt.STT):
-    """Stands for our recogniser: the engine wants one to be there, and asks `Nodes.stt_node` instead."""
+    """Stands for our recogniser: the engine asks `Nodes.stt_node`, but only where there is one of these, too.
+
+    Its one abstract method is for recordings, which the engine never has.
+    """
 
     def __init__(self) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
@@ -226,10 +242,11 @@ class Ears(stt.STT):
 
 
 class Mouth(tts.TTS):
-    """Stands for our voice in the same way, for `Nodes.tts_node`."""
+    """Stands for our voice in the same way, for `Nodes.tts_node`; its abstract method speaks one text at a time."""
 
     def __init__(self) -> None:
         super().__init__(capabilities=tts.TTSCapabilities(streaming=True), sample_rate=RATE, num_channels=1)
 
     def synthesize(self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS) -> Any:
+        """Raises `RuntimeError`: see above."""
         raise RuntimeError("never asked: the node speaks")
