@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from antiphon.config import Settings
 from antiphon.domain.events import BusEvent
 from antiphon.domain.health import PartHealth
+from antiphon.domain.turns import Final, TurnRequest
 from tests.fakes.brain import ScriptedBrain, Step
 
 if TYPE_CHECKING:
-    from antiphon.domain.turns import TurnRequest
     from antiphon.run.wiring import Antiphon, Extras
     from antiphon.sim.discord import DiscordSim
     from antiphon.sim.discord.control.player import Player
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from antiphon.sim.discord.world.channels import Channel
     from antiphon.sim.discord.world.messages import Message
 
-Script = Callable[["TurnRequest"], list[Step]]
+Script = Callable[[TurnRequest], list[Step]]
 
 
 @dataclass
@@ -91,6 +91,11 @@ class DiscordWorld:
         brain = ScriptedBrain(steps)
         self.antiphon.metered.turn = brain.turn  # type: ignore[method-assign]
         return brain
+
+
+def echo(request: TurnRequest) -> list[Step]:
+    """A brain's turn that repeats what was said."""
+    return [Final(f"You said: {request.text}")]
 
 
 def roomy() -> Limits:

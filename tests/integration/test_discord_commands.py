@@ -14,13 +14,7 @@ from antiphon.domain.approvals import ApprovalState
 from antiphon.domain.identity import Requester, Sender
 from antiphon.domain.memories import MemoryScope
 from antiphon.sim.discord import DiscordSim
-from tests.integration.discord_world import DiscordWorld, discord_world, roomy
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[DiscordSim]:
-    async with DiscordSim(limits=roomy()) as running:
-        yield running
+from tests.integration.discord_world import DiscordWorld, discord_world
 
 
 @pytest_asyncio.fixture

@@ -19,23 +19,13 @@ from antiphon.domain.turns import Final, TextDelta, TurnRequest
 from antiphon.sim.discord import DiscordSim
 from antiphon.telemetry import metrics
 from tests.fakes.brain import Step
-from tests.integration.discord_world import DiscordWorld, connected, discord_settings, discord_world, roomy, running
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[DiscordSim]:
-    async with DiscordSim(limits=roomy()) as started:
-        yield started
+from tests.integration.discord_world import DiscordWorld, connected, discord_settings, discord_world, echo, running
 
 
 @pytest_asyncio.fixture
 async def world(sim: DiscordSim, sqlite_settings: Settings) -> AsyncIterator[DiscordWorld]:
     async with discord_world(sqlite_settings, sim, script=echo) as started:
         yield started
-
-
-def echo(request: TurnRequest) -> list[Step]:
-    return [Final(f"You said: {request.text}")]
 
 
 EVENTS = ("HELLO", "ACK", "READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from antiphon.config import Settings
 from antiphon.sim.discord import DiscordSim
 from antiphon.sim.discord.world.channels import Channel
 from tests.fixtures_redis import RedisServer
-from tests.integration.discord_world import place_in, roomy
+from tests.integration.discord_world import place_in
 from tests.integration.program import Program
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[DiscordSim]:
-    async with DiscordSim(limits=roomy()) as started:
-        yield started
 
 
 @pytest.mark.slow

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
 
 from antiphon.config import Settings
-from antiphon.domain.turns import Final, TurnRequest
 from antiphon.platforms.discord import hearing
 from antiphon.platforms.discord.ids import PLATFORM
 from antiphon.sim.discord import DiscordSim
-from tests.fakes.brain import Step
-from tests.integration.discord_world import DiscordWorld, discord_world, place_in, roomy
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[DiscordSim]:
-    async with DiscordSim(limits=roomy()) as started:
-        yield started
-
-
-def echo(request: TurnRequest) -> list[Step]:
-    return [Final(f"You said: {request.text}")]
+from tests.integration.discord_world import DiscordWorld, discord_world, echo, place_in
 
 
 async def position(world: DiscordWorld, name: str) -> int:

@@ -14,23 +14,13 @@ from antiphon.domain.turns import Final, TextDelta, TurnRequest
 from antiphon.platforms.discord.delivery import FILE_NAME
 from antiphon.sim.discord import DiscordSim
 from tests.fakes.brain import Step
-from tests.integration.discord_world import DiscordWorld, discord_world, roomy
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[DiscordSim]:
-    async with DiscordSim(limits=roomy()) as running:
-        yield running
+from tests.integration.discord_world import DiscordWorld, discord_world, echo
 
 
 @pytest_asyncio.fixture
 async def world(sim: DiscordSim, sqlite_settings: Settings) -> AsyncIterator[DiscordWorld]:
     async with discord_world(sqlite_settings, sim) as running:
         yield running
-
-
-def echo(request: TurnRequest) -> list[Step]:
-    return [Final(f"You said: {request.text}")]
 
 
 async def test_what_is_for_the_agent_is_answered_and_nothing_else(world: DiscordWorld) -> None:

@@ -9,27 +9,15 @@ import pytest
 import pytest_asyncio
 
 from antiphon.config import Settings
-from antiphon.domain.turns import Final, TurnRequest
 from antiphon.platforms.discord import voice
 from antiphon.sim.discord import DiscordSim
-from tests.fakes.brain import Step
-from tests.integration.discord_world import DiscordWorld, discord_world, roomy
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[DiscordSim]:
-    async with DiscordSim(limits=roomy()) as started:
-        yield started
+from tests.integration.discord_world import DiscordWorld, discord_world, echo
 
 
 @pytest_asyncio.fixture
 async def world(sim: DiscordSim, sqlite_settings: Settings) -> AsyncIterator[DiscordWorld]:
     async with discord_world(sqlite_settings, sim, script=echo) as started:
         yield started
-
-
-def echo(request: TurnRequest) -> list[Step]:
-    return [Final(f"You said: {request.text}")]
 
 
 def told(world: DiscordWorld) -> list[dict[str, Any]]:
