@@ -550,6 +550,23 @@ async def test_engines_that_cannot_be_loaded_refuse_the_session(tmp_path: Path) 
     await voices.service.aclose()
 
 
+async def test_a_session_ends_whatever_fails_on_the_way(tmp_path: Path, speech_of: Speak) -> None:
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    async with talking(tmp_path, record=True) as talk:
+        talk.session.on_end(broken)
+        ended: list[bool] = []
+        talk.session.on_end(lambda: ended.append(True))
+        await talk.ear.say(speech_of(SOUND))
+        (talk.voices.service.recording_path(talk.key) / "in the way").mkdir(parents=True)
+        await talk.voices.service.stop(talk.key, PERSON)
+        row = talk.voices.store.sessions[talk.key]
+        assert (row.reason, row.recording, ended) == (EndReason.STOPPED, False, [True])
+        assert talk.heard.named("ended")
+        assert talk.voices.service.talking == 0
+
+
 async def test_a_recording_is_made_only_when_asked_for(tmp_path: Path, speech_of: Speak) -> None:
     import wave
 

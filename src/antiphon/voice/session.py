@@ -15,9 +15,9 @@ within `reconnect_seconds`. Whatever ends a session, it leaves no task, no socke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -42,6 +42,8 @@ from antiphon.voice.turn_taking import Parts, TurnTaking
 from antiphon.voice.turns import Turns
 
 log = structlog.stdlib.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +183,9 @@ class Session:
     async def _end(self, reason: EndReason) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for deed in self._on_end:
-            deed()
         try:
+            for deed in self._on_end:
+                await self._freed(_done(deed), "what was to be done at the end")
             await self._freed(self._taking.aclose(), "engine")
             await self._freed(self._playout.aclose(), "playout")
             await self._freed(self._parts.listening.aclose(), "recogniser")
@@ -191,7 +193,7 @@ class Session:
             self._transcript.close_all()
             recorded = False
             if self._recording is not None:
-                recorded = await self._recording.aclose()
+                recorded = bool(await self._freed(self._recording.aclose(), "recording"))
             self._teller.do(lambda: self._around.store.end(self.row.key, reason, recording=recorded))
             self._transcript.tell("ended", reason=reason.value)
             await self._freed(self._teller.done(), "telling")
@@ -204,15 +206,16 @@ class Session:
             self.over.set()
             self._ended(self, reason)
 
-    async def _freed(self, deed: Any, what: str) -> None:
+    async def _freed(self, deed: Awaitable[T], what: str) -> T | None:
         """One part of ending. Whatever it does, the others are freed too."""
         try:
             async with asyncio.timeout(6):
-                await deed
+                return await deed
         except TimeoutError:
             log.error("voice.not_freed_in_time", part=what, session=self.row.key)
         except Exception:
             log.exception("voice.not_freed", part=what, session=self.row.key)
+        return None
 
     # --- sound --------------------------------------------------------------------------------------------------------
 
@@ -256,3 +259,7 @@ class Session:
 
     def _trouble(self, code: str, words: str) -> None:
         self._transcript.tell("error", code=code, message=words)
+
+
+async def _done(deed: Callable[[], None]) -> None:
+    deed()
