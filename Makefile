@@ -38,7 +38,7 @@ check: $(STAMPS)/dev $(NODE) $(STAMPS)/protos ## style, types, import rules, loc
 	@scripts/check.sh
 
 bench: $(STAMPS)/dev $(FILES) ## measure the speed; ONLY=name for one figure
-	@scripts/system_packages.sh postgresql redis chromium
+	@scripts/system_packages.sh postgresql redis chromium flite
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 lock: ## resolve the requirements again (needs uv and the package registries)

@@ -1,14 +1,19 @@
 """The recipe of the utterances that recognisers are measured with: sentences, voices, and what the sound went through.
 
+Beside commands and free speech there are requests from the list that the understanding of the offline model is measured
+with: commands in other words than those of its templates, and what is no command at all.
+
 Nothing is recorded or fetched. espeak-ng, which the default installation brings, speaks every sentence with several
-voices; where the program `flite` is installed (Debian: apt-get install flite), its voices, which sound more like
-people, speak too. The same utterances come out every time.
+voices; where the program `flite` is installed (Debian: apt-get install flite; `make bench` does it as root), its
+voices, which sound more like people, speak too. The same utterances come out every time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -70,6 +75,14 @@ FREE = (
 ESPEAK = (("en-us+f2", 140), ("en-us", 160), ("en-gb", 150), ("en-us+f3", 160), ("en-us+m3", 150))
 FLITE = ("slt", "rms", "awb", "kal16")
 CONDITIONS = ("clean", "20 dB", "telephone")
+KINDS = ("commands", "free speech", "other requests")
+_REQUESTS = Path(__file__).parents[1] / "tests" / "data" / "paraphrases_en.jsonl"
+_TYPED = frozenset(
+    ("whats", "hows", "wheres", "im", "dont", "pls", "plz", "u", "r", "ur", "lol", "gimme", "gotta", "waht", "filp")
+)
+"""What is only written like this: nobody can hear how it is spelled."""
+_OTHERS, _OTHER_VOICES = 40, 3
+"""How many of the other requests, and how many voices speak each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,7 @@ class Utterance:
     """One sentence as one voice said it and one line carried it. `pcm` is 16 bit, 16 kHz, mono."""
 
     text: str
-    command: bool
+    kind: str
     voice: str
     condition: str
     pcm: bytes
@@ -96,7 +109,30 @@ def utterances(
     for voice, spoken in _spoken(sentences, voices):
         for text, audio in zip(sentences, spoken, strict=True):
             for condition in conditions:
-                yield Utterance(text, text in COMMANDS, voice, condition, _pcm(_through(audio, condition, chance)))
+                yield Utterance(text, _kind(text), voice, condition, _pcm(_through(audio, condition, chance)))
+
+
+def other_utterances() -> Iterator[Utterance]:
+    """Other requests, each by some of the voices, in all conditions."""
+    names, sentences = voices_here(), other_requests()
+    for number, voice in enumerate(names):
+        mine = [text for at, text in enumerate(sentences) if (number - at) % len(names) < _OTHER_VOICES]
+        yield from utterances(sentences=mine, voices=(voice,))
+
+
+def other_requests() -> Sequence[str]:
+    """Sentences that people wrote in their own words, spread over the list, as they would be said."""
+    found: list[str] = []
+    for line in _REQUESTS.read_text("utf-8").splitlines():
+        text = " ".join(re.sub(r"[?!.,]", " ", json.loads(line)["text"].lower().replace("\u2019", "'")).split())
+        if re.fullmatch(r"[a-z']+( [a-z']+){1,11}", text) and not _TYPED & set(text.split()) and text not in found:
+            found.append(text)
+    others = [text for text in found if text not in COMMANDS]
+    return others[:: len(others) // _OTHERS][:_OTHERS]
+
+
+def _kind(text: str) -> str:
+    return KINDS[0] if text in COMMANDS else KINDS[1] if text in FREE else KINDS[2]
 
 
 def voices_here() -> Sequence[str]:
@@ -153,7 +189,7 @@ def _resampled(pcm: bytes, rate: int) -> Audio:
 
     audio = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
     audio = soxr.resample(audio, rate, RATE) if rate != RATE else audio
-    audio = audio / max(float(np.abs(audio).max()), 1e-6) * 0.5
+    audio = (audio / np.float32(max(float(np.abs(audio).max()), 1e-6) * 2)).astype(np.float32)
     silence = np.zeros(int(0.3 * RATE), np.float32)
     return np.concatenate([silence, audio, silence, silence[: RATE // 5]])
 

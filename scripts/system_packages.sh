@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that programs the tests start are there: postgresql, redis, chromium, nginx, caddy, systemd-analyze. Called
-# by the Makefile.
+# Makes sure that programs the tests and benchmarks start are there: postgresql, redis, chromium, nginx, caddy,
+# systemd-analyze, flite. Called by the Makefile.
 # As root on Debian it installs what is missing; elsewhere it says what is missing and goes on, and those tests are
 # skipped with that reason (or fail, when CI=true).
 set -euo pipefail
@@ -10,7 +10,7 @@ present() {
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null ;;
     redis) command -v redis-server >/dev/null || command -v valkey-server >/dev/null ;;
     chromium) command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ;;
-    nginx | caddy | systemd-analyze) command -v "$1" >/dev/null ;;
+    nginx | caddy | systemd-analyze | flite) command -v "$1" >/dev/null ;;
     *) printf 'unknown program: %s\n' "$1" >&2 && exit 2 ;;
   esac
 }

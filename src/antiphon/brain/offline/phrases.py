@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import yaml
 
-_PER_SPOKEN, _PER_INTENT = 120, 12
+_PER_SPOKEN, _PER_TALK, _PER_INTENT = 240, 60, 60
 """Sentences made from each template."""
 _TOKEN = re.compile(r"[()\[\]|]|<\w+>|\{\w+(?::\w+)?\}|[^\s()\[\]|<>{}]+")
 _WORD = re.compile(r"[a-z]+(?:['\u2019][a-z]+)*")
@@ -25,17 +25,20 @@ Node = tuple[str, Any]
 
 
 def spoken_phrases(seed: int = 0) -> Sequence[str]:
-    """Some twenty thousand sentences in small letters, the same ones for the same `seed`."""
+    """Some sixty thousand sentences in small letters, the same ones for the same `seed`."""
     chance = random.Random(seed)  # noqa: S311 - which sentences are made is no secret
     spoken, intents = _source("spoken"), _source("intents")
     slots = cast("Mapping[str, Sequence[str]]", spoken["slots"])
     rules = {name: _parsed(text) for name, text in cast("Mapping[str, str]", intents["rules"]).items()}
     found: list[str] = []
-    for sentence in cast("Sequence[str]", spoken["sentences"]):
-        found += _made(sentence, _PER_SPOKEN, chance, slots, rules)
-    for sentences in cast("Mapping[str, Sequence[str]]", intents["intents"]).values():
+    understood = [one for some in cast("Mapping[str, Sequence[str]]", intents["intents"]).values() for one in some]
+    for sentences, count in (
+        (cast("Sequence[str]", spoken["sentences"]), _PER_SPOKEN),
+        (cast("Sequence[str]", spoken["talk"]), _PER_TALK),
+        (understood, _PER_INTENT),
+    ):
         for sentence in sentences:
-            found += _made(sentence, _PER_INTENT, chance, slots, rules)
+            found += _made(sentence, count, chance, slots, rules)
     return found
 
 

@@ -156,7 +156,7 @@ class Recogniser(Channel):
             return Heard()
         ours = self._decoders.ours(sound)
         self._queue.took(piece, time.monotonic() - begun)
-        if self._decoders.sure(ours) or not self._queue.patient(piece):
+        if self._decoders.sure(sound, ours) or not self._queue.patient(piece):
             return ours
         begun = time.monotonic()
         better = self._decoders.better(sound, ours)
