@@ -45,8 +45,14 @@ def _file(settings: Settings) -> Path:
 async def test_a_locked_database_is_unavailable_and_then_goes_on(
     sqlite_settings: Settings, store_clock: FakeClock
 ) -> None:
+    def wait_shorter(tx: Tx) -> int:
+        usual = tx.value("PRAGMA busy_timeout")
+        tx.rows("PRAGMA busy_timeout = 300")
+        return usual
+
     async with _opened(sqlite_settings, store_clock) as stores:
         await stores.inbox.receive(discord("m1"))
+        assert await stores.database.run(wait_shorter) == 5000
         with contextlib.closing(sqlite3.connect(_file(sqlite_settings), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             waiting = asyncio.create_task(stores.inbox.receive(discord("m2")))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -37,21 +38,30 @@ def test_a_change_of_the_code_ends_the_program_and_starts_it_again(tmp_path: Pat
         ["/bin/sh", "-c", recipe], cwd=tmp_path, stdin=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        _until(tmp_path, ["started one"])
-        time.sleep(0.3)  # the watcher looks at the folder only after it has started the program
-        (tmp_path / "src" / "code.py").write_text("two")
-        _until(tmp_path, ["started one", "ended", "started two"])
+        _until(tmp_path, lambda log: log == ["started one"])
+
+        def started_anew(log: list[str]) -> bool:
+            if log == ["started one"]:  # the watcher looks at the folder only after it has started the program
+                (tmp_path / "src" / "code.py").write_text("two")
+            return log[-1] == "started two"
+
+        _until(tmp_path, started_anew)
         process.send_signal(signal.SIGINT)
-        process.wait(10)
-        _until(tmp_path, ["started one", "ended", "started two", "ended"])
+        process.wait(60)
+        log = _until(tmp_path, lambda log: log[-1] == "ended")
+        assert log[:2] == ["started one", "ended"]
+        assert set(log[2::2]) == {"started two"}
+        assert set(log[3::2]) == {"ended"}
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(5)
 
 
-def _until(folder: Path, lines: list[str]) -> None:
-    deadline, log = time.monotonic() + 20, folder / "log"
-    while (there := log.read_text().splitlines() if log.exists() else []) != lines:
-        assert time.monotonic() < deadline, there
-        time.sleep(0.05)
+def _until(folder: Path, found: Callable[[list[str]], bool]) -> list[str]:
+    """Wait until the log is like that."""
+    deadline, file = time.monotonic() + 60, folder / "log"
+    while not (log := file.read_text().splitlines() if file.exists() else []) or not found(log):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.1)
+    return log
