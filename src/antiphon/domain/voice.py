@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from antiphon.domain.conversation import Author
-from antiphon.domain.errors import InvalidInput
+from antiphon.domain.errors import InvalidInput, NotFound
 
 LONGEST_ROOM = 100
 LONGEST_LABEL = 100
@@ -32,6 +33,14 @@ def room_channel(room: str) -> str:
     if _PLAIN_ROOM.fullmatch(room):
         return f"web:voice:{room}"
     return f"web:voice-x:{hashlib.sha256(room.encode()).hexdigest()}"
+
+
+def recording_files(data_dir: Path, session: str) -> tuple[Path, Path]:
+    """Where the recording of a session lies, and where it is written until it is whole. `NotFound` for no key."""
+    if not session.isalnum():
+        raise NotFound("There is no such recording.")
+    folder = data_dir / "recordings"
+    return folder / f"{session}.wav", folder / f"{session}.part"
 
 
 class EndReason(StrEnum):

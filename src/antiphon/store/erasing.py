@@ -25,11 +25,13 @@ Counts = Counter[str]
 
 
 class Erased:
-    """What a deletion did: counts by kind, contents that may have no attachment any more, credentials that ended."""
+    """What a deletion did: counts by kind, files that nothing may refer to any more, credentials that ended."""
 
     def __init__(self) -> None:
         self.counts: Counts = Counter()
         self.digests: set[str] = set()
+        self.spoken: set[str] = set()
+        """Keys of spoken sessions, whose recordings are to go too."""
         self.keys: tuple[int, ...] = ()
         self.sessions: tuple[str, ...] = ()
 
@@ -64,6 +66,12 @@ def delete_files(rows: QuerySet, erased: Erased) -> None:
     """Delete attachments; their contents are swept once this is committed."""
     erased.digests.update(rows.exclude(digest="").values_list("digest", flat=True))
     erased.drop("attachments", rows)
+
+
+def delete_spoken(rows: QuerySet, erased: Erased) -> None:
+    """Delete spoken sessions; their recordings are deleted once this is committed."""
+    erased.spoken.update(rows.values_list("key", flat=True))
+    erased.drop("spoken sessions", rows)
 
 
 def delete_empty_threads(threads: QuerySet, erased: Erased) -> None:
@@ -105,7 +113,7 @@ def erase_person(tx: Tx, person: int, erased: Erased) -> None:
     delete_files(models.Attachment.objects.filter(person_id=person), erased)
     erased.drop("votes", models.PollVote.objects.filter(person_id=person))
     erased.drop("polls", models.Poll.objects.filter(Q(person_id=person) | Q(channel__in=own)))
-    erased.drop("spoken sessions", models.VoiceSession.objects.filter(person_id=person))
+    delete_spoken(models.VoiceSession.objects.filter(person_id=person), erased)
     models.VoiceRoom.objects.filter(person_id=person).delete()
     erased.drop("imports", models.ThreadImport.objects.filter(person_id=person))
     _erase_accounts(person, erased)

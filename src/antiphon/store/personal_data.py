@@ -19,15 +19,19 @@ from antiphon.store.attachments import DjangoAttachmentStore
 from antiphon.store.db import Database, Tx
 from antiphon.store.erasing import Erased, erase_person, forget_learnt
 from antiphon.store.people import find_person
+from antiphon.store.recordings import RecordingFolder
 
 
 class DjangoPersonalDataStore:
     """Export and erasure of one person."""
 
-    def __init__(self, database: Database, clock: Clock, attachments: DjangoAttachmentStore) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, attachments: DjangoAttachmentStore, recordings: RecordingFolder
+    ) -> None:
         self._database = database
         self._clock = clock
         self._attachments = attachments
+        self._recordings = recordings
 
     async def export(self, person: int) -> PersonalData:
         """Everything stored about a person, of one moment. `NotFound`."""
@@ -57,6 +61,7 @@ class DjangoPersonalDataStore:
 
         erased = await self._database.run(erase)
         await self._attachments.sweep(erased.digests)
+        await self._recordings.drop(erased.spoken)
         return self._receipt(erased)
 
     async def forget(self, person: int) -> ErasureReceipt:

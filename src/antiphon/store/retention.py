@@ -15,7 +15,8 @@ from antiphon.domain.work import TaskKind
 from antiphon.store import models
 from antiphon.store.attachments import DjangoAttachmentStore
 from antiphon.store.db import Database, Tx
-from antiphon.store.erasing import Erased, delete_empty_threads, delete_tasks
+from antiphon.store.erasing import Erased, delete_empty_threads, delete_spoken, delete_tasks
+from antiphon.store.recordings import RecordingFolder
 
 _FINAL = ("done", "dead", "cancelled")
 
@@ -23,9 +24,10 @@ _FINAL = ("done", "dead", "cancelled")
 class DjangoRetentionStore:
     """Deletes old rows and the contents they had."""
 
-    def __init__(self, database: Database, attachments: DjangoAttachmentStore) -> None:
+    def __init__(self, database: Database, attachments: DjangoAttachmentStore, recordings: RecordingFolder) -> None:
         self._database = database
         self._attachments = attachments
+        self._recordings = recordings
 
     async def sweep(self, older_than: Mapping[str, datetime], limit: int) -> Swept:
         """Delete up to `limit` rows of each kind: `messages`, `transcripts` (spoken), `events`."""
@@ -38,6 +40,7 @@ class DjangoRetentionStore:
 
         erased, more = await self._database.run(sweep)
         await self._attachments.sweep(erased.digests)
+        await self._recordings.drop(erased.spoken)
         return Swept({kind: number for kind, number in erased.counts.items() if number}, more)
 
 
@@ -48,7 +51,7 @@ def _messages(before: datetime, limit: int, erased: Erased) -> int:
 def _transcripts(before: datetime, limit: int, erased: Erased) -> int:
     old = models.VoiceSession.objects.filter(ended_at__lt=before).order_by("pk")
     found = list(old.values_list("pk", flat=True)[:limit])
-    erased.drop("spoken sessions", models.VoiceSession.objects.filter(pk__in=found))
+    delete_spoken(models.VoiceSession.objects.filter(pk__in=found), erased)
     return max(len(found), _tasks(Q(kind=TaskKind.SPOKEN), before, limit, erased))
 
 

@@ -32,6 +32,7 @@ from antiphon.store.places import DjangoPlaceStore
 from antiphon.store.platforms import DjangoPlatformStore
 from antiphon.store.polls import DjangoPollStore
 from antiphon.store.proposals import DjangoProposalStore
+from antiphon.store.recordings import RecordingFolder
 from antiphon.store.retention import DjangoRetentionStore
 from antiphon.store.schedule import DjangoScheduleStore
 from antiphon.store.sessions import DjangoSessionStore
@@ -101,6 +102,7 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
     attachments = DjangoAttachmentStore(
         database, clock, settings.data_dir / FOLDER, most=settings.attachments.max_bytes
     )
+    recordings = RecordingFolder(settings.data_dir)
     return Stores(
         database=database,
         inbox=DjangoInboxStore(database, clock, acceptance),
@@ -125,8 +127,8 @@ def open_stores(settings: Settings, clock: Clock, signals: Signals) -> Stores:
         leases=DjangoLeaseStore(database, clock),
         voice=DjangoVoiceStore(database, clock),
         panels=DjangoPanelStore(database, clock),
-        personal_data=DjangoPersonalDataStore(database, clock, attachments),
-        retention=DjangoRetentionStore(database, attachments),
+        personal_data=DjangoPersonalDataStore(database, clock, attachments, recordings),
+        retention=DjangoRetentionStore(database, attachments, recordings),
         keys=DjangoKeyStore(database, clock),
         users=DjangoUserStore(database, clock),
         credentials=DjangoCredentialStore(database, clock),

@@ -18,11 +18,19 @@ import structlog
 
 from antiphon.config import Settings
 from antiphon.domain.clock import Clock
-from antiphon.domain.errors import AntiphonError, NotFound, Unavailable
+from antiphon.domain.errors import AntiphonError, Unavailable
 from antiphon.domain.events import Bus
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech, VoiceInfo
-from antiphon.domain.voice import EndReason, NewVoiceSession, VoiceSession, VoiceStore, check_room, room_channel
+from antiphon.domain.voice import (
+    EndReason,
+    NewVoiceSession,
+    VoiceSession,
+    VoiceStore,
+    check_room,
+    recording_files,
+    room_channel,
+)
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
 from antiphon.voice.detectors import Detectors, Make, detector_status
@@ -36,7 +44,6 @@ if TYPE_CHECKING:
 
 log = structlog.stdlib.get_logger(__name__)
 
-FOLDER = "recordings"
 ENTER_AT_LEAST = 15.0
 """Seconds a page has for entering a room, whatever `voice.reconnect_seconds` is."""
 LOAD_SECONDS = 30.0
@@ -258,7 +265,8 @@ class VoiceSessions:
         """End a session and delete what was said in it, with its recording. `NotFound`."""
         await self.stop(key, person)
         await self._store.delete(key, person)
-        await asyncio.to_thread(self.recording_path(key).unlink, missing_ok=True)
+        for file in recording_files(self._settings.data_dir, key):
+            await asyncio.to_thread(file.unlink, missing_ok=True)
 
     async def connect(self, session: Session, transport: Transport) -> None:
         """Carry a session by a transport."""
@@ -266,9 +274,7 @@ class VoiceSessions:
 
     def recording_path(self, key: str) -> Path:
         """Where the recording of a session lies, if there is one."""
-        if not key.isalnum():
-            raise NotFound("There is no such recording.")
-        return self._settings.data_dir / FOLDER / f"{key}.wav"
+        return recording_files(self._settings.data_dir, key)[0]
 
     async def options(self) -> Options:
         """What can be chosen: voices, and which engines do the work."""
