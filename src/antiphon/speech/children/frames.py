@@ -5,12 +5,14 @@ Both sides import it: `speech.child` here, the programs beside this file there.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import queue
 import signal
 import struct
 import sys
+import termios
 import threading
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -45,6 +47,10 @@ class Channel:
         """Whether a frame was dealt with in the reading thread. A program may put its own function here."""
         del header, payload
         return False
+
+    def unread(self) -> int:
+        """Bytes that lie in the pipe. It holds 64 kB on Linux; what is beyond waits on the other side."""
+        return int.from_bytes(fcntl.ioctl(0, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def send(self, header: Mapping[str, Any], payload: bytes = b"") -> None:
         """Answer. Waits while the other side does not read."""

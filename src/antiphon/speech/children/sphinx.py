@@ -3,8 +3,8 @@
 Started by `stt/pocketsphinx`. The first frame brings the settings and the sentences of the language model. Then, each
 with the id of a stream: {"op": "hear"} with PCM, {"op": "end"}: the person stopped, {"op": "whole"} with PCM of a
 recording that nobody watches, {"op": "close"}. Frames out: {"id", "partial"}, {"id", "final", "confidence", "words"},
-{"id", "error"}, {"id", "busy"}: there are too many before you, {"id", "waits"}: there are others before you, but it
-goes on, {"id", "left"} after a piece of something long, {"id", "done"} where it was closed.
+{"id", "error"}, {"id", "busy"}: there are too many before you, {"id", "waits"}: it takes time, but it goes on,
+{"id", "left"} after a piece of something long, {"id", "done"} where it was closed.
 
 One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
 a time, the streams in turn: `sphinx_queue`), then partials of streams whose audio is fresh. A machine that cannot keep
@@ -40,7 +40,9 @@ _KEPT = 120 * RATE
 """Samples of one utterance that are kept; what goes on longer is recognised and begun anew."""
 _PARTIAL_EVERY = RATE // 10
 _MOST_LIVE = 16
-_LULL_SECONDS, _TAKING_SECONDS = 0.003, 0.1
+_LULL_SECONDS, _TAKING_SECONDS = 0.003, 0.05
+_DAMMED_SECONDS, _DAMMED_BYTES = 2.0, 32 * 1024
+"""How long it is taken in at most while the pipe is full, and what is full."""
 
 
 @dataclass(slots=True)
@@ -87,12 +89,15 @@ class Recogniser(Channel):
 
     def _take(self, *, wait: bool) -> None:
         """What came in, until nothing comes for a moment: decoding holds the interpreter's lock, so what came meanwhile
-        still lies in the pipe, and whose turn it is depends on all of it.
+        still lies in the pipe, and whose turn it is depends on all of it. Many who speak at once leave no such moment:
+        then it is enough that nothing is dammed up.
         """
         try:
             self._handle(*self.inbox.get(timeout=None if wait else _LULL_SECONDS))
-            until = time.monotonic() + _TAKING_SECONDS
-            while time.monotonic() < until:
+            begun = time.monotonic()
+            while (passed := time.monotonic() - begun) < _TAKING_SECONDS or (
+                passed < _DAMMED_SECONDS and self.unread() > _DAMMED_BYTES
+            ):
                 self._handle(*self.inbox.get(timeout=_LULL_SECONDS))
         except queue.Empty:
             return
@@ -134,7 +139,7 @@ class Recogniser(Channel):
         if job.pieces:
             begin, piece = job.pieces.popleft()
             try:
-                job.found.append((begin / RATE, self._heard(piece)))
+                job.found.append((begin / RATE, self._heard(job, piece)))
             except Exception as error:
                 self.send({"id": job.id, "error": f"it could not decode ({type(error).__name__})", "done": True})
                 return
@@ -148,7 +153,7 @@ class Recogniser(Channel):
         text = " ".join(one.text for _, one in heard)
         self.send({"id": job.id, "final": text, "confidence": confidence, "words": words, "done": True})
 
-    def _heard(self, piece: Audio) -> Heard:
+    def _heard(self, job: Job, piece: Audio) -> Heard:
         """What our model makes of it; where that is not sure, the better of both, if there is time."""
         begun = time.monotonic()
         sound = self._decoders.sound(piece)
@@ -158,6 +163,7 @@ class Recogniser(Channel):
         self._queue.took(piece, time.monotonic() - begun)
         if self._decoders.sure(sound, ours) or not self._queue.patient(piece):
             return ours
+        self.send({"id": job.id, "waits": True})  # on a machine with no time for us this takes long, and is no hang
         begun = time.monotonic()
         better = self._decoders.better(sound, ours)
         self._queue.took(piece, time.monotonic() - begun, second=True)
