@@ -10,14 +10,18 @@ from tests.livekit_server.process import LiveKit, LiveKitProcess, real_server
 
 
 @pytest.fixture(scope="session")
-def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKit]:
-    """One server for all tests of a run; they keep to rooms of their own."""
-    if (real := real_server()) is not None:
-        yield real
-        return
+def livekit_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitProcess]:
+    """The test server of all tests of a run, for one that stops it and starts it again between theirs."""
     process = LiveKitProcess(tmp_path_factory.mktemp("livekit") / "server.log")
-    yield process.start()
+    process.start()
+    yield process
     process.stop()
+
+
+@pytest.fixture(scope="session")
+def livekit(request: pytest.FixtureRequest) -> LiveKit:
+    """One server for all tests of a run; they keep to rooms of their own."""
+    return real_server() or request.getfixturevalue("livekit_process").livekit
 
 
 @pytest.fixture

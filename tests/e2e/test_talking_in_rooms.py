@@ -6,6 +6,7 @@ The room is one of the LiveKit server of the tests, or of the real one that LIVE
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,9 +19,9 @@ from tests.e2e import mouth, talks
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
-from tests.e2e.stage import close, open_stage
+from tests.e2e.stage import close, open_stage, transcript
 from tests.e2e.utterances import silence, spoken
-from tests.livekit_server.process import OLDER_SERVER, LiveKit
+from tests.livekit_server.process import OLDER_SERVER, LiveKit, LiveKitProcess, real_server
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,31 @@ def test_three_rooms_at_once_hear_only_their_own_answers(
     talks.three_rooms(
         lambda: open_stage(browser_that_beeps, room_server, room_state, watch, before=mouth.SCRIPT), client
     )
+
+
+@pytest.mark.skipif(real_server() is not None, reason="a real server is not stopped")
+def test_a_livekit_server_that_was_away_is_come_back_to(
+    browser_that_beeps: Browser,
+    room_server: Server,
+    room_state: StorageState,
+    livekit_process: LiveKitProcess,
+    watch: Watch,
+    client: httpx.Client,
+) -> None:
+    watch.allow("livekit-client")  # whatever the library says while its server is away
+    stage = open_stage(browser_that_beeps, room_server, room_state, watch, before=mouth.SCRIPT)
+    session = stage.begin()
+    livekit_process.stop(signal.SIGKILL)
+    expect(stage.connection).to_have_text("reconnecting", timeout=20_000)
+    livekit_process.start()
+    expect(stage.connection).to_have_text("connected", timeout=40_000)
+    stage.wait("both to be back", lambda: people_in(livekit_process.livekit, "talk") == {"Owner", f"agent-{session}"})
+    mouth.say(stage.page, spoken(talks.TIME_IN_TOKYO))
+    stage.final(stage.said, "what time is it in tokyo")
+    stage.loud(0.8)
+    stage.end()
+    assert [one["role"] for one in transcript(client, session)] == ["user", "agent"]
+    close(stage)
 
 
 def test_a_livekit_server_that_the_browser_cannot_reach(
