@@ -49,7 +49,7 @@ def interrupted_answer(stage: Stage, client: httpx.Client) -> None:
     cut = stage.page.locator("#words .reply:has(small)")
     expect(cut.first).to_contain_text("interrupted", timeout=40_000)
     heard = stage.heard("out").seconds
-    _silent_in_time(stage)
+    _silent_in_time(stage, client)
     stage.end()
     (interrupted, *_) = [one for one in transcript(client, stage.session) if one["interrupted"]]
     assert interrupted["unheard"]
@@ -58,14 +58,16 @@ def interrupted_answer(stage: Stage, client: httpx.Client) -> None:
     assert said == pytest.approx(heard, rel=0.2, abs=0.6)
 
 
-def _silent_in_time(stage: Stage) -> None:
+def _silent_in_time(stage: Stage, client: httpx.Client) -> None:
     """The answer's sound ends within the time allowed after the person begins to speak again."""
-    answer = stage.heard("out").loud
-    onset = next(begin for begin, _ in stage.heard("mic").stretches() if begin > answer[0])
+    answer, questions = stage.heard("out").loud, stage.heard("mic").stretches()
+    again = [begin for begin, _ in questions if begin > answer[0]]
+    assert again, ("nobody interrupted", questions, answer[0], answer[-1], transcript(client, stage.session))
+    onset = again[0]
     deadline = onset + STOP_MS
     assert answer[answer < deadline].max() > onset - 200, "the answer was over by itself"
     late_blocks = answer[(answer >= deadline) & (answer < onset + 1000)]
-    assert len(late_blocks) <= CRACKLE_BLOCKS, "the answer goes on"
+    assert len(late_blocks) <= CRACKLE_BLOCKS, f"the answer goes on until {late_blocks[-1] - onset:.0f} ms"
 
 
 def nothing_is_left(stage: Stage, client: httpx.Client) -> None:
