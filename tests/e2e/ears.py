@@ -20,11 +20,12 @@ SCRIPT = """
   const connect = AudioNode.prototype.connect;
   const tap = (context, node, log, sound) => {
     const listener = context.createScriptProcessor(BLOCK, 1, 1);
-    listener.onaudioprocess = ({ inputBuffer }) => {
+    const zero = performance.now() - context.currentTime * 1000;
+    listener.onaudioprocess = ({ inputBuffer, playbackTime }) => {
       const samples = inputBuffer.getChannelData(0);
       let sum = 0;
       for (const sample of samples) sum += sample * sample;
-      log.push([performance.now(), Math.sqrt(sum / samples.length)]);
+      log.push([zero + playbackTime * 1000, Math.sqrt(sum / samples.length)]); // as heard, however busy the page is
       if (sound) sound.push(samples.slice());
       ears.rate = context.sampleRate;
     };
@@ -63,7 +64,7 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Heard:
-    """Loudness over time: milliseconds of the page's clock, and root mean squares."""
+    """Loudness over time: milliseconds of the page's clock when it sounded, and root mean squares."""
 
     at: np.ndarray
     level: np.ndarray
