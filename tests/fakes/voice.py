@@ -87,8 +87,8 @@ class FakeVoiceStore:
             self.turns[key][times.turn] = times
 
     async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
-        row = self.sessions[key]
-        if row.ended_at is None:
+        row = self.sessions.get(key)
+        if row is not None and row.ended_at is None:
             self.sessions[key] = replace(row, ended_at=self._clock.now(), reason=reason, recording=recording)
 
     async def end_forgotten(self) -> int:

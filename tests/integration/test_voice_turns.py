@@ -550,6 +550,15 @@ async def test_engines_that_cannot_be_loaded_refuse_the_session(tmp_path: Path) 
     await voices.service.aclose()
 
 
+async def test_what_is_deleted_while_it_is_recorded_leaves_no_file(tmp_path: Path, speech_of: Speak) -> None:
+    """A person who is erased may be speaking."""
+    async with talking(tmp_path, record=True) as talk:
+        await talk.ear.say(speech_of(SOUND), then=0.2)
+        del talk.voices.store.sessions[talk.key]
+        await asyncio.wait({talk.session.end(EndReason.REVOKED)})
+        assert list((tmp_path / "recordings").iterdir()) == []
+
+
 async def test_a_session_ends_whatever_fails_on_the_way(tmp_path: Path, speech_of: Speak) -> None:
     def broken() -> None:
         raise RuntimeError("broken")

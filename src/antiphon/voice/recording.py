@@ -99,3 +99,7 @@ class Recording:
             return False
         await asyncio.to_thread(self._part.rename, self._path)
         return True
+
+    async def drop(self) -> None:
+        """Delete the file."""
+        await asyncio.to_thread(self._path.unlink, missing_ok=True)

@@ -23,6 +23,7 @@ import structlog
 
 from antiphon.config.voice import VoiceSettings
 from antiphon.domain.clock import Clock
+from antiphon.domain.errors import NotFound
 from antiphon.domain.events import Bus
 from antiphon.domain.speech import SpeechToText, TextToSpeech
 from antiphon.domain.voice import EndReason, VoiceSession, VoiceStore
@@ -197,6 +198,8 @@ class Session:
             self._teller.do(lambda: self._around.store.end(self.row.key, reason, recording=recorded))
             self._transcript.tell("ended", reason=reason.value)
             await self._freed(self._teller.done(), "telling")
+            if recorded:
+                await self._freed(self._drop_what_was_deleted(), "recording")
             await self._freed(self._line.disconnect(), "line")
             await self._teller.aclose()
         finally:
@@ -205,6 +208,14 @@ class Session:
             log.info("voice.ended", session=self.row.key, reason=reason.value)
             self.over.set()
             self._ended(self, reason)
+
+    async def _drop_what_was_deleted(self) -> None:
+        """A session that was deleted while it went on, with its person, leaves no sound of them."""
+        try:
+            await self._around.store.get(self.row.key, self.row.person)
+        except NotFound:
+            if self._recording is not None:
+                await self._recording.drop()
 
     async def _freed(self, deed: Awaitable[T], what: str) -> T | None:
         """One part of ending. Whatever it does, the others are freed too."""
