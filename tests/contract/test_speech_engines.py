@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from antiphon.config.speech import Kind, engine_names
+from antiphon.config.speech import Kind, engine_name, engine_names
 from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import (
     LISTENING_RATE,
@@ -40,6 +40,7 @@ LISTENERS: dict[str, dict[str, Any]] = {
     "pocketsphinx": {"general": False, "live": 1},
     "faster_whisper": {"model": "tiny", "vad": True},
     "sherpa_onnx": {"model": "tiny-ctc"},
+    "sherpa_onnx:streaming": {"model": "tiny-streaming"},
     "livekit": {"plugin": "fake"},
 }
 SPEAKERS: dict[str, dict[str, Any]] = {
@@ -57,6 +58,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_speech.piper(folder / "piper")
     tiny_speech.piper(folder / "piper", "de_DE-tiny-low", 16_000)
     tiny_speech.sherpa(folder / "sherpa_onnx" / "tiny-ctc")
+    tiny_speech.sherpa_streaming(folder / "sherpa_onnx" / "tiny-streaming")
     return folder
 
 
@@ -67,7 +69,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=sorted(LISTENERS))
 async def listener(request: pytest.FixtureRequest, models: Path, plugin: None) -> AsyncIterator[SpeechToText]:
-    engine = _registry.stt_engine(request.param)
+    engine = _registry.stt_engine(engine_name(request.param))
     made = engine.make(engine.config(**LISTENERS[request.param]), Surroundings(models=models, phrases=lambda: PHRASES))
     yield made
     await made.aclose()
@@ -172,6 +174,31 @@ async def test_a_stream_gives_one_final_for_each_utterance(listener: SpeechToTex
                     break
     assert [one.final for one in heard].count(True) == 2
     assert heard[-1].final
+
+
+@pytest.mark.parametrize("listener", ["sherpa_onnx:streaming", "livekit"], indirect=True)
+async def test_what_is_heard_is_told_while_one_speaks(listener: SpeechToText) -> None:
+    await listener.load()
+    async with aclosing(listener.stream(language="en")) as stream, asyncio.timeout(30):
+        heard = aiter(stream)
+        stream.push(NOISE[: len(NOISE) // 2])
+        interim = await anext(heard)
+        assert interim.text
+        assert not interim.final
+        stream.push(NOISE[len(NOISE) // 2 :])
+        stream.end_utterance()
+        while not (final := await anext(heard)).final:
+            pass
+        assert len(final.text) > len(interim.text)
+
+
+@pytest.mark.parametrize("listener", ["sherpa_onnx:streaming"], indirect=True)
+async def test_a_model_that_does_not_keep_up_is_given_up_and_not_buried(listener: SpeechToText) -> None:
+    async with aclosing(listener.stream()) as stream:
+        for _ in range(130):
+            stream.push(NOISE)
+        with pytest.raises(SpeechError, match="does not keep up"):
+            await anext(aiter(stream))
 
 
 async def test_a_stream_that_is_closed_ends_and_takes_no_more(listener: SpeechToText) -> None:

@@ -5,6 +5,7 @@ run them with the code that loads and runs real ones.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +128,13 @@ def piper(folder: Path, name: str = "en_US-tiny-low", rate: int = 22_050) -> Pat
     return folder
 
 
+_LETTERS = [*"abcdefghijklmnopqrstuvwxyz", "\u2581"]
+
+
 def sherpa(folder: Path) -> Path:
     """A recogniser for sherpa-onnx of the kind of NeMo's CTC models: letters by the shape of the sound."""
-    letters = [*"abcdefghijklmnopqrstuvwxyz", "\u2581"]
     chance = np.random.default_rng(0)
-    weights = {"weights": chance.standard_normal((80, len(letters) + 1)).astype(np.float32)}
+    weights = {"weights": chance.standard_normal((80, len(_LETTERS) + 1)).astype(np.float32)}
     nodes = [
         onnx.node("Transpose", ["audio_signal"], ["frames"], perm=[0, 2, 1]),
         onnx.node("MatMul", ["frames", "weights"], ["raw"]),
@@ -141,9 +144,9 @@ def sherpa(folder: Path) -> Path:
         onnx.value("audio_signal", onnx.FLOAT, ["batch", 80, "time"]),
         onnx.value("length", onnx.INT64, ["batch"]),
     ]
-    outputs = [onnx.value("logprobs", onnx.FLOAT, ["batch", "time", len(letters) + 1])]
+    outputs = [onnx.value("logprobs", onnx.FLOAT, ["batch", "time", len(_LETTERS) + 1])]
     metadata = {
-        "vocab_size": str(len(letters)),
+        "vocab_size": str(len(_LETTERS)),
         "subsampling_factor": "1",
         "normalize_type": "per_feature",
         "model_type": "EncDecCTCModelBPE",
@@ -151,5 +154,75 @@ def sherpa(folder: Path) -> Path:
     }
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(onnx.model(nodes, inputs, outputs, weights, metadata))
-    (folder / "tokens.txt").write_text("".join(f"{c} {n}\n" for n, c in enumerate([*letters, "<blk>"])), "utf-8")
+    (folder / "tokens.txt").write_text(_numbered([*_LETTERS, "<blk>"]), "utf-8")
     return folder
+
+
+def sherpa_streaming(folder: Path) -> Path:
+    """A recogniser for sherpa-onnx that hears while one speaks, a transducer: letters by the shape of the sound."""
+    letters, wide, frames = ["<blk>", *_LETTERS], 16, 8
+    chance = np.random.default_rng(0)
+
+    def weights(*shape: int) -> np.ndarray[Any, Any]:
+        return chance.standard_normal(shape).astype(np.float32)
+
+    state = ["layers", "batch", wide]
+    encoder = onnx.model(
+        [
+            onnx.node("MatMul", ["x", "weights"], ["encoder_out"]),
+            onnx.node("Identity", ["h"], ["next_h"]),
+            onnx.node("Identity", ["c"], ["next_c"]),
+        ],
+        [
+            onnx.value("x", onnx.FLOAT, ["batch", frames, 80]),
+            onnx.value("h", onnx.FLOAT, state),
+            onnx.value("c", onnx.FLOAT, state),
+        ],
+        [
+            onnx.value("encoder_out", onnx.FLOAT, ["batch", frames, wide]),
+            onnx.value("next_h", onnx.FLOAT, state),
+            onnx.value("next_c", onnx.FLOAT, state),
+        ],
+        {"weights": weights(80, wide)},
+        {
+            "model_type": "lstm",
+            "num_encoder_layers": "1",
+            "T": str(frames),
+            "decode_chunk_len": str(frames),
+            "rnn_hidden_size": str(wide),
+            "d_model": str(wide),
+        },
+    )
+    decoder = onnx.model(
+        [
+            onnx.node("Gather", ["table", "y"], ["last"]),
+            onnx.node("ReduceSum", ["last", "axis"], ["decoder_out"], keepdims=0),
+        ],
+        [onnx.value("y", onnx.INT64, ["batch", 2])],
+        [onnx.value("decoder_out", onnx.FLOAT, ["batch", wide])],
+        {"table": weights(len(letters), wide), "axis": np.array([1], np.int64)},
+        {"vocab_size": str(len(letters)), "context_size": "2"},
+    )
+    joiner = onnx.model(
+        [
+            onnx.node("Add", ["encoder_out", "decoder_out"], ["both"]),
+            onnx.node("MatMul", ["both", "weights"], ["logit"]),
+        ],
+        [
+            onnx.value("encoder_out", onnx.FLOAT, ["batch", wide]),
+            onnx.value("decoder_out", onnx.FLOAT, ["batch", wide]),
+        ],
+        [onnx.value("logit", onnx.FLOAT, ["batch", len(letters)])],
+        {"weights": weights(wide, len(letters))},
+        {"joiner_dim": str(wide)},
+    )
+    folder.mkdir(parents=True)
+    for name, content in {"encoder": encoder, "decoder": decoder, "joiner": joiner}.items():
+        (folder / f"{name}.onnx").write_bytes(content)
+    (folder / "tokens.txt").write_text(_numbered(letters), "utf-8")
+    return folder
+
+
+def _numbered(letters: Sequence[str]) -> str:
+    """The file of a model's tokens."""
+    return "".join(f"{letter} {number}\n" for number, letter in enumerate(letters))

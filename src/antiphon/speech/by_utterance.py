@@ -1,4 +1,6 @@
-"""A stream of recognition for engines that are asked anew for each utterance: servers, mostly."""
+"""A stream of recognition for engines that are asked anew for each utterance: servers, and models that hear while one
+speaks.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +53,16 @@ class UtteranceStream(ABC):
             if size > 4 * _MOST_BYTES:
                 raise SpeechError(f"An utterance is too long for the engine {self._engine}.")
         return b"".join(pieces)
+
+    async def at_hand(self, piece: bytes | None) -> tuple[bytes, bool]:
+        """`piece` and all that has come since; whether the utterance ends with it."""
+        audio = bytearray()
+        while piece is not None:
+            audio += piece
+            if self._waiting.empty():
+                return bytes(audio), False
+            piece = await self.next()
+        return bytes(audio), True
 
     def push(self, pcm: bytes) -> None:
         """Queue audio."""

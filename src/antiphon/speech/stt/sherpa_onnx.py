@@ -8,15 +8,23 @@ Paraformer or a NeMo CTC by the folder's name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from antiphon.domain.errors import SpeechError
-from antiphon.domain.speech import LISTENING_RATE, EngineState, EngineStatus, RecognitionStream, Transcript
+from antiphon.domain.speech import (
+    LISTENING_RATE,
+    SAMPLE_BYTES,
+    EngineState,
+    EngineStatus,
+    RecognitionStream,
+    Transcript,
+)
 from antiphon.speech.buffered import BufferedStream
+from antiphon.speech.by_utterance import UtteranceStream
 from antiphon.speech.engine import Download, SttEngine, Surroundings, check_ready, needs_model, package_missing, primary
 
 _TAIL_SECONDS = 0.5
@@ -80,6 +88,8 @@ class SherpaOnnx:
         """Recognise one recording."""
         del hints
         await self.load()
+        if len(pcm) < SAMPLE_BYTES:
+            return Transcript("")
         async with self._turn:
             return await asyncio.to_thread(self._recognize, pcm, language)
 
@@ -127,63 +137,41 @@ class SherpaOnnx:
         self._recognizer = None
 
 
-class _LiveStream:
-    """Implements `domain.speech.RecognitionStream` with a streaming model. What was pushed while it decoded is taken
-    together, so that a slow machine gives fewer interim transcripts and loses nothing."""
+class _LiveStream(UtteranceStream):
+    """With a streaming model. What came while it decoded is taken together, so that a slow machine gives fewer interim
+    transcripts."""
 
     def __init__(self, engine: SherpaOnnx, language: str) -> None:
-        self._engine = engine
+        super().__init__(engine.name)
+        self._sherpa = engine
         self._language = language
-        self._coming: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._closed = False
 
-    def push(self, pcm: bytes) -> None:
-        """Queue it."""
-        if not self._closed and pcm:
-            self._coming.put_nowait(pcm)
+    def abort(self) -> None:
+        """The model decodes what it has, and nobody is told of it."""
 
-    def end_utterance(self) -> None:
-        """Queue the end."""
-        if not self._closed:
-            self._coming.put_nowait(None)
-
-    async def __aiter__(self) -> AsyncIterator[Transcript]:
-        """Interim and final transcripts."""
-        stream, said = await self._engine.begin(), ""
-        while not self._closed:
-            piece = await self._coming.get()
-            audio = bytearray()
-            while piece is not None:
-                audio += piece
-                if self._coming.empty():
-                    break
-                piece = self._coming.get_nowait()
-            ended = piece is None
-            if self._closed:
-                return
-            async with self._engine.turn:
-                text = await asyncio.to_thread(self._work, stream, bytes(audio), ended)
-            if self._closed:
-                return
+    async def utterance(self, first: bytes) -> AsyncGenerator[Transcript, None]:
+        """Interim transcripts when they change, and the final."""
+        stream, said = await self._sherpa.begin(), ""
+        piece: bytes | None = first
+        while not self.closed:
+            audio, ended = await self.at_hand(piece)
+            async with self._sherpa.turn:
+                text = await asyncio.to_thread(self._work, stream, audio, ended)
             if ended:
                 yield Transcript(text, language=self._language)
-                stream, said = await self._engine.begin(), ""
-            elif text != said:
+                return
+            if text != said:
                 said = text
                 yield Transcript(text, final=False, language=self._language)
+            piece = await self.next()
 
     def _work(self, stream: Any, pcm: bytes, ended: bool) -> str:
         try:
             if pcm:
                 stream.accept_waveform(LISTENING_RATE, _floats(pcm))
-            return self._engine.finish(stream) if ended else self._engine.decode(stream)
+            return self._sherpa.finish(stream) if ended else self._sherpa.decode(stream)
         except Exception as error:
             raise SpeechError("sherpa_onnx failed while it listened.") from error
-
-    async def aclose(self) -> None:
-        """Forget what was said."""
-        self._closed = True
-        self._coming.put_nowait(None)
 
 
 def _floats(pcm: bytes) -> Any:
