@@ -15,6 +15,7 @@ from tests.e2e.server import Server
 
 BEGIN_MS = 20_000
 ANSWER_MS = 30_000
+LOAD_SECONDS = 90
 
 
 class Stage:
@@ -86,10 +87,23 @@ def open_stage(browser: Browser, server: Server, state: StorageState, watch: Wat
     context.on("page", watch.page)
     watch.allow("ScriptProcessorNode")  # what `ears` listens with
     context.add_init_script(before + ears.SCRIPT)
+    return stage_in(context, server, state)
+
+
+def stage_in(context: BrowserContext, server: Server, state: StorageState) -> Stage:
+    """The voice page of whoever is signed in by `state`, in this browser."""
     context.add_cookies(state["cookies"])  # type: ignore[typeddict-item, arg-type]
     stage = Stage(context.new_page(), server)
     stage.open()
     return stage
+
+
+def load_engines(server: Server) -> None:
+    """The first session waits for the engines, on a busy machine for long: let it be one that no test times."""
+    with server.client() as client:
+        wish = {"room": "first", "identity": "Ada"}
+        session = client.post("/session", json=wish, timeout=LOAD_SECONDS).raise_for_status().json()
+        client.delete(f"/session/{session['session_id']}").raise_for_status()
 
 
 def transcript(client: httpx.Client, session: str) -> list[dict[str, Any]]:

@@ -106,6 +106,11 @@ def test_somebody_new_joins_and_enters_voice(page: Page) -> None:
     expect(page.locator("[data-panel=events] .feed")).to_contain_text("Ingo")
 
 
+ASIDE = """[...document.querySelectorAll("#channels button")]
+  .filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.textContent)"""
+"""Channels that one has to scroll sideways for."""
+
+
 @pytest.mark.parametrize("look", ["dark", "phone"])
 def test_the_page_is_accessible_and_fits(browser: Browser, demo: Server, visitor: Any, watch: Watch, look: str) -> None:
     width = 390 if look == "phone" else 1280
@@ -123,4 +128,5 @@ def test_the_page_is_accessible_and_fits(browser: Browser, demo: Server, visitor
         expect(page.locator(".panel").first).to_be_visible()
         assert serious_findings(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(ASIDE) == []
     context.close()

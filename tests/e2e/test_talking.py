@@ -9,10 +9,11 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
 from tests.e2e import mouth, talks
+from tests.e2e.accessibility import serious_findings
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
-from tests.e2e.stage import Stage, close, open_stage, transcript
+from tests.e2e.stage import ANSWER_MS, Stage, close, load_engines, open_stage, transcript
 from tests.e2e.utterances import silence, spoken
 
 
@@ -20,9 +21,7 @@ from tests.e2e.utterances import silence, spoken
 def talking_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("talking"))
     server.start()
-    with server.client() as client:  # the first session waits for the engines to be loaded
-        session = client.post("/session", json={"room": "first", "identity": "Ada"}).raise_for_status().json()
-        client.delete(f"/session/{session['session_id']}").raise_for_status()
+    load_engines(server)
     yield server
     server.stop()
 
@@ -73,7 +72,7 @@ def look_back_and_delete(stage: Stage, session: str) -> None:
     """The session among those of the past, with its words and times, until it is deleted."""
     page = stage.page
     page.get_by_role("link", name="Past sessions").click()
-    page.get_by_role("link", name="Room talk").first.click()
+    page.get_by_role("link", name="what time is it in tokyo").first.click()
     page.wait_for_url(f"**/voice/past/{session}")
     expect(stage.said).to_contain_text("what time is it in tokyo")
     expect(page.locator("#latency .lap")).to_have_count(1)
@@ -108,6 +107,24 @@ def test_who_speaks_interrupts_and_what_was_not_heard_is_not_stored_and_nothing_
     stage.begin()
     talks.interrupted_answer(stage, client)
     talks.nothing_is_left(stage, client)
+    close(stage)
+
+
+def test_a_question_that_needs_a_word_is_asked_aloud_and_its_card_says_what_became_of_it(
+    browser_that_beeps: Browser, talking_server: Server, talking_state: StorageState, watch: Watch
+) -> None:
+    stage = open_stage(browser_that_beeps, talking_server, talking_state, watch, before=mouth.SCRIPT)
+    stage.begin()
+    mouth.say(stage.page, spoken("forget everything about me"))
+    card = stage.page.locator("#asking .card")
+    expect(card).to_contain_text("Forget everything I remember about you", timeout=ANSWER_MS)
+    expect(card.get_by_role("button", name="Allow once")).to_be_in_viewport()
+    expect(stage.state).to_have_text("Waiting for you", timeout=ANSWER_MS)
+    assert serious_findings(stage.page) == []
+    mouth.say(stage.page, spoken("no"))
+    expect(card).to_contain_text("Refused", timeout=ANSWER_MS)
+    expect(card.get_by_role("button")).to_have_count(0)
+    stage.end()
     close(stage)
 
 

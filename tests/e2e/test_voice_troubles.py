@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import BrowserContext, StorageState, WebSocketRoute, expect
 
 from antiphon.domain.identity import Role
 from tests.e2e.chat import Watch
 from tests.e2e.server import Server
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Stage, load_engines, stage_in
 
 
-def stage_in(context: BrowserContext, server: Server, state: StorageState) -> Stage:
-    context.add_cookies(state["cookies"])  # type: ignore[typeddict-item, arg-type]
-    stage = Stage(context.new_page(), server)
-    stage.open()
-    return stage
+@pytest.fixture(scope="module", autouse=True)
+def engines(server: Server) -> None:
+    load_engines(server)
 
 
 def start(stage: Stage) -> None:

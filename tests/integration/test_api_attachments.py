@@ -31,6 +31,35 @@ def stored(world: World) -> list[Path]:
     return [file for file in (world.settings.data_dir / "attachments").rglob("*") if file.is_file()]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "part"),
+    [
+        ("bytes=0-0", (0, 1)),
+        ("bytes=100-", (100, len(PNG))),
+        ("bytes=1000-999999", (1000, len(PNG))),
+        ("bytes=-32", (len(PNG) - 32, len(PNG))),
+        ("bytes=-999999", (0, len(PNG))),
+        *(
+            (odd, None)
+            for odd in ("", "bytes=-", "bytes=5-2", "bytes=999999-", "bytes=0-1,4-5", "lines=0-1", "bytes=-0")
+        ),
+    ],
+)
+async def test_a_part_of_a_file_is_given_where_one_is_asked_for(
+    world: World, wanted: str, part: tuple[int, int] | None
+) -> None:
+    """Players jump by this, and some play nothing without."""
+    async with world.client(world.owner) as client:
+        file = await upload(client, PNG, "heron.png")
+        answer = await client.get(f"/api/attachments/{file['id']}", headers={"Range": wanted})
+    first, end = part or (0, len(PNG))
+    assert answer.status_code == (206 if part else 200)
+    assert answer.content == PNG[first:end]
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["content-length"] == str(end - first)
+    assert answer.headers.get("content-range") == (f"bytes {first}-{end - 1}/{len(PNG)}" if part else None)
+
+
 @both_engines
 async def test_a_file_is_uploaded_sent_listed_and_given_back(world: World) -> None:
     async with world.client(world.owner) as client:

@@ -111,6 +111,8 @@ async def test_somebody_talks_and_is_answered(world: World, speech_of: Speak) ->
         assert (await client.delete(f"/session/{key}")).json() == {"stopped": True}
         detail = (await client.get(f"/api/voice/sessions/{key}")).json()
         assert (detail["reason"], detail["transport"], len(detail["turns"])) == ("stopped", "embedded", 1)
+        (listed,) = (await client.get("/api/voice/sessions")).json()["items"]
+        assert listed["title"] == detail["title"] == kept[0]["text"]  # named by what the person said first
         assert world.services.voice.talking == 0
 
 

@@ -345,6 +345,7 @@ async def test_what_is_answered_elsewhere_is_not_asked_any_more(tmp_path: Path, 
         decided = {"task": "1", "turn": "1.1", "attempt": 1, "approval": "9", "state": "approved"}
         await talk.voices.bus.publish(turn_topic("web:voice:r1"), "approval.decided", decided)
         await talk.until(lambda: talk.session.state == "listening")
+        assert [event.get("state") for event in talk.heard.named("approval")] == [None, "approved"]
         await talk.ear.say(speech_of("yes"))
         await talk.until(lambda: talk.voices.live.finished)
         assert [message.text for message in talk.voices.live.begun] == ["forget me", "yes"]

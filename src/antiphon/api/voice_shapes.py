@@ -90,6 +90,7 @@ class VoiceSessionItem(serializers.Serializer):
     """A spoken session."""
 
     id = serializers.CharField()
+    title = serializers.CharField(help_text="The first words that were said, shortened; empty before.")
     room = serializers.CharField()
     identity = serializers.CharField(help_text="A label.")
     channel = serializers.CharField(help_text="The conversation its turns are part of.")
@@ -127,6 +128,7 @@ class LanguageItem(serializers.Serializer):
 
     tag = serializers.CharField()
     title = serializers.CharField()
+    known = serializers.BooleanField(help_text="Whether the engines here understand and speak it.")
 
 
 class VoiceItem(serializers.Serializer):

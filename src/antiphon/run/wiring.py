@@ -229,6 +229,7 @@ class Antiphon:
             bus=bus,
             clock=clock,
             speech=lambda: (self.speech.stt, self.speech.tts),
+            check_language=self.speech.check_language,
             name_of=self._name_of,
         )
         closing.push_async_callback(self.voice.aclose)

@@ -32,6 +32,11 @@ class Speech:
     stt: ListeningChain
     tts: SpeakingChain
 
+    def check_language(self, language: str) -> None:
+        """Raises `InvalidInput`, which names the remedy, where nobody understands `language` or nobody speaks it."""
+        self.stt.candidates(language)
+        self.tts.candidates(language)
+
     async def aclose(self) -> None:
         """End all of them. Twice is once."""
         await asyncio.gather(self.stt.aclose(), self.tts.aclose())

@@ -18,7 +18,7 @@ import structlog
 
 from antiphon.config import Settings
 from antiphon.domain.clock import Clock
-from antiphon.domain.errors import AntiphonError, Unavailable
+from antiphon.domain.errors import AntiphonError, InvalidInput, Unavailable
 from antiphon.domain.events import Bus
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech, VoiceInfo
@@ -101,8 +101,12 @@ class VoiceSessions:
         clock: Clock,
         speech: Callable[[], tuple[SpeechToText, TextToSpeech]],
         name_of: Callable[[int], Awaitable[str]],
+        check_language: Callable[[str], None] = lambda language: None,
     ) -> None:
-        """`speech` makes the engines, cheaply; it is called once. `name_of` gives what a person is called."""
+        """`speech` makes the engines, cheaply; it is called once. `name_of` gives what a person is called.
+
+        `check_language` raises `InvalidInput` for a language that the engines do not know.
+        """
         self._settings = settings
         self._store = store
         self._live = live
@@ -111,6 +115,7 @@ class VoiceSessions:
         self._clock = clock
         self._make_speech = speech
         self._name_of = name_of
+        self._check_language = check_language
         self._loop = asyncio.get_running_loop()
         self._speech: tuple[SpeechToText, TextToSpeech] | None = None
         self._sessions: dict[str, Session] = {}
@@ -152,6 +157,7 @@ class VoiceSessions:
         check_room(wish.room)
         if self._closed:
             raise Unavailable(_STOPPING)
+        self._check_language(wish.language)  # now, and not when somebody speaks and is not understood
         await self._store.claim_room(wish.room, person)
         if (earlier := self._sessions.get(self._rooms.get(wish.room, ""))) is not None:
             await asyncio.wait({earlier.end(EndReason.REPLACED)})
@@ -284,6 +290,14 @@ class VoiceSessions:
             voices = await tts.voices()
         transport = "livekit" if self._settings.livekit.url else "embedded"
         return Options(voices, stt.name, tts.name, await self._turns(), transport)
+
+    def knows(self, language: str) -> bool:
+        """Whether a session may be in this language."""
+        try:
+            self._check_language(language)
+        except InvalidInput:
+            return False
+        return True
 
     async def _turns(self) -> EngineStatus:
         return await asyncio.to_thread(detector_status, self._settings.voice.turn_detection, self._settings.models_path)

@@ -8,7 +8,6 @@ a turn is ended before the next one is committed, and nothing in the conversatio
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -395,8 +394,8 @@ class Turns:
                     case "reply" if payload.get("kind") in ("answer", "reminder"):
                         self._say(str(payload.get("text", "")))
                     case "approval.decided":
-                        with contextlib.suppress(ValueError):
-                            self._asking.pop(int(str(payload.get("approval"))), None)
+                        self._transcript.tell("approval", approval=payload["approval"], state=payload["state"])
+                        self._asking.pop(int(str(payload["approval"])), None)
                     case _:
                         continue
 

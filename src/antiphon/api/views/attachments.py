@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +26,7 @@ from antiphon.domain.errors import InvalidInput, MalformedInput, NotFound
 
 _TOO_FAST = "You are uploading faster than files are taken. Send this one again in a moment."
 _CHUNK = 256 * 1024
+_RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
 _NAME = OpenApiParameter("name", str, OpenApiParameter.QUERY, description="The file's name, for a body without a form.")
 _FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
 BYTES = {"type": "string", "format": "binary"}
@@ -70,7 +72,7 @@ class AttachmentView(ApiView):
         summary="The file itself",
         description="For whoever may see its conversation. PNG, JPEG, GIF and WebP images may be shown in place; "
         "everything else is a download.",
-        responses={(200, "*/*"): BYTES},
+        responses={(200, "*/*"): BYTES, (206, "*/*"): BYTES},
     )
     async def get(self, request: Request, id: str) -> HttpResponseBase:
         """Send it piece by piece."""
@@ -88,6 +90,7 @@ class AttachmentView(ApiView):
             media_type="text/plain; charset=utf-8" if file.media_type == "text/plain" else file.media_type,
             name=file.name,
             inline=file.media_type in SAFE_IMAGES,
+            wanted=request.headers.get("Range", ""),
         )
 
     @describe(summary="Give up an upload", description="Only before a message uses it.", responses={204: None})
@@ -110,27 +113,51 @@ def _file_of(request: Any) -> tuple[IO[bytes], str]:
     return files[0], request.GET.get("name", "") or files[0].name or ""
 
 
-def sent_file(path: Path, *, size: int, media_type: str, name: str, inline: bool) -> HttpResponseBase:
-    """A file as an answer, sent piece by piece; only what cannot do harm is shown in place (`inline`)."""
-    pieces = _pieces(path)
+def sent_file(path: Path, *, size: int, media_type: str, name: str, inline: bool, wanted: str = "") -> HttpResponseBase:
+    """A file as an answer, sent piece by piece; only what cannot do harm is shown in place (`inline`).
+
+    `wanted` is the request's header `Range`: players ask for a part in order to jump, and some play nothing without.
+    """
+    part = _part(wanted, size)
+    first, last = part or (0, size - 1)
+    pieces = _pieces(path, first, last + 1 - first)
     response = StreamingHttpResponse(
         pieces,
+        status=HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK,
         content_type=media_type,
         headers={
-            "Content-Length": str(size),
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(last + 1 - first),
             "Content-Disposition": _disposition(name, inline=inline),
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "Cache-Control": "private, max-age=3600",
+            **({"Content-Range": f"bytes {first}-{last}/{size}"} if part else {}),
         },
     )
     response.source = pieces  # pyright: ignore[reportAttributeAccessIssue] - the handler closes it
     return response
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
+def _part(wanted: str, size: int) -> tuple[int, int] | None:
+    """The first and the last byte that a header `Range` asks for. None is the whole file: whoever asks for several
+    parts at once, or for what is not there, may be given that.
+    """
+    asked = _RANGE.fullmatch(wanted.strip())
+    if asked is None or not (asked["first"] or asked["last"]):
+        return None
+    if not asked["first"]:
+        first, last = max(0, size - int(asked["last"])), size - 1
+    else:
+        first, last = int(asked["first"]), min(int(asked["last"] or size), size - 1)
+    return (first, last) if first <= last else None
+
+
+async def _pieces(path: Path, first: int, length: int) -> AsyncIterator[bytes]:
     file = await asyncio.to_thread(path.open, "rb")
     try:
-        while piece := await asyncio.to_thread(file.read, _CHUNK):
+        file.seek(first)
+        while length > 0 and (piece := await asyncio.to_thread(file.read, min(_CHUNK, length))):
+            length -= len(piece)
             yield piece
     finally:
         file.close()

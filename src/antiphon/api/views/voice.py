@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from http import HTTPStatus
+from textwrap import shorten
 from typing import Any
 
 from django.http import HttpResponse
@@ -21,6 +22,7 @@ from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.attachments import BYTES, AnyMediaType, sent_file
 from antiphon.api.views.base import ApiView, json_answer
+from antiphon.domain.conversation import Author
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.speech import EngineState
 from antiphon.domain.voice import LONGEST_LABEL, EndReason, VoiceRecord, VoiceSession
@@ -28,6 +30,7 @@ from antiphon.voice.detectors import VAD
 from antiphon.voice.service import Wish
 from antiphon.voice.transcript import segment_event
 
+_TITLE_CHARS = 80
 _ROOM = OpenApiParameter("room", str, OpenApiParameter.QUERY, required=True, description="Becomes yours with this.")
 _IDENTITY = OpenApiParameter(
     "identity", str, OpenApiParameter.QUERY, required=True, description="What you are called there: a label."
@@ -127,7 +130,7 @@ class SessionsView(ApiView):
         """A page of them."""
         page = page_of(request.GET)
         rows = await self.stores.database.read(voice_rows.sessions, self.person, page)
-        return json_answer(envelope(rows, page, lambda row: session_document(row[1]), lambda row: (row[0],)))
+        return json_answer(envelope(rows, page, lambda row: session_document(row[1], row[2]), lambda row: (row[0],)))
 
 
 class PastSessionView(ApiView):
@@ -137,9 +140,10 @@ class PastSessionView(ApiView):
     async def get(self, request: Request, id: str) -> HttpResponse:
         """With what was said and how long each answer took."""
         record = await self.stores.voice.record(id, self.person)
+        first = next((one.text for one in record.segments if one.author is Author.PERSON), "")
         return json_answer(
             {
-                **session_document(record.session),
+                **session_document(record.session, first),
                 "segments": _segments(record),
                 "turns": [{"turn": times.turn, **times.parts} for times in record.turns],
             }
@@ -163,8 +167,8 @@ class RecordingView(ApiView):
 
     @describe(
         summary="The recording of a session",
-        description="When voice.record was on: a WAV file, the person left, the agent right.",
-        responses={(200, "*/*"): BYTES},
+        description="When voice.record was on: a WAV file, the person left, the agent right. `Range` asks for a part.",
+        responses={(200, "*/*"): BYTES, (206, "*/*"): BYTES},
     )
     async def get(self, request: Request, id: str) -> HttpResponseBase:
         """Send it piece by piece."""
@@ -173,7 +177,14 @@ class RecordingView(ApiView):
         if not session.recording or not await asyncio.to_thread(path.is_file):
             raise NotFound("There is no recording of this session.")
         size = (await asyncio.to_thread(path.stat)).st_size
-        return sent_file(path, size=size, media_type="audio/wav", name=f"{session.room}.wav", inline=True)
+        return sent_file(
+            path,
+            size=size,
+            media_type="audio/wav",
+            name=f"{session.room}.wav",
+            inline=True,
+            wanted=request.headers.get("Range", ""),
+        )
 
 
 class OptionsView(ApiView):
@@ -186,7 +197,10 @@ class OptionsView(ApiView):
         turns, wanted = options.turns, options.turns.state is EngineState.READY
         return json_answer(
             {
-                "languages": [{"tag": tag, "title": title} for tag, title in voice_shapes.LANGUAGES],
+                "languages": [
+                    {"tag": tag, "title": title, "known": self.services.voice.knows(tag)}
+                    for tag, title in voice_shapes.LANGUAGES
+                ],
                 "voices": [
                     {"name": voice.name, "language": voice.language, "title": voice.title} for voice in options.voices
                 ],
@@ -201,10 +215,11 @@ class OptionsView(ApiView):
         )
 
 
-def session_document(session: VoiceSession) -> dict[str, Any]:
-    """A session as the API shows it."""
+def session_document(session: VoiceSession, first_words: str) -> dict[str, Any]:
+    """A session as the API shows it, named by what the person said first."""
     return {
         "id": session.key,
+        "title": shorten(first_words, _TITLE_CHARS, placeholder="…"),
         "room": session.room,
         "identity": session.identity,
         "channel": session.channel,

@@ -4,12 +4,14 @@ import { byId, icon } from "./dom.js";
 
 const WORDS = {
   idle: "Resting",
+  starting: "Starting",
   listening: "Listening",
   thinking: "Thinking",
   speaking: "Speaking",
   waiting: "Waiting for you",
   error: "In trouble",
 };
+const ICONS = { starting: "clock" }; // the others have one of their own
 
 /** Show `state` everywhere. `detail` replaces the word in the line under the title. */
 export function showPresence(state, detail = "") {
@@ -25,7 +27,7 @@ export function showPresence(state, detail = "") {
   name.dataset.state = state;
   const label = document.createElement("span");
   label.textContent = word;
-  name.replaceChildren(icon(state), label);
+  name.replaceChildren(icon(ICONS[state] ?? state), label);
 }
 
 /** Says finished sentences to screen readers, never single words of a growing one. */

@@ -7,7 +7,7 @@ import { brief, exact } from "./times.js";
 import { lasted, stateChip } from "./voice/past.js";
 
 const when = (at) => h("time", { datetime: at, title: exact(at) }, brief(at));
-const link = (session) => h("a", { href: `/voice/past/${encodeURIComponent(session.id)}` }, session.title || `Room ${session.room}`);
+const link = (session) => h("a", { href: `/voice/past/${encodeURIComponent(session.id)}` }, session.title || "Nothing was said");
 const visit = await start({ onBack: () => list.refresh() });
 let list;
 

@@ -38,13 +38,12 @@ async function open() {
 
 function draw(session, segments) {
   byId("title").textContent = session.title || `Room ${session.room}`;
-  byId("subtitle").textContent = exact(session.started_at);
+  byId("subtitle").textContent = `Room ${session.room}, ${exact(session.started_at)}`;
   byId("state").replaceChildren(stateChip(session));
   byId("facts").replaceWith(facts(about(session)));
   byId("panels").hidden = false;
   const words = new Words(byId("words"), session.identity || visit.me.name);
   for (const segment of segments) words.say(segment);
-  byId("no-words").hidden = segments.length > 0;
   const waterfall = new Waterfall(byId("latency"), Infinity);
   for (const turn of session.turns ?? []) waterfall.add(turn);
   byId("legend").replaceChildren(legend());
@@ -70,7 +69,7 @@ function about(session) {
 
 function player(session) {
   const address = apiUrl(`${path}/recording`);
-  return h("audio", { controls: true, preload: "none", src: address, "aria-label": `Recording of ${session.room}` });
+  return h("audio", { controls: true, preload: "metadata", src: address, "aria-label": `Recording of ${session.room}` });
 }
 
 async function remove() {

@@ -18,7 +18,9 @@ export class Stream {
   #last = null;
   #tries = 0;
   #timer = 0;
+  #wanted = false;
   #closed = false;
+  #online = () => this.hurry();
 
   /**
    * `over`: the close codes after which it is not tried again. Handlers: `frame(object)` for everything that comes,
@@ -28,21 +30,24 @@ export class Stream {
     this.#path = path;
     this.#over = over;
     this.#handlers = handlers;
+    addEventListener("online", this.#online);
   }
 
   /** Connect. `after` asks for everything later than the frame with this number; null means from now on. */
   open(after = null) {
+    this.#wanted = true;
     this.#last ??= after;
     this.#connect();
   }
 
   /** Try at once instead of waiting for the next turn. */
   hurry() {
-    if (!this.#closed && this.#socket === null) this.#connect();
+    if (this.#wanted && !this.#closed && this.#socket === null) this.#connect();
   }
 
   close() {
     this.#closed = true;
+    removeEventListener("online", this.#online);
     clearTimeout(this.#timer);
     const socket = this.#socket;
     if (socket?.readyState === WebSocket.CONNECTING)

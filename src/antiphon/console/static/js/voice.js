@@ -2,7 +2,7 @@
 
 import { ApiError, withQuery } from "./api.js";
 import { approvalCard, expiry } from "./approvals.js";
-import { button, byId, facts, h, toast } from "./dom.js";
+import { button, byId, facts, h, icon, toast } from "./dom.js";
 import { showPresence } from "./presence.js";
 import { attempt, notice, start } from "./shell.js";
 import { devices, NoMicrophone, openMicrophone } from "./voice/audio.js";
@@ -14,8 +14,14 @@ import { Words } from "./voice/words.js";
 
 const LOST_AFTER_MS = 1200; // a shorter gap is not worth a card
 const LEVELS_MS = 50;
+const ROOM = "talk";
+const WELCOME = "Speak with Antiphon, and read along";
+const AWAY = "Nobody hears you until the connection is back.";
+const HOLD = "Hold the button, or the space bar, while you speak.";
+const HOLD_TOUCHED = "Hold the button while you speak.";
 const HINTS = {
   idle: "Antiphon listens once you start, and only then.",
+  starting: "One moment: the microphone is opened, and the engines are made ready.",
   listening: "Go on, it listens.",
   thinking: "It has heard you.",
   speaking: "Just start talking to interrupt.",
@@ -28,12 +34,15 @@ class Page {
   #api;
   #form = byId("choices");
   #session = null;
+  #room = "";
   #voices = [];
   #stream = null;
   #context = null;
   #state = "idle";
+  #starting = false;
   #startedAt = 0;
   #muted = false;
+  #held = false;
   #lostTimer = 0;
   #ticker = 0;
   #levels = 0;
@@ -50,23 +59,24 @@ class Page {
     });
     if (!this.#visit) return;
     this.#api = this.#visit.api;
-    this.#words = new Words(byId("words"), this.#visit.me.name);
+    this.#words = new Words(byId("words"), this.#visit.me.name, byId("said"));
+    this.#form.identity.placeholder = this.#visit.me.name;
     byId("legend").replaceChildren(legend());
     this.#listen();
     this.#restore();
     await Promise.all([this.#offer(), this.#devices()]);
-    byId("begin").disabled = false;
   }
 
   // --- choices ---
 
   get #choices() {
-    return Object.fromEntries([...new FormData(this.#form)].map(([name, value]) => [name, String(value).trim()]));
+    const chosen = Object.fromEntries([...new FormData(this.#form)].map(([name, value]) => [name, String(value).trim()]));
+    return { ...chosen, room: chosen.room || ROOM, identity: chosen.identity || this.#visit.me.name };
   }
 
   #restore() {
     const kept = this.#visit.keep.get("voice", {});
-    this.#form.room.value = kept.room || "talk";
+    this.#form.room.value = kept.room || ROOM;
     this.#form.identity.value = kept.identity || this.#visit.me.name;
     this.#form.prompt.value = kept.prompt || "";
     this.#form.mode.value = kept.mode === "hold" ? "hold" : "open";
@@ -77,7 +87,7 @@ class Page {
   async #offer() {
     try {
       const { languages, voices, engines } = await this.#api.get("/api/voice/options");
-      choices(this.#form.language, [["", "As it is set up"], ...languages.map(({ tag, title }) => [tag, title])]);
+      choices(this.#form.language, [["", "As it is set up"], ...languages.map(language)]);
       this.#voices = voices;
       this.#offerVoices();
       byId("engines").hidden = false;
@@ -98,7 +108,7 @@ class Page {
     const { language } = this.#choices;
     const speaks = ({ language: tag }) => !language || !tag || tag.split("-")[0] === language.split("-")[0];
     const own = this.#voices.filter(speaks).map(({ name, language: tag, title }) => [name, [title || name, tag].filter(Boolean).join(", ")]);
-    choices(this.#form.voice, [["", "As it is set up"], ...own]);
+    choices(this.#form.voice, [["", "The usual one"], ...own]);
   }
 
   async #devices() {
@@ -123,7 +133,11 @@ class Page {
   // --- talking ---
 
   async #begin() {
-    byId("begin").disabled = true;
+    if (this.#starting || this.#session) return;
+    this.#starting = true;
+    this.#show("starting");
+    this.#draw();
+    if (byId("notice").contains(document.activeElement)) byId("begin").focus(); // the card goes, with its button
     notice(null);
     try {
       // In the click itself: browsers let a page be heard because somebody pressed something.
@@ -146,22 +160,24 @@ class Page {
           connected: () => this.#connected(),
           lost: () => this.#lost(),
           failed: (error) => this.#failed(error),
-          over: (why) => this.#over(why),
+          over: (why) => this.#over(why, session.id),
         },
       );
       this.#session = session;
+      this.#room = room;
       await session.begin({ context: this.#context, stream: this.#stream, silent: this.#form.mode.value === "hold" });
       if (this.#session !== session) return;
       this.#startedAt = Date.now();
       await this.#changeSpeaker();
+      this.#starting = false;
       this.#applyMode();
-      this.#show(this.#state === "idle" ? "listening" : this.#state);
+      this.#show(this.#state === "starting" ? "listening" : this.#state);
       this.#run();
       this.#offerWriting(session.id);
     } catch (error) {
       if (error.name !== "AbortError") this.#failed(error);
     } finally {
-      byId("begin").disabled = false;
+      this.#starting = false;
       this.#draw();
     }
   }
@@ -171,7 +187,6 @@ class Page {
     if (!session) return;
     this.#stop();
     await attempt(() => session.end());
-    byId("begin").focus();
   }
 
   /** Free the microphone and everything else of the session on this page. */
@@ -188,11 +203,12 @@ class Page {
     clearInterval(this.#ticker);
     clearInterval(this.#levels);
     clearTimeout(this.#lostTimer);
-    this.#muted = false;
+    this.#lostTimer = 0;
+    this.#muted = this.#held = false;
     this.#words?.settle();
     this.#approvals.clear();
     this.#drawApprovals();
-    for (const meter of Object.values(this.#meters)) meter.show(0);
+    this.#silence();
     for (const bird of document.querySelectorAll(".songbird")) bird.style.removeProperty("--level");
     this.#show("idle");
     this.#draw();
@@ -200,18 +216,31 @@ class Page {
 
   #failed(error) {
     this.#stop();
-    showPresence("error");
+    this.#show("error");
     notice(startFailed(error, [button("again", "Try again", () => this.#begin())]), "voice");
     if (error instanceof NoMicrophone) this.#devices();
   }
 
-  #over(why) {
+  async #over(why, session) {
     this.#stop();
-    notice(ended(why, [button("microphone", "Start again", () => this.#begin())]), "voice");
+    why ||= await this.#reasonOf(session);
+    if (this.#session || this.#starting) return; // somebody was quicker, and talks again
+    notice(ended(why, session, [button("microphone", "Start again", () => this.#begin())]), "voice");
+  }
+
+  /** Why a session ended whose sound came to nothing: the server knows, also after it was started anew. */
+  async #reasonOf(session) {
+    try {
+      return (await this.#api.get(`/api/voice/sessions/${encodeURIComponent(session)}`)).reason;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return "";
+    }
   }
 
   #connected() {
     clearTimeout(this.#lostTimer);
+    if (this.#lostTimer) this.#show("listening"); // until the session tells better: an answer ends with its connection
     this.#lostTimer = 0;
     notice(null, "voice-lost");
     this.#connection("good", "connected");
@@ -219,10 +248,17 @@ class Page {
 
   #lost() {
     this.#connection("risk", "reconnecting");
+    this.#silence();
     this.#lostTimer ||= setTimeout(() => {
       notice(dropped(), "voice-lost");
-      showPresence("error");
+      this.#show("error");
     }, LOST_AFTER_MS);
+  }
+
+  /** Nobody is heard. */
+  #silence() {
+    for (const who of ["user", "agent"]) this.#speaks(who, false);
+    for (const meter of Object.values(this.#meters)) meter.show(0);
   }
 
   #connection(tone, word) {
@@ -238,13 +274,12 @@ class Page {
     switch (event.type) {
       case "transcript":
         this.#words.say(event);
-        byId("no-words").hidden = true;
         break;
       case "state":
         this.#show(event.state);
         break;
       case "speech":
-        document.body.dataset.speaks = event.state === "started" ? event.who : "";
+        this.#speaks(event.who, event.state === "started");
         break;
       case "interrupted":
         this.#words.say({ ...event, interrupted: true, final: true });
@@ -270,6 +305,7 @@ class Page {
     if (!found || !this.#session) return;
     this.#approvals.set(found.id, found);
     this.#drawApprovals();
+    byId("asking").lastElementChild.scrollIntoView({ block: "nearest" });
   }
 
   async #decide(approval, verb) {
@@ -328,15 +364,19 @@ class Page {
   }
 
   #hold(held) {
-    if (!this.#session || this.#form.mode.value !== "hold") return;
-    byId("hold").setAttribute("aria-pressed", String(held));
+    if (!this.#session || !this.#isHold) return;
+    this.#held = held;
     this.#session.hold(held);
+    this.#draw();
   }
 
   #applyMode() {
-    if (this.#form.mode.value === "hold") this.#hold(false);
+    if (this.#isHold) this.#hold(false);
     else this.#mute(this.#muted);
-    this.#draw();
+  }
+
+  get #isHold() {
+    return this.#form.mode.value === "hold";
   }
 
   // --- what is shown ---
@@ -344,7 +384,25 @@ class Page {
   #show(state) {
     this.#state = state;
     showPresence(state);
-    byId("hint").textContent = this.#muted ? "Your microphone is off." : (HINTS[state] ?? "");
+    this.#showHint();
+  }
+
+  #showHint() {
+    const isOff = this.#session !== null && !this.#starting && !this.#isHold && this.#muted;
+    byId("hint").textContent = isOff ? "Your microphone is off." : this.#hint;
+    byId("hint").toggleAttribute("data-off", isOff);
+  }
+
+  get #hint() {
+    if (this.#session && this.#state === "error") return AWAY;
+    if (this.#session && this.#isHold && this.#held) return "Let go when you are done.";
+    if (this.#session && this.#isHold && this.#state === "listening") return matchMedia("(hover: hover)").matches ? HOLD : HOLD_TOUCHED;
+    return HINTS[this.#state] ?? "";
+  }
+
+  /** Who is heard now stands out beside the meters. */
+  #speaks(who, isSpeaking) {
+    document.querySelector(`.levels [data-who="${CSS.escape(who)}"]`)?.toggleAttribute("data-speaks", isSpeaking);
   }
 
   #run() {
@@ -357,7 +415,8 @@ class Page {
     const way = this.#session.transport === "livekit" ? "LiveKit" : "embedded transport";
     const seconds = Math.floor((Date.now() - this.#startedAt) / 1000);
     const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-    byId("subtitle").textContent = `Room ${this.#form.room.value.trim()}, ${way}, ${clock}`;
+    const room = [h("span", { class: "cut" }, `Room ${this.#room}`), h("span", { class: "hide-phone" }, `, ${way}`)];
+    byId("subtitle").replaceChildren(...room, h("span", { class: "num" }, `, ${clock}`));
     for (const element of document.querySelectorAll("[data-expires]")) element.textContent = expiry(element.dataset.expires);
   }
 
@@ -370,18 +429,24 @@ class Page {
   }
 
   #draw() {
-    const isOn = this.#session !== null;
-    const isHold = this.#form.mode.value === "hold";
+    const isOn = this.#session !== null && !this.#starting;
+    const at = document.activeElement;
+    byId("spoken").toggleAttribute("data-on", isOn);
     byId("begin").hidden = isOn;
+    byId("begin").setAttribute("aria-disabled", String(this.#starting)); // a disabled button would lose the focus
+    byId("begin").lastElementChild.textContent = this.#starting ? "Starting" : "Start talking";
     byId("end").hidden = !isOn;
-    byId("mute").hidden = !isOn || isHold;
-    byId("hold").hidden = !isOn || !isHold;
+    byId("mute").hidden = !isOn || this.#isHold;
+    byId("hold").hidden = !isOn || !this.#isHold;
+    byId("hold").setAttribute("aria-pressed", String(this.#held));
     byId("mute").setAttribute("aria-pressed", String(this.#muted));
-    byId("hint").textContent = this.#muted ? "Your microphone is off." : (HINTS[this.#state] ?? "");
+    byId("mute").replaceChildren(icon(this.#muted ? "muted" : "microphone"));
+    this.#showHint();
+    if (at?.hidden) byId(isOn ? (this.#isHold ? "hold" : "mute") : "begin").focus(); // who uses keys goes on from there
     if (isOn) return;
     byId("connection").hidden = true;
     byId("write").hidden = true;
-    byId("subtitle").textContent = "Speak with Antiphon, and read along";
+    byId("subtitle").textContent = WELCOME;
   }
 
   /** The same conversation, in writing: spoken turns are in it like written ones. */
@@ -410,7 +475,7 @@ class Page {
       this.#hold(true);
     });
     for (const name of ["pointerup", "pointercancel", "lostpointercapture", "blur"])
-      hold.addEventListener(name, () => this.#hold(false));
+      hold.addEventListener(name, () => this.#held && this.#hold(false));
     hold.addEventListener("keydown", (event) => {
       if (event.key !== " " && event.key !== "Enter") return;
       event.preventDefault();
@@ -419,28 +484,42 @@ class Page {
     hold.addEventListener("keyup", (event) => (event.key === " " || event.key === "Enter") && this.#hold(false));
     hold.addEventListener("contextmenu", (event) => event.preventDefault());
     addEventListener("keydown", (event) => {
-      const isTyping = event.target.closest?.("input, textarea, select");
-      if (event.key.toLowerCase() === "m" && !isTyping && !byId("mute").hidden && !event.ctrlKey && !event.metaKey)
-        this.#mute(!this.#muted);
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
+      if (event.key.toLowerCase() === "m" && !byId("mute").hidden) this.#mute(!this.#muted);
+      const isElsewhere = event.target.closest?.("button, a, [tabindex='0'], dialog");
+      if (event.key !== " " || isElsewhere || hold.hidden) return;
+      event.preventDefault(); // the page would scroll
+      if (!event.repeat) this.#hold(true);
     });
+    addEventListener("keyup", (event) => event.key === " " && this.#held && this.#hold(false));
+    addEventListener("blur", () => this.#held && this.#hold(false)); // the key may be let go in another window
     const toOptions = byId("to-options");
-    const open = (isOpen) => {
-      byId("options").toggleAttribute("data-open", isOpen);
-      toOptions.setAttribute("aria-expanded", String(isOpen));
+    const isOpen = () => toOptions.getAttribute("aria-expanded") === "true";
+    const open = (wanted) => {
+      byId("options").toggleAttribute("data-open", wanted);
+      toOptions.setAttribute("aria-expanded", String(wanted));
+      if (wanted) byId("options").focus();
     };
-    toOptions.addEventListener("click", () => open(toOptions.getAttribute("aria-expanded") !== "true"));
-    addEventListener("keydown", (event) => event.key === "Escape" && open(false));
+    toOptions.addEventListener("click", () => open(!isOpen()));
+    addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !isOpen()) return;
+      open(false);
+      toOptions.focus();
+    });
     addEventListener("click", (event) => event.target.closest?.("#options, #to-options") || open(false));
     navigator.mediaDevices?.addEventListener("devicechange", () => this.#devices());
     addEventListener("pagehide", () => this.#stop());
   }
 }
 
-/** Fill a select, keeping what is (or was last time) chosen. */
-function choices(select, pairs) {
+/** A language as a choice, or why it is none. */
+const language = ({ tag, title, known }) => [tag, known ? title : `${title} (no engine here knows it)`, !known];
+
+/** Fill a select with [value, word, off?], keeping what is (or was last time) chosen. */
+function choices(select, options) {
   const wanted = select.value || select.dataset.wanted;
-  select.replaceChildren(...pairs.map(([value, word]) => h("option", { value }, word)));
-  select.value = pairs.some(([value]) => value === wanted) ? wanted : "";
+  select.replaceChildren(...options.map(([value, word, off]) => h("option", { value, disabled: off }, word)));
+  select.value = options.some(([value, , off]) => value === wanted && !off) ? wanted : "";
 }
 
 await new Page().start();

@@ -41,13 +41,14 @@ function microphone(error, actions) {
 
 function refused(error, actions) {
   const isRefusal = error.status === 401 || error.status === 403 || error.status === 404;
+  const isTaken = error.status === 404;
   return errorCard({
     title: isRefusal ? "The server refused to let you talk here" : "The server could not begin the session",
-    happened: Object.values(error.fields)[0] ?? error.message,
+    happened: isTaken ? "This room belongs to somebody else." : error.message,
     kept: NOTHING_SAID,
     now:
-      error.status === 404
-        ? "This room belongs to somebody else. Choose another name for it."
+      isTaken
+        ? "Choose another name for it under Room, then start again."
         : error.passing
           ? "Try again in a moment."
           : "Change what it names, then start again.",
@@ -92,11 +93,11 @@ const REASONS = {
 export const reasonWords = (reason) => REASONS[reason] ?? "It was closed from the other side.";
 
 /** The card for a session that ended by itself. */
-export const ended = (reason, actions) =>
+export const ended = (reason, session, actions) =>
   errorCard({
     title: "The session has ended",
     happened: reasonWords(reason),
-    kept: "The transcript, among the past sessions.",
+    kept: h("span", {}, "Everything that was said: ", h("a", { href: `/voice/past/${encodeURIComponent(session)}` }, "read it"), "."),
     now: "Start another one when you like.",
     actions,
   });

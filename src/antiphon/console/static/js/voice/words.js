@@ -4,23 +4,33 @@
 import { h, icon } from "../dom.js";
 import { exact, took } from "../times.js";
 
+const NEAR_PX = 80; // so far from its end a view still counts as at its end
+const SIGN = /^[.,:;!?)\]"'…]/; // goes with the word before it
+
 export class Words {
   #list;
   #rows = new Map(); // by segment
   #agent = "Antiphon";
   #me;
+  #view;
+  #follows = true;
 
-  /** `list`: an <ol class="words">. `me`: what the person is called where a segment does not say. */
-  constructor(list, me) {
+  /**
+   * `list`: an <ol class="words">. `me`: what the person is called where a segment does not say. `view`: what scrolls,
+   * when the newest words are to stay in sight; whoever scrolled up to read is left alone.
+   */
+  constructor(list, me, view = null) {
     this.#list = list;
     this.#me = me;
-  }
-
-  get isEmpty() {
-    return this.#rows.size === 0;
+    this.#view = view;
+    view?.addEventListener("scroll", () => {
+      this.#follows = view.scrollHeight - view.scrollTop - view.clientHeight < NEAR_PX;
+    });
+    if (view) new ResizeObserver(() => this.#follow()).observe(view);
   }
 
   clear() {
+    this.#follows = true;
     this.#rows.clear();
     this.#list.replaceChildren();
   }
@@ -32,14 +42,14 @@ export class Words {
     if (said.final && !said.text && !said.unheard && row.tools.size === 0) {
       row.element.remove(); // it was no speech after all
       this.#rows.delete(said.segment);
-    } else this.#draw(row);
+    } else this.#show(row);
   }
 
   /** A tool of the answer that is being given: {execution, tool, status, seconds?}. */
   tool(call) {
     const row = this.#lastOf("agent") ?? this.#row({ segment: `tools-${call.execution}`, role: "agent", text: "" });
     row.tools.set(call.execution, { ...row.tools.get(call.execution), ...call });
-    this.#draw(row);
+    this.#show(row);
   }
 
   /** The session is over: nothing grows any more. */
@@ -59,9 +69,6 @@ export class Words {
     if (known) return known;
     const row = { said: { ...said }, tools: new Map(), element: h("li", { "data-segment": said.segment }) };
     this.#rows.set(said.segment, row);
-    const near = this.#list.scrollHeight;
-    this.#list.append(row.element);
-    if (this.#list.scrollHeight !== near) row.element.scrollIntoView({ block: "nearest" });
     return row;
   }
 
@@ -76,20 +83,38 @@ export class Words {
   }
 
   #lastOf(role) {
-    const row = [...this.#rows.values()].at(-1);
+    const row = [...this.#rows.values()].find(({ element }) => element === this.#list.lastElementChild);
     return row?.said.role === role ? row : null;
+  }
+
+  /** Draw a row; the view goes along when its end was in sight. */
+  #show(row) {
+    this.#draw(row);
+    if (!row.element.parentNode) this.#list.insertBefore(row.element, this.#after(row.said.segment));
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#view && this.#follows) this.#view.scrollTop = this.#view.scrollHeight;
+  }
+
+  /** The row before which a segment stands: they are numbered in the order in which people began to speak. */
+  #after(segment) {
+    const later = ({ said }) => Number.isInteger(segment) && Number.isInteger(said.segment) && said.segment > segment;
+    return [...this.#rows.values()].filter(later).sort((a, b) => a.said.segment - b.said.segment)[0]?.element ?? null;
   }
 
   #draw({ said, tools, element }) {
     const isAgent = said.role === "agent";
+    const isInterim = said.final === false;
     const name = isAgent ? this.#agent : said.speaker || this.#me;
     element.className = isAgent ? "reply" : "";
-    element.toggleAttribute("data-interim", said.final === false);
-    if (said.final === false && !isAgent) element.setAttribute("aria-hidden", "true");
+    element.toggleAttribute("data-interim", isInterim);
+    if (isInterim) element.setAttribute("aria-hidden", "true"); // said once, when it does not change any more
     else element.removeAttribute("aria-hidden");
-    const line = h("p", { class: said.final === false && !isAgent ? "interim" : null }, plain(said.text));
-    if (said.unheard) line.append(" ", h("span", { class: "unsaid" }, plain(said.unheard)));
-    if (said.final === false && isAgent) line.append(h("span", { class: "caret", "aria-hidden": "true" }));
+    const line = h("p", { class: isInterim && !isAgent ? "interim" : null }, plain(said.text));
+    if (said.unheard) line.append(SIGN.test(said.unheard) ? "" : " ", h("span", { class: "unsaid" }, plain(said.unheard)));
+    if (isInterim && isAgent) line.append(h("span", { class: "caret", "aria-hidden": "true" }));
     if (said.interrupted) line.append(h("small", {}, interruption(said)));
     for (const call of tools.values()) line.append(toolLine(call));
     const by = h("span", { class: "by", title: said.at ? exact(said.at) : null }, name);
@@ -97,8 +122,14 @@ export class Words {
   }
 }
 
-/** As it is read aloud: without the marks of Markdown. */
-const plain = (text) => text.trim().replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1").replace(/[*_`~#>|]+/g, "");
+/** Without the marks of Markdown that nobody reads aloud. Elsewhere the same signs are words: `2 * 3`, `SOME_NAME`. */
+const plain = (text) =>
+  text
+    .trim()
+    .replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1")
+    .replace(/^ {0,3}(?:#{1,6}|>)\s+/gm, "")
+    .replace(/(^|[\s([{"'])(?:[*_`]{1,3}|~~)(?=[^\s*_`])/gm, "$1")
+    .replace(/(?<=[^\s*_`])(?:[*_`]{1,3}|~~)(?=$|[\s)\]}"'.,:;!?])/gm, "");
 
 function interruption({ heard_seconds: seconds, unheard }) {
   const after = typeof seconds === "number" ? `interrupted after ${took(seconds)}` : "interrupted";
