@@ -46,6 +46,7 @@ LISTENERS: dict[str, dict[str, Any]] = {
 SPEAKERS: dict[str, dict[str, Any]] = {
     "espeak": {},
     "piper": {"voice": "en_US-tiny-low"},
+    "kokoro": {"model": "tiny"},
     "livekit": {"plugin": "fake"},
 }
 NOISE = (np.random.default_rng(0).standard_normal(LISTENING_RATE) * 3000).astype("<i2").tobytes()
@@ -57,6 +58,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_speech.whisper(folder / "faster_whisper" / "tiny")
     tiny_speech.piper(folder / "piper")
     tiny_speech.piper(folder / "piper", "de_DE-tiny-low", 16_000)
+    tiny_speech.kokoro(folder / "kokoro" / "tiny")
     tiny_speech.sherpa(folder / "sherpa_onnx" / "tiny-ctc")
     tiny_speech.sherpa_streaming(folder / "sherpa_onnx" / "tiny-streaming")
     return folder

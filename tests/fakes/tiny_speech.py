@@ -128,6 +128,51 @@ def piper(folder: Path, name: str = "en_US-tiny-low", rate: int = 22_050) -> Pat
     return folder
 
 
+def kokoro(folder: Path) -> Path:
+    """A model for Kokoro with two speakers, which turns each phoneme into a short hum."""
+    from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+
+    chance = np.random.default_rng(0)
+    longest, wide, speakers = 510, 8, 2
+    weights = {
+        "table": chance.standard_normal((256, 16)).astype(np.float32),
+        "wave": (chance.standard_normal((16, 2400)) * 0.05).astype(np.float32),
+        "flat": np.array([-1], np.int64),
+        "nothing": np.zeros((), np.float32),
+    }
+    nodes = [
+        onnx.node("Gather", ["table", "tokens"], ["embedded"]),
+        onnx.node("MatMul", ["embedded", "wave"], ["mixed"]),
+        onnx.node("Sin", ["mixed"], ["hum"]),
+        onnx.node("Reshape", ["hum", "flat"], ["sound"]),
+        onnx.node("Mul", ["sound", "speed"], ["loud"]),
+        onnx.node("ReduceSum", ["style"], ["styled"], keepdims=0),
+        onnx.node("Mul", ["styled", "nothing"], ["unused"]),
+        onnx.node("Add", ["loud", "unused"], ["audio"]),
+    ]
+    inputs = [
+        onnx.value("tokens", onnx.INT64, [1, "length"]),
+        onnx.value("style", onnx.FLOAT, [1, wide]),
+        onnx.value("speed", onnx.FLOAT, [1]),
+    ]
+    metadata = {
+        "model_type": "kokoro",
+        "sample_rate": "24000",
+        "version": "1",
+        "n_speakers": str(speakers),
+        "style_dim": f"{longest},1,{wide}",
+        "has_espeak": "1",
+        "voice": "en-us",
+    }
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(
+        onnx.model(nodes, inputs, [onnx.value("audio", onnx.FLOAT, ["samples"])], weights, metadata)
+    )
+    chance.standard_normal(speakers * longest * wide).astype("<f4").tofile(folder / "voices.bin")
+    (folder / "tokens.txt").write_text(_numbered(list(DEFAULT_PHONEME_ID_MAP)), "utf-8")
+    return folder
+
+
 _LETTERS = [*"abcdefghijklmnopqrstuvwxyz", "\u2581"]
 
 

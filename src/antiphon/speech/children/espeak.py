@@ -16,8 +16,8 @@ from typing import Any
 from antiphon.speech.children.speaker import Failed, Refused, Speaker
 
 _SYNCHRONOUS = 2
-_DO_NOT_EXIT = 0x8000
-_UTF8 = 1
+DO_NOT_EXIT = 0x8000
+UTF8 = 1
 _PIECE_MS = 40
 _RATE, _VOLUME, _PITCH = 1, 2, 3
 _END, _WORD = 0, 1
@@ -79,7 +79,7 @@ class Espeak(Speaker):
         ]
         self._lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
         self._lib.espeak_ListVoices.argtypes = [ctypes.c_void_p]
-        rate: int = self._lib.espeak_Initialize(_SYNCHRONOUS, _PIECE_MS, data.encode() or None, _DO_NOT_EXIT)
+        rate: int = self._lib.espeak_Initialize(_SYNCHRONOUS, _PIECE_MS, data.encode() or None, DO_NOT_EXIT)
         if rate <= 0:
             raise Failed("espeak-ng does not find its data")
         self._lib.espeak_SetSynthCallback(self._kept)
@@ -103,7 +103,7 @@ class Espeak(Speaker):
             self._lib.espeak_SetParameter(parameter, int(header[key]), 0)
         text = str(header["text"]).encode() + b"\0"
         self._speaking, self._words = number, []
-        if self._lib.espeak_Synth(text, len(text), 0, 1, 0, _UTF8, None, None):
+        if self._lib.espeak_Synth(text, len(text), 0, 1, 0, UTF8, None, None):
             raise Failed("it refused the text")
 
     def _choose(self, voice: str) -> bool:

@@ -27,6 +27,8 @@ _VOICES = {
     )
 }
 _LANGUAGES = {"a": "en-US", "b": "en-GB"}
+_ACCENTS = {"en": "en-us", "en-GB": "en"}
+"""Where espeak-ng names a voice otherwise than by its language."""
 _PIECE = 250
 
 
@@ -100,7 +102,8 @@ class Kokoro:
         """Speak, sentence by sentence."""
         del language
         await self.load()
-        how = {"speaker": self._speaker(voice or self._config.voice), "speed": self._config.speed}
+        speaker = self._speaker(voice or self._config.voice)
+        how = {"speaker": speaker, "speed": self._config.speed, "accent": self._accent(speaker)}
         async with aclosing(speak(self._child, text, how, longest=_PIECE)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -113,6 +116,13 @@ class Kokoro:
             raise kind(f"The model {self._config.model} has no voice {voice[:40]}.")
         return number
 
+    def _accent(self, speaker: int) -> str:
+        """The voice of espeak-ng that pronounces as a speaker does."""
+        names = _VOICES.get(self._config.model, ())
+        usual = self._config.languages[0] if self._config.languages else "en"
+        language = _LANGUAGES.get(names[speaker][0], usual) if names else usual
+        return _ACCENTS.get(language, language.lower())
+
     async def aclose(self) -> None:
         """End the process."""
         await self._child.aclose()
@@ -121,7 +131,7 @@ class Kokoro:
 def _files(folder: Path) -> dict[str, str]:
     """The files of a model as the library calls them."""
     models = sorted(folder.glob("model*.onnx"), key=lambda path: ("int8" in path.name, path.name))
-    found = {"voices": folder / "voices.bin", "tokens": folder / "tokens.txt", "data_dir": folder / "espeak-ng-data"}
+    found = {"voices": folder / "voices.bin", "tokens": folder / "tokens.txt"}
     lexicons = ",".join(str(path) for path in sorted(folder.glob("lexicon*.txt")))
     return {
         "model": str(models[0]) if models else "",
