@@ -142,7 +142,8 @@ def _files(folder: Path) -> dict[str, str]:
 
 def _downloads(config: Config) -> Sequence[Download]:
     repository = config.model if "/" in config.model else f"csukuangfj/{config.model}"
-    return [Download(repository=repository, into=f"kokoro/{config.model.rpartition('/')[2]}")]
+    patterns = ("model*.onnx", "voices.bin", "tokens.txt", "lexicon*.txt")
+    return [Download(repository=repository, into=f"kokoro/{config.model.rpartition('/')[2]}", patterns=patterns)]
 
 
 ENGINE = TtsEngine(
