@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import Any
 
 from antiphon.run.commands import DONE
@@ -40,6 +41,12 @@ def _role(options: argparse.Namespace) -> int:
     from antiphon.run.roles import ROLES, run_role
 
     run_role(ROLES[options.role], settings, announce=_announce)
+    return _ended()
+
+
+def _ended() -> int:
+    """The process ends now, and gives everything back with it: to look through it all before took a second of work."""
+    gc.freeze()
     return DONE
 
 
@@ -48,7 +55,7 @@ def _speech_service(options: argparse.Namespace) -> int:
     from antiphon.run.speech_services import run_speech_service
 
     run_speech_service(options.service, settings, announce=_announce)
-    return DONE
+    return _ended()
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -56,7 +63,7 @@ def _demo(options: argparse.Namespace) -> int:
     from antiphon.run.demo import run_demo
 
     run_demo(settings, announce=_announce)
-    return DONE
+    return _ended()
 
 
 def _announce(text: str) -> None:
