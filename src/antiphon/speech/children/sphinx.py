@@ -163,9 +163,12 @@ class Recogniser(Channel):
         self._queue.took(piece, time.monotonic() - begun)
         if self._decoders.sure(sound, ours) or not self._queue.patient(piece):
             return ours
-        self.send({"id": job.id, "waits": True})  # on a machine with no time for us this takes long, and is no hang
+
+        def goes_on() -> None:  # on a machine with no time for us it takes long, and is no hang
+            self.send({"id": job.id, "waits": True})
+
         begun = time.monotonic()
-        better = self._decoders.better(sound, ours)
+        better = self._decoders.better(sound, ours, goes_on)
         self._queue.took(piece, time.monotonic() - begun, second=True)
         return better
 

@@ -14,7 +14,7 @@ the telephone, where it is wrong in nine words of ten.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,16 @@ class Decoders:
         """Whether nothing else need be tried."""
         return bool(sound.cepstra) or (bool(heard.text) and heard.score >= _SURE)
 
-    def better(self, sound: Sound, ours: Heard) -> Heard:
-        """What is heard with another throat, or by the general model, if that fits the sound better."""
-        best = max([ours, *(_decode(decoder, sound) for decoder in self._throats)], key=_fits)
+    def better(self, sound: Sound, ours: Heard, goes_on: Callable[[], None] = lambda: None) -> Heard:
+        """What is heard with another throat, or by the general model, if that fits the sound better. It is told before
+        each of them that it goes on."""
+        best = ours
+        for decoder in self._throats:
+            goes_on()
+            best = max(best, _decode(decoder, sound), key=_fits)
         if not self._use_general or (best.text and best.score >= _FAIR):
             return best
+        goes_on()
         if self._general is None:
             self._general = Decoder(loglevel="FATAL")
         return max(best, _decode(self._general, sound), key=_fits)

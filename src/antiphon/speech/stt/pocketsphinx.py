@@ -22,6 +22,8 @@ from antiphon.speech.engine import SttEngine, Surroundings, check_ready, package
 from antiphon.speech.pronunciations import PRONUNCIATIONS
 
 _LANGUAGE = "en"
+_STILL_SECONDS = 60.0
+"""The longest piece takes the general model six seconds, and a busy machine may give it a tenth of its time."""
 _SENT_BYTES = 256 * 1024
 _EARLY_BYTES = 120 * LISTENING_RATE * SAMPLE_BYTES
 
@@ -67,6 +69,7 @@ class PocketSphinx:
                 self.name,
                 "antiphon.speech.children.sphinx",
                 set_up=self._set_up,
+                still_seconds=_STILL_SECONDS,
                 idle_seconds=config.idle_seconds,
             )
             for _ in range(config.processes)
