@@ -35,8 +35,8 @@ BOUNDS = {
 
 def measure() -> list[Figure]:
     """Speaking, then listening."""
-    spoken = [*utterances(), *other_utterances()][::EVERY]
-    return [*asyncio.run(_speaking()), *asyncio.run(_listening(spoken))]
+    spoken = [*utterances(), *other_utterances()]
+    return [*asyncio.run(_speaking()), *asyncio.run(_listening(spoken[::EVERY], len(spoken)))]
 
 
 async def _speaking() -> list[Figure]:
@@ -65,7 +65,7 @@ async def _speaking() -> list[Figure]:
     ]
 
 
-async def _listening(spoken: Sequence[Utterance]) -> list[Figure]:
+async def _listening(spoken: Sequence[Utterance], all_there_are: int) -> list[Figure]:
     from antiphon.brain.offline.phrases import spoken_phrases
     from antiphon.speech.engine import Surroundings
     from antiphon.speech.stt.pocketsphinx import Config, PocketSphinx
@@ -91,7 +91,7 @@ async def _listening(spoken: Sequence[Utterance]) -> list[Figure]:
     before = _children()
     await engine.aclose()
     cpu = (_children() - before) / seconds
-    voices = f"{len(voices_here())} voices, {len(spoken)} utterances"
+    voices = f"{len(voices_here())} voices, {len(spoken)} of {all_there_are} utterances"
     figures = [
         Figure("listening (pocketsphinx): CPU per second of speech", cpu * 1000, "ms", "<= 500 ms", "", cpu <= 0.5),
         Figure("listening (pocketsphinx): time per second of speech", wall * 1000, "ms"),
