@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ async def test_a_room_belongs_to_whoever_used_it_first(stores: Stores) -> None:
         await stores.voice.claim_room("kitchen", bob)
     with pytest.raises(NotFound):
         await stores.voice.begin(replace(new, person=bob))
-    session = await stores.voice.begin(new)
+    session = (await stores.voice.begin(new)).session
     assert (session.room, session.identity, session.channel) == ("kitchen", "Ada", "web:voice:kitchen")
     assert await stores.voice.get("k1", new.person) == session
     for key, person in (("k1", bob), ("k2", new.person)):
@@ -60,17 +61,95 @@ async def test_what_was_said_is_kept_by_number(stores: Stores, store_clock: Fake
     assert record.segments == tuple(kept)
 
 
-async def test_the_first_ending_stands_and_what_a_crash_left_open_is_ended(stores: Stores) -> None:
+async def test_the_first_ending_stands_and_a_recording_may_be_known_later(stores: Stores) -> None:
+    new = await new_session(stores)
+    await stores.voice.begin(new)
+    await stores.voice.end("k1", EndReason.STOPPED, recording=False)
+    await stores.voice.end("k1", EndReason.IDLE, recording=True)
+    ended = await stores.voice.get("k1", new.person)
+    assert (ended.reason, ended.recording) == (EndReason.STOPPED, True)
+    await stores.voice.end("k1", EndReason.IDLE, recording=False)
+    assert (await stores.voice.get("k1", new.person)).recording
+
+
+async def test_what_a_crash_left_open_is_ended_by_the_next_start(stores: Stores) -> None:
     new = await new_session(stores)
     await stores.voice.begin(new)
     await stores.voice.begin(replace(new, key="k2"))
-    await stores.voice.end("k1", EndReason.STOPPED, recording=True)
-    await stores.voice.end("k1", EndReason.IDLE, recording=False)
-    ended = await stores.voice.get("k1", new.person)
-    assert (ended.reason, ended.recording) == (EndReason.STOPPED, True)
-    assert await stores.voice.end_forgotten() == 1
+    await stores.voice.end("k1", EndReason.STOPPED, recording=False)
+    assert await stores.voice.end_forgotten(owners_are_gone=True) == 1
+    assert (await stores.voice.get("k1", new.person)).reason is EndReason.STOPPED
     assert (await stores.voice.get("k2", new.person)).reason is EndReason.CRASHED
+    assert await stores.voice.end_forgotten(owners_are_gone=True) == 0
+
+
+async def test_whoever_begins_is_told_what_goes_on_in_the_room(stores: Stores) -> None:
+    new = await new_session(stores)
+    assert (await stores.voice.begin(new)).earlier == ()
+    assert (await stores.voice.begin(replace(new, key="other", room="attic"))).earlier == ()
+    assert (await stores.voice.begin(replace(new, key="k2"))).earlier == ("k1",)
+    await stores.voice.end("k1", EndReason.REPLACED, recording=False)
+    assert (await stores.voice.begin(replace(new, key="k3"))).earlier == ("k2",)
+
+
+async def test_of_many_that_begin_in_one_room_at_once_one_is_told_of_nobody(stores: Stores) -> None:
+    new = await new_session(stores)
+    keys = [f"k{number}" for number in range(8)]
+    begun = await asyncio.gather(*(stores.voice.begin(replace(new, key=key)) for key in keys))
+    assert sorted(len(one.earlier) for one in begun) == list(range(8)), "they have an order"
+
+
+async def test_a_session_is_over_when_the_lease_of_its_process_is(stores: Stores, store_clock: FakeClock) -> None:
+    new = replace(await new_session(stores), lease_seconds=10)
+    await stores.voice.begin(replace(new, key="of a", owner="a"))
+    await stores.voice.begin(replace(new, key="of b", owner="b"))
+    await stores.voice.begin(replace(new, key="of an older version"))
+    assert await stores.voice.end_forgotten() == 1
+    assert (await stores.voice.get("of an older version", new.person)).reason is EndReason.CRASHED
+    store_clock.move(seconds=6)
+    assert list(await stores.voice.keep("b", 10)) == ["of b"]
+    store_clock.move(seconds=6)
+    assert await stores.voice.end_forgotten() == 1
+    assert (await stores.voice.get("of a", new.person)).reason is EndReason.CRASHED
+    assert (await stores.voice.get("of b", new.person)).ended_at is None
+    assert list(await stores.voice.keep("a", 10)) == [], "it comes back, and finds that nothing is its own any more"
+    assert list(await stores.voice.keep("b", 10)) == ["of b"]
+    await stores.voice.leave("b")
+    assert await stores.voice.end_forgotten() == 1
+
+
+async def test_the_lease_of_a_process_is_no_shard_and_the_other_way_round(stores: Stores) -> None:
+    new = replace(await new_session(stores), owner="a", lease_seconds=10)
+    await stores.voice.begin(new)
+    assert await stores.leases.hold(["voice"], "b", 1, 10) == ["voice"]
+    await stores.leases.release("a")
     assert await stores.voice.end_forgotten() == 0
+    await stores.voice.leave("b")
+    assert await stores.leases.hold(["voice"], "c", 1, 10) == []
+
+
+async def test_a_session_is_given_by_the_process_that_has_it_alone(stores: Stores) -> None:
+    new = replace(await new_session(stores), owner="a", lease_seconds=10)
+    await stores.voice.begin(new)
+    assert not await stores.voice.hand("k1", "b", "c", recording=True)
+    assert await stores.voice.hand("k1", "a", "b", recording=False)
+    given = await stores.voice.get("k1", new.person)
+    assert (given.owner, given.recording) == ("b", False)
+    assert not await stores.voice.hand("k1", "a", "c", recording=False)
+    assert await stores.voice.hand("k1", "b", "c", recording=True)
+    await stores.voice.end("k1", EndReason.STOPPED, recording=False)
+    assert not await stores.voice.hand("k1", "c", "a", recording=False)
+    ended = await stores.voice.get("k1", new.person)
+    assert (ended.owner, ended.recording) == ("c", True)
+
+
+async def test_which_sessions_are_known(stores: Stores) -> None:
+    new = await new_session(stores)
+    await stores.voice.begin(new)
+    await stores.voice.begin(replace(new, key="k2"))
+    await stores.voice.end("k2", EndReason.STOPPED, recording=False)
+    assert set(await stores.voice.known(["k1", "k2", "k3"])) == {"k1", "k2"}
+    assert not await stores.voice.known([])
 
 
 async def test_a_session_is_deleted_with_all_that_was_said(stores: Stores, store_clock: FakeClock) -> None:

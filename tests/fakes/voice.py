@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,23 @@ import numpy as np
 
 from antiphon.bus.memory import MemoryBus
 from antiphon.config import Settings
-from antiphon.domain.approvals import Approval, ApprovalState
+from antiphon.domain.approvals import Approval, ApprovalState, ApproverRule, PauseRequest
 from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import Conflict, Forbidden, NotFound
 from antiphon.domain.events import BusEvent, voice_topic
 from antiphon.domain.identity import Requester
 from antiphon.domain.speech import SpeechToText, TextToSpeech
-from antiphon.domain.turns import Brain
-from antiphon.domain.voice import EndReason, NewVoiceSession, Segment, TurnTimes, VoiceRecord, VoiceSession
+from antiphon.domain.turns import Brain, Final, Paused, TextDelta, TurnRequest
+from antiphon.domain.voice import Begun, EndReason, NewVoiceSession, Segment, TurnTimes, VoiceRecord, VoiceSession
 from antiphon.domain.work import Lease, Outcome, Pause, Work
 from antiphon.threads.live import LiveTurns
 from antiphon.voice.service import VoiceSessions, Wish
-from antiphon.voice.transports.transport import FRAME_BYTES, FRAME_SAMPLES, RATE, SILENCE
+from antiphon.voice.transports.transport import FRAME_BYTES, RATE
+from tests.fakes.brain import ScriptedBrain, Step
 
 PERSON = 7
+ANSWER = "It is noon and sunny today."
 
 
 class FakeVoiceStore:
@@ -40,13 +43,19 @@ class FakeVoiceStore:
         self.kept: dict[str, dict[int, Segment]] = {}
         self.turns: dict[str, dict[int, TurnTimes]] = {}
         self.broken: Exception | None = None
+        self.leases: dict[str, datetime] = {}
+        self.went: list[str] = []
+        """Processes that gave their lease back."""
 
     async def claim_room(self, room: str, person: int) -> None:
         if self.rooms.setdefault(room, person) != person:
             raise NotFound("There is no such room.")
 
-    async def begin(self, session: NewVoiceSession) -> VoiceSession:
+    async def begin(self, session: NewVoiceSession) -> Begun:
         await self.claim_room(session.room, session.person)
+        if session.owner:
+            await self.keep(session.owner, session.lease_seconds)
+        going_on = [row.key for row in self.sessions.values() if row.room == session.room and row.ended_at is None]
         row = VoiceSession(
             key=session.key,
             room=session.room,
@@ -58,10 +67,11 @@ class FakeVoiceStore:
             voice=session.voice,
             system_prompt=session.system_prompt,
             started_at=self._clock.now(),
+            owner=session.owner,
         )
         self.sessions[session.key] = row
         self.kept[session.key], self.turns[session.key] = {}, {}
-        return row
+        return Begun(row, tuple(going_on))
 
     async def get(self, key: str, person: int) -> VoiceSession:
         row = self.sessions.get(key)
@@ -87,12 +97,36 @@ class FakeVoiceStore:
             self.turns[key][times.turn] = times
 
     async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
-        row = self.sessions.get(key)
-        if row is not None and row.ended_at is None:
-            self.sessions[key] = replace(row, ended_at=self._clock.now(), reason=reason, recording=recording)
+        if (row := self.sessions.get(key)) is None:
+            return
+        if row.ended_at is None:
+            row = replace(row, ended_at=self._clock.now(), reason=reason)
+        self.sessions[key] = replace(row, recording=row.recording or recording)
 
-    async def end_forgotten(self) -> int:
-        forgotten = [key for key, row in self.sessions.items() if row.ended_at is None]
+    async def keep(self, owner: str, seconds: float) -> Sequence[str]:
+        self.leases[owner] = self._clock.now() + timedelta(seconds=seconds)
+        return [row.key for row in self._open() if row.owner == owner]
+
+    async def leave(self, owner: str) -> None:
+        del self.leases[owner]
+        self.went.append(owner)
+
+    async def hand(self, key: str, giver: str, taker: str, *, recording: bool) -> bool:
+        row = self.sessions[key]
+        if row.ended_at is not None or row.owner != giver:
+            return False
+        self.sessions[key] = replace(row, owner=taker, recording=row.recording or recording)
+        return True
+
+    def _open(self) -> list[VoiceSession]:
+        return [row for row in self.sessions.values() if row.ended_at is None]
+
+    async def known(self, keys: Collection[str]) -> Collection[str]:
+        return {key for key in keys if key in self.sessions}
+
+    async def end_forgotten(self, *, owners_are_gone: bool = False) -> int:
+        living = {owner for owner, until in self.leases.items() if until > self._clock.now() and not owners_are_gone}
+        forgotten = [row.key for row in self._open() if row.owner not in living]
         for key in forgotten:
             await self.end(key, EndReason.CRASHED, recording=False)
         return len(forgotten)
@@ -152,6 +186,9 @@ class FakeApprovals:
         self.decided: list[tuple[int, int, bool]] = []
         self.known: dict[int, Approval] = {}
         self.forbidden = False
+
+    async def pending(self, who: Requester, channel: str | None = None) -> Sequence[Approval]:
+        return list(self.known.values())
 
     async def decide(self, approval_id: int, who: Requester, *, approve: bool) -> Approval:
         if self.forbidden:
@@ -290,13 +327,23 @@ class Heard:
 
 
 class Voices:
-    """`VoiceSessions` over fakes, for tests."""
+    """`VoiceSessions` over fakes, for tests: those of a process that is alone, or of one `beside` others."""
 
-    def __init__(self, settings: Settings, clock: Clock, brain: Brain, stt: SpeechToText, tts: TextToSpeech) -> None:
-        self.store = FakeVoiceStore(clock)
-        self.live = FakeLive()
-        self.approvals = FakeApprovals()
-        self.bus = MemoryBus(clock)
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        brain: Brain,
+        stt: SpeechToText,
+        tts: TextToSpeech,
+        *,
+        owner: str = "",
+        beside: Voices | None = None,
+    ) -> None:
+        self.store = beside.store if beside else FakeVoiceStore(clock)
+        self.live = beside.live if beside else FakeLive()
+        self.approvals = beside.approvals if beside else FakeApprovals()
+        self.bus = beside.bus if beside else MemoryBus(clock)
         self.service = VoiceSessions(
             settings,
             store=self.store,
@@ -312,6 +359,7 @@ class Voices:
             clock=clock,
             speech=lambda: (stt, tts),
             name_of=self._name,
+            owner=owner,
         )
 
     async def _name(self, person: int) -> str:
@@ -335,6 +383,27 @@ class Voices:
         return session, ear, heard
 
 
+def answers(text: str = ANSWER) -> ScriptedBrain:
+    """A brain that says this, word by word."""
+    return ScriptedBrain(lambda _: [*(TextDelta(f"{word} ") for word in text.split()), Final(text)])
+
+
+def an_approval(number: int = 9) -> Approval:
+    now = datetime.now(UTC)
+    return Approval(
+        number, 1, "web:voice:r1", "call-1", "memory.forget_all", {}, "0" * 64, "Forget everything about you",
+        ApproverRule(), PERSON, ApprovalState.PENDING, now, now + timedelta(minutes=5),
+    )  # fmt: skip
+
+
+def asks(_: TurnRequest) -> list[Step]:
+    """A brain's turn that needs an approval."""
+    request = PauseRequest(
+        "call-1", "memory.forget_all", {}, "0" * 64, "Forget everything about you", ApproverRule(), datetime.now(UTC)
+    )
+    return [Paused(b"{}", (request,), "")]
+
+
 def tone(seconds: float, hertz: float = 440.0) -> bytes:
     """A sound that is no speech."""
     at = np.arange(round(seconds * RATE)) / RATE
@@ -345,6 +414,3 @@ def wav(path: Path) -> bytes:
     """The samples of a file at the wire's rate."""
     with wave.open(str(path)) as file:
         return file.readframes(file.getnframes())
-
-
-__all__ = ["FRAME_SAMPLES", "PERSON", "SILENCE", "Ear", "FakeLive", "FakeVoiceStore", "Heard", "Voices", "tone", "wav"]

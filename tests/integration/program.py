@@ -98,6 +98,11 @@ class Program:
                 stderr=log,
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def _file(self, kind: str) -> Path:
         return self.folder / f"{self._name}.{kind}"
 
@@ -126,5 +131,5 @@ class Program:
 
     def close(self) -> None:
         """End it, however it stands."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self.kill()

@@ -113,7 +113,7 @@ async def a_spoken_session(world: World, who: Someone) -> str:
     """One of the past, with something said in it."""
     store = world.stores.voice
     new = NewVoiceSession("a" * 24, "heron", who.person, "heron", "web:voice:heron", "embedded")
-    session = await store.begin(new)
+    session = (await store.begin(new)).session
     await store.add_segment(session.key, Segment(1, Author.PERSON, "heron", "heron", datetime.now(UTC)))
     await store.end(session.key, EndReason.STOPPED, recording=False)
     return session.key

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 import httpx
-import pyotp
 import pytest
 from jsonschema import Draft202012Validator
+from pyotp.totp import TOTP
 
 from antiphon.domain.identity import Role
 from antiphon.domain.memories import MemoryScope
@@ -260,7 +260,7 @@ async def aloud(world: World, client: httpx.AsyncClient, document: dict[str, Any
         assert await ask("DELETE", f"{root}/session/{{id}}", id=session) == {"stopped": True}
         assert (await ask("GET", f"{root}/transcripts/{{id}}", id=session))["segments"] == []
     await world.stores.voice.end(session, EndReason.STOPPED, recording=True)
-    path = world.services.voice.recording_path(session)
+    path = world.services.voice.recordings.path(session)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"RIFF")
     await world.stores.database.run(lambda tx: tx.execute("UPDATE antiphon_voicesession SET recording = %s", True))
@@ -288,7 +288,7 @@ async def as_a_signed_in_owner(world: World, document: dict[str, Any]) -> set[tu
         await ask("GET", "/api/account")
         await ask("POST", "/api/account/password", password)
         totp = await ask("POST", "/api/account/totp", password)
-        await ask("POST", "/api/account/totp/confirm", {"code": pyotp.TOTP(totp["secret"]).now()})
+        await ask("POST", "/api/account/totp/confirm", {"code": TOTP(totp["secret"]).now()})
         await ask("POST", "/api/account/totp/end", password)
         await ask("GET", "/api/sessions")
         async with world.signed_in(world.owner):

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from antiphon.domain.events import voice_topic
 from antiphon.domain.voice import EndReason
-from antiphon.voice.tickets import Ticket
+from antiphon.voice.tickets import LocalTickets
 from antiphon.voice.transports.transport import FRAME_BYTES, SILENCE
 from tests.fixtures_voice import Speak
 from tests.integration.api_world import Someone, World
@@ -182,7 +182,9 @@ async def test_the_sockets_say_why_they_refuse(world: World) -> None:
         once = await ticket(client)
         async with connect(f"ws://{address}/ws/voice/{key}?ticket={once}"):
             assert (await code_of(address, f"/ws/voice/{key}?ticket={once}"))[0] == 4409
-        world.services.voice.tickets._seconds = -1
+        tickets = world.services.voice.tickets
+        assert isinstance(tickets, LocalTickets)
+        tickets._seconds = -1
         assert (await code_of(address, f"/ws/voice/{key}?ticket={await ticket(client)}"))[0] == 4401
 
 
@@ -267,7 +269,9 @@ async def test_fifty_people_whose_connections_break_at_once_leave_nothing(world:
     before = Held.now("antiphon.voice", "livekit")
     dropped = await everybody(50)
     left = Held.now("antiphon.voice", "livekit").beyond(before)
-    assert left == {"objects": {f"{Ticket.__module__}.Ticket": 50}}, "used tickets are told apart until they run out"
+    assert left == {"objects": {f"{LocalTickets.__module__}._Kept": 50}}, (
+        "used tickets are told apart until they run out"
+    )
     assert [one() for one in dropped if one() is not None] == []
     async with world.client(world.other) as client:
         listed = (await client.get("/api/voice/sessions", params={"limit": 100})).json()["items"]
@@ -389,7 +393,18 @@ async def test_a_ticket_is_worth_what_its_asker_may_and_ends_with_their_credenti
         assert world.services.voice.find(key, world.other.person) is not None, "the session itself goes on"
         async with connect(f"ws://{address}/ws/voice/{key}?ticket={own}") as socket:
             assert json.loads(await socket.recv())["type"] == "hello"
-    assert not [one for one in world.services.voice.tickets._tickets.values() if one.used and one.proof]
+    tickets = world.services.voice.tickets
+    assert isinstance(tickets, LocalTickets)
+    assert [one.ticket is None for one in tickets._kept.values()] == [True] * 3, "nothing is kept of what was used"
+
+
+async def test_a_recording_that_lies_elsewhere_is_said_to(world: World) -> None:
+    async with begun(world, world.other) as (client, key):
+        path = f"/api/voice/sessions/{key}/recording"
+        assert (await client.get(path)).json()["error"]["message"] == "There is no recording of this session."
+        await world.stores.voice.end(key, EndReason.STOPPED, recording=True)  # in a process with a folder of its own
+        answer = await client.get(path)
+        assert (answer.status_code, "lies where the session was carried" in answer.text) == (404, True)
 
 
 async def test_a_signed_in_page_needs_no_ticket_and_its_sign_out_ends_it(world: World) -> None:

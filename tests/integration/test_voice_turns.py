@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ import pytest
 
 from antiphon.config import Settings
 from antiphon.config.voice import VoiceSettings
-from antiphon.domain.approvals import Approval, ApprovalState, ApproverRule, PauseRequest
 from antiphon.domain.errors import ChannelBusy, ModelError, NotFound, SpeechError, StoreUnavailable, Unavailable
 from antiphon.domain.events import turn_topic
-from antiphon.domain.turns import Final, Paused, TextDelta, ToolStarted, TurnRequest
+from antiphon.domain.turns import Final, TextDelta, ToolStarted, TurnRequest
 from antiphon.domain.voice import EndReason
 from antiphon.domain.work import TaskState
 from antiphon.run.clock import SystemClock
@@ -26,19 +25,14 @@ from antiphon.voice.service import Wish
 from antiphon.voice.transports.transport import RATE
 from tests.fakes.brain import ScriptedBrain, Step
 from tests.fakes.speech import FakeListener, FakeSpeaker
-from tests.fakes.voice import PERSON, Ear, Heard, Voices, tone
+from tests.fakes.voice import ANSWER, PERSON, Ear, Heard, Voices, an_approval, answers, asks, tone
 from tests.fixtures_voice import Speak
 
-ANSWER = "It is noon and sunny today."
 LONG = "It is noon and the sun is shining over the whole of the old town today. Later there will be some rain."
 QUESTION = "what time"
 SOUND = "yes"
 """Said where it does not matter what: the recogniser is told what to understand."""
 OTHER = "stop it now"
-
-
-def answers(text: str = ANSWER) -> ScriptedBrain:
-    return ScriptedBrain(lambda _: [*(TextDelta(f"{word} ") for word in text.split()), Final(text)])
 
 
 @dataclass
@@ -213,21 +207,6 @@ async def test_what_was_prepared_in_vain_leaves_no_trace(tmp_path: Path, speech_
         assert [request.text for request in talk.brain.requests] == ["what time", "what time is it in Paris"]
         assert [message.text for message in talk.voices.live.begun] == ["what time is it in Paris"]
         assert talk.voices.live.log == ["begin 1", "finish 1"]
-
-
-def an_approval(number: int = 9) -> Approval:
-    now = datetime.now(UTC)
-    return Approval(
-        number, 1, "web:voice:r1", "call-1", "memory.forget_all", {}, "0" * 64, "Forget everything about you",
-        ApproverRule(), PERSON, ApprovalState.PENDING, now, now + timedelta(minutes=5),
-    )  # fmt: skip
-
-
-def asks(_: TurnRequest) -> list[Step]:
-    request = PauseRequest(
-        "call-1", "memory.forget_all", {}, "0" * 64, "Forget everything about you", ApproverRule(), datetime.now(UTC)
-    )
-    return [Paused(b"{}", (request,), "")]
 
 
 async def asked(talk: Talk, speech_of: Speak) -> None:
@@ -569,7 +548,7 @@ async def test_a_session_ends_whatever_fails_on_the_way(tmp_path: Path, speech_o
         ended: list[bool] = []
         talk.session.on_end(lambda: ended.append(True))
         await talk.ear.say(speech_of(SOUND))
-        (talk.voices.service.recording_path(talk.key) / "in the way").mkdir(parents=True)
+        (talk.voices.service.recordings.path(talk.key) / "in the way").mkdir(parents=True)
         await talk.voices.service.stop(talk.key, PERSON)
         row = talk.voices.store.sessions[talk.key]
         assert (row.reason, row.recording, ended) == (EndReason.STOPPED, False, [True])
@@ -585,7 +564,7 @@ async def test_a_recording_is_made_only_when_asked_for(tmp_path: Path, speech_of
         await talk.until(lambda: talk.voices.live.finished)
         await talk.voices.service.stop(talk.key, PERSON)
         assert talk.voices.store.sessions[talk.key].recording
-        path = talk.voices.service.recording_path(talk.key)
+        path = talk.voices.service.recordings.path(talk.key)
         with wave.open(str(path)) as file:
             assert (file.getnchannels(), file.getframerate()) == (2, RATE)
             assert file.getnframes() / RATE > 1
@@ -593,4 +572,4 @@ async def test_a_recording_is_made_only_when_asked_for(tmp_path: Path, speech_of
         assert not path.exists()
         assert talk.voices.store.sessions == {}
     async with talking(tmp_path) as talk:
-        assert not talk.voices.service.recording_path(talk.key).exists()
+        assert not talk.voices.service.recordings.path(talk.key).exists()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
@@ -43,19 +43,6 @@ class Identity:
     principal: Principal
     digest: str
     session_key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """An identity with what proved it, kept for asking later whether it is still good. Holds a secret."""
-
-    identity: Identity
-    scope: Scope
-
-    @classmethod
-    def of(cls, identity: Identity, scope: Scope) -> Proof:
-        """That of a request, without the rest of it."""
-        return cls(identity, _credentials_only(scope))
 
 
 class Authenticator:
@@ -97,11 +84,6 @@ class Authenticator:
         if identity is not None:
             self._note_use(identity, scope)
         return identity
-
-    async def still_good(self, proof: Proof) -> bool:
-        """Whether the credential is still that of the same principal."""
-        identity = await self.identify(proof.scope)
-        return identity is not None and identity.principal == proof.identity.principal
 
     async def principal_of(self, scope: Scope) -> Principal | None:
         """The principal behind an ASGI scope, or None."""
@@ -289,3 +271,13 @@ def agent_of(scope: Scope) -> str:
 def _credentials_only(scope: Scope) -> Scope:
     """The part of a scope that proves an identity, so that a watch does not keep the whole request alive."""
     return {"headers": [(name, value) for name, value in scope["headers"] if name in (b"authorization", b"cookie")]}
+
+
+def credential_of(scope: Scope) -> list[tuple[str, str]]:
+    """What of a request proves an identity, to be kept and asked about later. Secret."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _credentials_only(scope)["headers"]]
+
+
+def scope_with(credential: Sequence[tuple[str, str]]) -> Scope:
+    """A scope that proves what that of `credential_of` did."""
+    return {"headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in credential]}

@@ -1,7 +1,8 @@
 """The two WebSockets of a spoken session: its words (`/ws/transcript/{id}`) and its sound (`/ws/voice/{id}`).
 
 Each lives as long as the credential it was opened with; of one that was opened by a ticket, that is the credential of
-whoever asked for the ticket.
+whoever asked for the ticket. A session that another process carries is carried on here when its person's sound arrives
+here, and lives by that credential then.
 
 Mounted by `asgi`. Refusals are told by a close code after the handshake, as in `sockets`.
 """
@@ -9,14 +10,16 @@ Mounted by `asgi`. Refusals are told by a close code after the handshake, as in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import structlog
 
 from antiphon.api.access import resume_point
-from antiphon.api.auth import Identity, Proof
+from antiphon.api.auth import Authenticator, Identity, scope_with
 from antiphon.api.edge import Receive
 from antiphon.api.errors import Send
 from antiphon.api.listeners import Ended
@@ -30,7 +33,7 @@ from antiphon.api.sockets import (
 )
 from antiphon.api.state import ApiState
 from antiphon.domain.errors import Forbidden, NotFound, Unauthenticated
-from antiphon.domain.voice import VoiceSession
+from antiphon.domain.voice import EndReason, VoiceSession
 from antiphon.voice.tickets import TicketUsed
 from antiphon.voice.transcript import segment_event
 from antiphon.voice.transports.websocket import USED, WebSocketTransport
@@ -99,6 +102,8 @@ class TranscriptSocket:
             await send(_text({"type": "ended", "id": last, "reason": session.reason}))
         elif (live := self._state.services.voice.find(session.key, session.person)) is not None:
             await send(_text({"type": "state", "id": last, "state": live.state}))
+        else:
+            await self._state.services.voice.tell_state(session.key)
 
 
 class VoiceSocket:
@@ -111,11 +116,8 @@ class VoiceSocket:
         await receive()  # websocket.connect
         key = scope["url_route"]["kwargs"]["id"]
         try:
-            if (ticket := _ticket(scope)) is not None:
-                session, proof = await self._by_ticket(key, ticket)
-            else:
-                proof = Proof.of(await _identified(self._state, scope), scope)
-                session = self._find(key, proof.identity.principal.person)
+            way = await self._way_in(scope)
+            session = await self._session(key, way)
         except TicketUsed:
             await refuse(send, USED)
             return
@@ -124,7 +126,7 @@ class VoiceSocket:
             return
         await send({"type": "websocket.accept"})
         transport = WebSocketTransport(receive, send, session.control)
-        with self._state.auth.watch(proof.identity, proof.scope, lambda: transport.close(UNAUTHENTICATED)):
+        with self._state.auth.watch(way.identity, way.scope, lambda: transport.close(UNAUTHENTICATED)):
             code = await self._carry(session, transport)
         if code is not None:
             await close_socket(send, code)
@@ -138,21 +140,46 @@ class VoiceSocket:
             await transport.aclose()
             await asyncio.wait({serving})
 
-    async def _by_ticket(self, key: str, secret: str) -> tuple[Session, Proof]:
-        """The session a ticket is good for, and the credential it was given for. Raises `TicketUsed`."""
-        ticket = self._state.services.voice.tickets.redeem(secret)
-        if ticket is None or not await self._state.auth.still_good(ticket.proof):
-            raise Unauthenticated("The ticket is not good, or what it was given for is not any more.")
-        session = self._find(key, ticket.person)
-        if session.row.room != ticket.room:
-            raise NotFound("The ticket is for another room.")
-        return session, ticket.proof
+    async def _way_in(self, scope: Scope) -> _WayIn:
+        """By what somebody comes: a ticket, or their credential. Raises `TicketUsed`."""
+        if (secret := _ticket(scope)) is None:
+            return _WayIn(await _identified(self._state, scope), scope, None)
+        ticket = await self._state.services.voice.tickets.redeem(secret)
+        if ticket is None:
+            raise Unauthenticated("The ticket is not good.")
+        asked = scope_with(ticket.credential)
+        identity = await _identified(self._state, asked)
+        if identity.principal.person != ticket.person:
+            raise Unauthenticated("What the ticket was given for is somebody else's now.")
+        return _WayIn(identity, asked, ticket.room)
 
-    def _find(self, key: str, person: int) -> Session:
-        session = self._state.services.voice.find(key, person)
-        if session is None:
-            raise NotFound("There is no such session.")
-        return session
+    async def _session(self, key: str, way: _WayIn) -> Session:
+        voice, person = self._state.services.voice, way.identity.principal.person
+        session = voice.find(key, person)
+        row = session.row if session is not None else await self._state.services.stores.voice.get(key, person)
+        if way.room is not None and row.room != way.room:
+            raise NotFound("The ticket is for another room.")
+
+        def begun(taken: Session) -> None:
+            end_with_the_credential(self._state.auth, way.identity, way.scope, taken)
+
+        return session or await voice.take(row, begun)
+
+
+@dataclass(frozen=True, slots=True)
+class _WayIn:
+    """Who comes, and what proves it. `room` is where a ticket leads, None without one."""
+
+    identity: Identity
+    scope: Scope
+    room: str | None
+
+
+def end_with_the_credential(auth: Authenticator, identity: Identity, scope: Scope, session: Session) -> None:
+    """A key that is revoked, or a browser that is signed out, speaks no more."""
+    watching = contextlib.ExitStack()
+    watching.enter_context(auth.watch(identity, scope, lambda: session.end(EndReason.REVOKED)))
+    session.on_end(watching.close)
 
 
 def _ticket(scope: Scope) -> str | None:

@@ -55,6 +55,12 @@ class VoiceSettings(Part):
         default=60, ge=1, le=3600, description="Seconds a ticket for the audio connection is good for, once."
     )
     sessions: int = Field(default=100, ge=1, le=10_000, description="Sessions that one process carries at most.")
+    lease_seconds: float = Field(
+        default=15.0,
+        ge=1.0,
+        le=600,
+        description="Seconds after which the sessions of a process that died are over. For several processes.",
+    )
     record: bool = Field(
         default=False, description="Whether what is said is recorded, as sound. Tell the people when you turn it on."
     )

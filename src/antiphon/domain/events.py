@@ -49,6 +49,8 @@ DISCORD_API = "discord.api"
 """Requests to Discord's REST API."""
 COMMAND_USED = "command.used"
 """A command was used on some platform."""
+SPOKEN = "spoken"
+"""What one process wants of a spoken session that another one carries."""
 PANEL = "panel"
 """A panel of the dashboard was stored anew."""
 
@@ -350,6 +352,21 @@ TOPICS: tuple[TopicShape, ...] = (
                 "A command was answered, well or not.",
                 {"platform": TEXT, "server": TEXT, "name": TEXT, "ok": YES_NO, "ms": NUMBER},
             ),
+        ),
+        {},
+    ),
+    TopicShape(
+        SPOKEN,
+        "Between processes: about a spoken session, for the one that carries it.",
+        (
+            EventShape("end", "End it.", {"session": TEXT, "reason": TEXT}),
+            EventShape(
+                "move",
+                "Let the process `to` carry it on: its person's sound arrives there.",
+                {"session": TEXT, "to": TEXT},
+            ),
+            EventShape("tell", "Tell its state again, for somebody who has just begun to listen.", {"session": TEXT}),
+            EventShape("deleted", "It was deleted: so is what another machine has of it.", {"session": TEXT}),
         ),
         {},
     ),

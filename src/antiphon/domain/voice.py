@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -61,12 +61,16 @@ class EndReason(StrEnum):
     SHUTDOWN = "shutdown"
     """The program was stopped."""
     CRASHED = "crashed"
-    """The program ended without a word; found at the next start."""
+    """The process that carried it ended without a word; found by another one, or at the next start."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewVoiceSession:
-    """A session to be begun. `identity` is what the person is called there: a label, never authority."""
+    """A session to be begun. `identity` is what the person is called there: a label, never authority.
+
+    `owner` is the process that carries it, "" where there is only one; `lease_seconds` is how long that process is
+    taken to live from now on.
+    """
 
     key: str
     room: str
@@ -77,11 +81,16 @@ class NewVoiceSession:
     language: str = ""
     voice: str = ""
     system_prompt: str = ""
+    owner: str = ""
+    lease_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceSession:
-    """A spoken session as it is kept. `key` is its public id; `ended_at` is None while it goes on."""
+    """A spoken session as it is kept. `key` is its public id; `ended_at` is None while it goes on.
+
+    `owner` is the process that carries it, or did at last.
+    """
 
     key: str
     room: str
@@ -97,6 +106,15 @@ class VoiceSession:
     reason: EndReason | None = None
     recording: bool = False
     """Whether there is a recording to listen to."""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session that was begun, and the keys of those that went on in its room until then: they are to end."""
+
+    session: VoiceSession
+    earlier: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +174,20 @@ class VoiceRecord:
 
 
 class VoiceStore(Protocol):
-    """Spoken sessions with their transcripts. A room belongs to whoever used its name first."""
+    """Spoken sessions with their transcripts. A room belongs to whoever used its name first.
+
+    Where several processes carry sessions, each has a name and a lease; a session whose owner's lease ran out is over.
+    """
 
     async def claim_room(self, room: str, person: int) -> None:
         """Make a room a person's own, if it is nobody's. `NotFound` when it is somebody else's."""
         ...
 
-    async def begin(self, session: NewVoiceSession) -> VoiceSession:
-        """Store the beginning of a session, claiming its room. `NotFound` when that is somebody else's."""
+    async def begin(self, session: NewVoiceSession) -> Begun:
+        """Store the beginning of a session, claiming its room. `NotFound` when that is somebody else's.
+
+        Of two that begin in one room at once, one is told of the other.
+        """
         ...
 
     async def get(self, key: str, person: int) -> VoiceSession:
@@ -187,11 +211,28 @@ class VoiceStore(Protocol):
         ...
 
     async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
-        """Store that a session is over. The first reason stands."""
+        """Store that a session is over. The first reason stands; that there is a recording may be known later."""
         ...
 
-    async def end_forgotten(self) -> int:
-        """End what an earlier run of the program left open; returns how many."""
+    async def keep(self, owner: str, seconds: float) -> Sequence[str]:
+        """Renew the lease of a process; returns the keys of the sessions that are its own and go on."""
+        ...
+
+    async def leave(self, owner: str) -> None:
+        """Give the lease of a process back: it carries nothing any more."""
+        ...
+
+    async def hand(self, key: str, giver: str, taker: str, *, recording: bool) -> bool:
+        """Give a session that goes on to another process; whether it was the giver's to give."""
+        ...
+
+    async def end_forgotten(self, *, owners_are_gone: bool = False) -> int:
+        """End the sessions of processes that died; returns how many. With `owners_are_gone` no process lives that
+        carried anything until now."""
+        ...
+
+    async def known(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that name a session, over or not."""
         ...
 
     async def delete(self, key: str, person: int) -> None:

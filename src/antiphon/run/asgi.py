@@ -1,7 +1,7 @@
 """The one port: which of the web faces answers a path, and the door in front of the pages.
 
 `/health /api /ws /admin /metrics /token /session /transcripts` belong to Django, `/static` is files, the
-rest are the console's pages, shown to signed-in people only.
+rest are the console's pages, shown to signed-in people only. A role alone answers some of them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ CONSOLE_FILES = "/static/console"
 OPEN_PAGES = (SIGN_IN, "/welcome", CONSOLE_FILES)
 PROBES = ("/health", "/metrics")
 """What a process without the API still answers."""
+VOICE = (*PROBES, "/token", "/session", "/transcripts", "/ws/voice", "/ws/transcript", "/api/voice")
+"""What of the control plane a process answers that carries spoken sessions and nothing else."""
+_UNKNOWN_SOCKET = 4404
 
 
 def under(path: str, prefix: str) -> bool:
@@ -42,8 +45,13 @@ class OnePort:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         files = under(path, "/static") and not under(path, CONSOLE_FILES)
-        if scope["type"] == "websocket" or files or any(under(path, prefix) for prefix in self._control):
+        if files or any(under(path, prefix) for prefix in self._control):
             await self._control_plane(scope, receive, send)
+        elif scope["type"] == "websocket":
+            # A browser can read the code of a socket that was opened, and not why one was refused.
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": _UNKNOWN_SOCKET})
         elif self._pages is not None:
             await self._pages(scope, receive, send)
         else:

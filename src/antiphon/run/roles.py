@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from antiphon.config import Settings
 from antiphon.domain.errors import ConfigError
-from antiphon.run.asgi import CONTROL_PLANE, PROBES
+from antiphon.run.asgi import CONTROL_PLANE, PROBES, VOICE
 from antiphon.run.pages import build_console_alone, console_announcement, settings_alone
 from antiphon.run.serving import allow_many_connections, new_loop, serve_until, stop_signal
 from antiphon.run.wiring import Extras, open_antiphon
@@ -33,21 +33,24 @@ class Role:
     worker: bool
     discord: bool
     """Whether it holds the connection to Discord's gateway."""
+    voice: bool
+    """Whether it carries spoken sessions."""
     alone: bool
     """Whether other processes do the rest, so that database and bus must be shared."""
 
     @property
     def only_pages(self) -> bool:
         """Whether it has no data at all."""
-        return self.pages and not self.api and not self.worker and not self.discord
+        return self.pages and not (self.api or self.worker or self.discord or self.voice)
 
 
 ROLES = {
-    "up": Role("up", api=True, pages=True, worker=True, discord=True, alone=False),
-    "api": Role("api", api=True, pages=False, worker=False, discord=False, alone=True),
-    "console": Role("console", api=False, pages=True, worker=False, discord=False, alone=True),
-    "discord": Role("discord", api=False, pages=False, worker=False, discord=True, alone=True),
-    "worker": Role("worker", api=False, pages=False, worker=True, discord=False, alone=True),
+    "up": Role("up", api=True, pages=True, worker=True, discord=True, voice=True, alone=False),
+    "api": Role("api", api=True, pages=False, worker=False, discord=False, voice=True, alone=True),
+    "console": Role("console", api=False, pages=True, worker=False, discord=False, voice=False, alone=True),
+    "discord": Role("discord", api=False, pages=False, worker=False, discord=True, voice=False, alone=True),
+    "voice": Role("voice", api=False, pages=False, worker=False, discord=False, voice=True, alone=True),
+    "worker": Role("worker", api=False, pages=False, worker=True, discord=False, voice=False, alone=True),
 }
 
 
@@ -134,13 +137,16 @@ async def _serve(
 ) -> None:
     stop = stop_signal()
     async with open_antiphon(settings, stop=stop, extras=extras, watched=watched) as antiphon:
-        app = antiphon.build_asgi(control=CONTROL_PLANE if role.api else PROBES, pages=role.pages)
+        control = CONTROL_PLANE if role.api else VOICE if role.voice else PROBES
+        app = antiphon.build_asgi(control=control, pages=role.pages)
         has_link = role.pages or (role.api and settings.console.public_url)  # the link it prints leads to a page
 
         async def work(stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as group:
                 if role.worker:
                     group.create_task(antiphon.work(stop), name="worker")
+                if role.voice:
+                    group.create_task(antiphon.carry_voice(stop, warm=not role.api), name="voice")
                 if role.discord:
                     group.create_task(antiphon.connect_discord(stop), name="discord")
                 if role.discord or (role.api and not settings.discord.token.get_secret_value()):
@@ -157,7 +163,7 @@ async def _serve(
             app,
             announce=announce if has_link else None,
             announcement=announcement,
-            work=work if role.worker or role.api or role.discord else None,
+            work=work if not role.only_pages else None,
         )
 
 

@@ -68,6 +68,7 @@ from antiphon.tools.catalog import Catalog, ToolSource
 from antiphon.tools.execute import ToolExecutor
 from antiphon.tools.policy import ToolPolicy
 from antiphon.voice.service import VoiceSessions
+from antiphon.voice.tickets import LocalTickets, Tickets
 
 if TYPE_CHECKING:
     from antiphon.api.services import DemoStage
@@ -113,6 +114,7 @@ class Antiphon:
         board: Board,
         panels: PanelStore,
         counter: SharedCounter | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
         self.settings = settings
         self.board = board
@@ -125,6 +127,8 @@ class Antiphon:
         self.bus = bus
         self.stop = stop
         self.clock = clock
+        self._shares = settings.database_url.get_secret_value().startswith("postgres")
+        """Whether other processes may be at work on the same data."""
         owner = f"{socket.gethostname()[:20]}:{os.getpid()}:{secrets.token_hex(4)}"
         platforms: dict[str, Platform] = {"web": WebPlatform(bus), **extras.platforms}
         authority = PlatformAuthorities({"web": WebAuthority(stores.people), **extras.authorities})
@@ -231,6 +235,8 @@ class Antiphon:
             speech=lambda: (self.speech.stt, self.speech.tts),
             check_language=self.speech.check_language,
             name_of=self._name_of,
+            owner=owner if self._shares else "",
+            tickets=tickets,
         )
         closing.push_async_callback(self.voice.aclose)
         self.live_settings = LiveSettings(Configuration(settings), bus, self._apply)
@@ -288,12 +294,10 @@ class Antiphon:
 
         The outbox stops last, so that what the turns under way still answer can leave.
         """
-        embedded = not self.settings.database_url.get_secret_value().startswith("postgres")
-        if embedded:
+        if not self._shares:
             # The lock on the data folder says that we are alone: whoever held a lease here is gone.
             await self.stores.tasks.reap(owners_are_gone=True)
             await self.stores.outbox.reap()
-            await self.voice.begin()
         runner_ended, loaded = asyncio.Event(), asyncio.Event()
 
         async def run_turns() -> None:
@@ -328,6 +332,20 @@ class Antiphon:
                 task.cancel()
         await self.executor.drain(1.0)
 
+    async def carry_voice(self, stop: asyncio.Event, *, warm: bool) -> None:
+        """The voice role: look after spoken sessions until `stop` is set. `warm`: nobody else loads what they need."""
+
+        async def be_ready() -> None:
+            await self._warm_up()
+            await self.voice.warm_up()
+            await self.brain.watch(stop)
+
+        async with asyncio.TaskGroup() as group:
+            readying = group.create_task(be_ready(), name="voice warm-up") if warm else None
+            await self.voice.keep(stop)
+            if readying is not None:
+                readying.cancel()
+
     async def _warm_up(self) -> None:
         """Load what the first turn needs. A turn that comes without it loads it again, and fails with the reason."""
         try:
@@ -337,7 +355,7 @@ class Antiphon:
 
     async def connect_discord(self, stop: asyncio.Event) -> None:
         """The role that holds the connection to Discord, until `stop` is set. Without a token it waits for one."""
-        if not self.settings.database_url.get_secret_value().startswith("postgres"):
+        if not self._shares:
             await self.stores.leases.clear()  # nobody else can be there: see `work`
         await self.discord.run(stop)
 
@@ -462,6 +480,7 @@ async def open_antiphon(
         bus: Bus
         panels: PanelStore | None = None
         counter: SharedCounter | None = None
+        tickets: Tickets | None = None
         if url := settings.redis_url.get_secret_value():
             from antiphon.bus.redis import RedisBus  # late: a tenth of the start-up time
             from antiphon.bus.redis_counter import RedisCounter
@@ -476,6 +495,7 @@ async def open_antiphon(
             closing.push_async_callback(panels.close)
             counter = RedisCounter(url)
             closing.push_async_callback(counter.close)
+            tickets = _shared_tickets(url, settings.voice.ticket_seconds)
             watching = asyncio.create_task(follow_redis(url, tap), name="watched-events")
             closing.callback(watching.cancel)
         else:
@@ -495,7 +515,14 @@ async def open_antiphon(
             board=board,
             panels=panels or stores.panels,
             counter=counter,
+            tickets=tickets,
         )
+
+
+def _shared_tickets(url: str, seconds: float) -> Tickets:
+    from antiphon.voice.redis_tickets import RedisTickets  # late, as all that Redis needs
+
+    return RedisTickets(url, seconds=seconds, local=LocalTickets(asyncio.get_running_loop().time, seconds=seconds))
 
 
 @asynccontextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models.functions import Substr
 
 from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author
@@ -10,6 +13,7 @@ from antiphon.domain.errors import NotFound
 from antiphon.domain.voice import (
     LONGEST_LABEL,
     PARTS,
+    Begun,
     EndReason,
     NewVoiceSession,
     Segment,
@@ -34,11 +38,17 @@ class DjangoVoiceStore:
             return
         await self._database.run(self._claim, room, person)
 
-    async def begin(self, session: NewVoiceSession) -> VoiceSession:
+    async def begin(self, session: NewVoiceSession) -> Begun:
         """Store the beginning of a session."""
 
-        def begin(tx: Tx) -> VoiceSession:
+        def begin(tx: Tx) -> Begun:
             room = self._claim(tx, session.room, session.person)
+            if session.owner:
+                _renew(session.owner, self._clock.now(), session.lease_seconds)
+            # With the room locked, of two at once the second one sees the first.
+            models.VoiceRoom.objects.select_for_update().get(pk=room.pk)
+            going_on = models.VoiceSession.objects.filter(room=room, ended_at=None).order_by("pk")
+            earlier = tuple(going_on.values_list("key", flat=True))
             row = models.VoiceSession.objects.create(
                 key=session.key,
                 room=room,
@@ -50,8 +60,9 @@ class DjangoVoiceStore:
                 voice=_plain(session.voice)[:100],
                 system_prompt=_plain(session.system_prompt),
                 started_at=self._clock.now(),
+                owner=session.owner,
             )
-            return session_of(row)
+            return Begun(session_of(row), earlier)
 
         return await self._database.run(begin)
 
@@ -123,21 +134,62 @@ class DjangoVoiceStore:
         await self._database.run(add)
 
     async def end(self, key: str, reason: EndReason, *, recording: bool) -> None:
-        """Store that a session is over. The first reason stands."""
+        """Store that a session is over. The first reason stands; that there is a recording may be known later."""
         now = self._clock.now()
-        await self._database.run(
-            lambda _: models.VoiceSession.objects.filter(key=key, ended_at=None).update(
-                ended_at=now, reason=reason.value, recording=recording
-            )
-        )
 
-    async def end_forgotten(self) -> int:
-        """End what an earlier run of the program left open."""
+        def end(_: Tx) -> None:
+            rows = models.VoiceSession.objects.filter(key=key)
+            rows.filter(ended_at=None).update(ended_at=now, reason=reason.value)
+            if recording:
+                rows.update(recording=True)
+
+        await self._database.run(end)
+
+    async def keep(self, owner: str, seconds: float) -> Sequence[str]:
+        """Renew the lease of a process; returns the keys of its sessions."""
+
+        def keep(_: Tx) -> list[str]:
+            _renew(owner, self._clock.now(), seconds)
+            own = models.VoiceSession.objects.filter(ended_at=None, owner=owner)
+            return list(own.values_list("key", flat=True))
+
+        return await self._database.run_unsynced(keep)
+
+    async def leave(self, owner: str) -> None:
+        """Give the lease of a process back."""
+        await self._database.run_unsynced(lambda _: models.NamedLease.objects.filter(name=_lease(owner)).delete())
+
+    async def hand(self, key: str, giver: str, taker: str, *, recording: bool) -> bool:
+        """Give a session to another process."""
+
+        def hand(_: Tx) -> bool:
+            rows = models.VoiceSession.objects.filter(key=key, ended_at=None)
+            given = rows.filter(owner=giver).update(owner=taker)
+            if given and recording:
+                rows.update(recording=True)
+            return bool(given)
+
+        return await self._database.run(hand)
+
+    async def end_forgotten(self, *, owners_are_gone: bool = False) -> int:
+        """End the sessions of processes that died."""
         now = self._clock.now()
-        return await self._database.run(
-            lambda _: models.VoiceSession.objects.filter(ended_at=None).update(
-                ended_at=now, reason=EndReason.CRASHED.value
-            )
+
+        def end(_: Tx) -> int:
+            open_ = models.VoiceSession.objects.filter(ended_at=None)
+            if not owners_are_gone:
+                leases = models.NamedLease.objects.filter(name__startswith=_LEASE)
+                leases.filter(lease_until__lte=now).delete()
+                living = leases.annotate(process=Substr("name", len(_LEASE) + 1))
+                open_ = open_.exclude(owner__in=living.values("process"))
+            return open_.update(ended_at=now, reason=EndReason.CRASHED.value)
+
+        return await self._database.run(end)
+
+    async def known(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that name a session."""
+        return await self._database.read(
+            lambda _: set(models.VoiceSession.objects.filter(key__in=keys).values_list("key", flat=True))
         )
 
     async def delete(self, key: str, person: int) -> None:
@@ -161,7 +213,22 @@ def session_of(row: models.VoiceSession) -> VoiceSession:
         ended_at=row.ended_at,
         reason=EndReason(row.reason) if row.reason else None,
         recording=row.recording,
+        owner=row.owner,
     )
+
+
+_LEASE = "voice:"
+"""With this before it, the name of a process is the name of its lease."""
+
+
+def _lease(owner: str) -> str:
+    return f"{_LEASE}{owner}"
+
+
+def _renew(owner: str, now: datetime, seconds: float) -> None:
+    # Held by its own name: what else the process leases is given back without it.
+    held = {"owner": _lease(owner), "lease_until": now + timedelta(seconds=seconds)}
+    models.NamedLease.objects.update_or_create(name=_lease(owner), defaults=held)
 
 
 def _is_own(room: str, person: int) -> bool:

@@ -1,17 +1,21 @@
 """The sound of a session as a file, when the owner turned that on: the person left, the agent right.
 
-Both sides are put where they were heard in time. The file is written beside its final name and renamed once whole.
+Both sides are put where they were heard in time. The file is written beside its final name and renamed once whole. A
+session that moves to another process is recorded on there, behind what that finds of it in its folder.
 """
 
 from __future__ import annotations
 
 import array
 import asyncio
+import time
 import wave
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import structlog
 
+from antiphon.domain.voice import recording_files
 from antiphon.voice.transports.transport import RATE
 
 log = structlog.stdlib.get_logger(__name__)
@@ -19,7 +23,42 @@ log = structlog.stdlib.get_logger(__name__)
 FLUSH_SECONDS = 2.0
 """Sound is written this long after it was heard: until then the other side may still join in."""
 
+YOUNG_SECONDS = 3600.0
+"""What was written so lately may belong to a session that just begins, and is no stray."""
 _QUIET = 300
+_PIECE = 10 * RATE
+
+
+class Recordings:
+    """The recordings that lie on this machine."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def path(self, key: str) -> Path:
+        """Where the recording of a session lies, if there is one. `NotFound` for what names none."""
+        return recording_files(self._data_dir, key)[0]
+
+    def drop(self, key: str) -> None:
+        """Delete the recording of a session, and what a crash left of it."""
+        for file in recording_files(self._data_dir, key):
+            file.unlink(missing_ok=True)
+
+    async def sweep(self, known: Callable[[Collection[str]], Awaitable[Collection[str]]]) -> int:
+        """Delete the recordings of sessions that are no more, whoever deleted them; returns how many."""
+        found = await asyncio.to_thread(self._old)
+        gone = found.difference(await known(found)) if found else found
+        for key in gone:
+            await asyncio.to_thread(self.drop, key)
+        return len(gone)
+
+    def _old(self) -> set[str]:
+        folder = self.path("0").parent
+        if not folder.is_dir():
+            return set()
+        before = time.time() - YOUNG_SECONDS
+        files = [file for file in folder.iterdir() if file.suffix in (".wav", ".part") and file.stem.isalnum()]
+        return {file.stem for file in files if file.stat().st_mtime < before}
 
 
 class Recording:
@@ -83,7 +122,15 @@ class Recording:
             self._file.setnchannels(2)
             self._file.setsampwidth(2)
             self._file.setframerate(RATE)
+            self._go_on(self._file)
         self._file.writeframes(frames)
+
+    def _go_on(self, file: wave.Wave_write) -> None:
+        if not self._path.is_file():
+            return
+        with wave.open(str(self._path)) as before:
+            while frames := before.readframes(_PIECE):
+                file.writeframes(frames)
 
     async def aclose(self) -> bool:
         """Write the rest; whether there is a file now."""

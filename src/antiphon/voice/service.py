@@ -1,5 +1,8 @@
 """The spoken sessions of this process: rooms, tickets, beginning and ending. What `api` and `run` call.
 
+Where several processes carry sessions, a request may arrive at another one than its session is at; `processes` reaches
+across, and a session whose person's sound arrives here is carried on here.
+
 Nothing heavy is imported here. The engine (`session`, and LiveKit's library with it) is loaded in a thread, when the
 program has time or with the first session.
 """
@@ -9,33 +12,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from antiphon.config import Settings
 from antiphon.domain.clock import Clock
-from antiphon.domain.errors import AntiphonError, InvalidInput, Unavailable
+from antiphon.domain.errors import AntiphonError, InvalidInput, NotFound, Unavailable
 from antiphon.domain.events import Bus
 from antiphon.domain.health import PartHealth, PartState
 from antiphon.domain.speech import EngineState, EngineStatus, SpeechToText, TextToSpeech, VoiceInfo
 from antiphon.domain.voice import (
     EndReason,
     NewVoiceSession,
+    VoiceRecord,
     VoiceSession,
     VoiceStore,
     check_room,
-    recording_files,
     room_channel,
 )
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
 from antiphon.voice.detectors import Detectors, Make, detector_status
-from antiphon.voice.recording import Recording
-from antiphon.voice.tickets import Tickets
+from antiphon.voice.processes import Processes
+from antiphon.voice.recording import Recording, Recordings
+from antiphon.voice.tickets import Credential, LocalTickets, Ticket, Tickets
 from antiphon.voice.transports.livekit_tokens import ENTER_SECONDS, LiveKitAccess
 from antiphon.voice.transports.transport import Transport
 
@@ -49,8 +52,12 @@ ENTER_AT_LEAST = 15.0
 LOAD_SECONDS = 30.0
 """How long loading an engine may take while somebody waits to talk."""
 STATUS_SECONDS = 0.5
+SWEEP_SECONDS = 600.0
+"""How often recordings are looked for whose sessions are no more."""
 _FULL = "Too many people are talking here just now. Try again in a moment."
 _STOPPING = "The program is being stopped."
+_NO_SESSION = "There is no such session."
+_NOT_LET_GO = "The process that carries this session does not answer. Try again in a moment, or begin another one."
 _NO_ENGINE = "Nothing to listen and speak with is ready yet. Try again in a moment."
 
 
@@ -102,10 +109,14 @@ class VoiceSessions:
         speech: Callable[[], tuple[SpeechToText, TextToSpeech]],
         name_of: Callable[[int], Awaitable[str]],
         check_language: Callable[[str], None] = lambda language: None,
+        owner: str = "",
+        tickets: Tickets | None = None,
     ) -> None:
         """`speech` makes the engines, cheaply; it is called once. `name_of` gives what a person is called.
 
-        `check_language` raises `InvalidInput` for a language that the engines do not know.
+        `check_language` raises `InvalidInput` for a language that the engines do not know. `owner` is the name of this
+        process where others may carry sessions too, and "" where it is alone. `tickets` are those that all of them
+        know; without, this process keeps its own.
         """
         self._settings = settings
         self._store = store
@@ -120,24 +131,34 @@ class VoiceSessions:
         self._speech: tuple[SpeechToText, TextToSpeech] | None = None
         self._sessions: dict[str, Session] = {}
         self._rooms: dict[str, str] = {}
+        self._opening: dict[str, EndReason | None] = {}
+        """What is being opened, and why it is to end at once."""
+        self._taking: dict[str, asyncio.Task[Session]] = {}
         self._loading: asyncio.Task[Any] | None = None
         self._detectors = Detectors()
         self._closed = False
-        self.tickets = Tickets(self._loop.time, seconds=settings.voice.ticket_seconds)
+        self._beside: set[asyncio.Task[Any]] = set()
+        self.recordings = Recordings(settings.data_dir)
+        self.tickets = tickets or LocalTickets(self._loop.time, seconds=settings.voice.ticket_seconds)
+        self._processes = (
+            Processes(store, bus, _Here(self), owner=owner, lease_seconds=settings.voice.lease_seconds)
+            if owner
+            else None
+        )
 
     # --- what the API calls -------------------------------------------------------------------------------------------
 
-    async def token(self, person: int, room: str, identity: str, name: str, *, proof: Any = None) -> Pass:
+    async def token(self, person: int, room: str, identity: str, name: str, *, credential: Credential = ()) -> Pass:
         """A way in for a person's sound. The room becomes theirs; `NotFound` when it is somebody else's.
 
-        `proof` is kept with a ticket (`voice.tickets`).
+        `credential` is kept with a ticket (`voice.tickets`).
         """
         check_room(room)
         await self._store.claim_room(room, person)
         livekit = self._settings.livekit
         if livekit.url:
             return self._room_pass(room, identity, name)
-        ticket = self.tickets.issue(person, room, proof)
+        ticket = await self.tickets.issue(Ticket(person, room, credential))
         return Pass(ticket, "embedded", "/ws/voice/", self._settings.voice.ticket_seconds)
 
     def _room_pass(self, room: str, identity: str, name: str) -> Pass:
@@ -163,10 +184,10 @@ class VoiceSessions:
             await asyncio.wait({earlier.end(EndReason.REPLACED)})
         if len(self._sessions) >= self._settings.voice.sessions:
             raise Unavailable(_FULL)
-        module = await self._engine()
-        stt, tts = await self._engines()
-        _, make_detector = await self._detectors.ready(self._settings.voice.turn_detection, self._settings.models_path)
-        row = await self._store.begin(
+        means = await self._means()
+        if self._processes is not None:
+            self._processes.start()
+        begun = await self._store.begin(
             NewVoiceSession(
                 key=secrets.token_hex(12),
                 room=wish.room,
@@ -177,44 +198,96 @@ class VoiceSessions:
                 language=wish.language,
                 voice=wish.voice,
                 system_prompt=wish.system_prompt,
+                owner=self._processes.owner if self._processes else "",
+                lease_seconds=self._processes.lease_seconds if self._processes else 0.0,
             )
         )
+        return await self._opened(begun.session, means, earlier=begun.earlier)
+
+    async def take(self, row: VoiceSession, begun: Callable[[Session], None]) -> Session:
+        """Carry on here what another process carries: the person's sound has arrived here. `begun` is called once.
+
+        Raises `NotFound` when it is over, `Unavailable` when it cannot be had now.
+        """
+        if self._processes is None or row.ended_at is not None or row.transport != "embedded":
+            raise NotFound(_NO_SESSION)
+        taking = self._taking.get(row.key)
+        if taking is None:
+            taking = self._taking[row.key] = asyncio.create_task(
+                self._take(self._processes, row, begun), name=f"voice-take-{row.key}"
+            )
+            taking.add_done_callback(lambda _: self._taking.pop(row.key, None))
+            taking.add_done_callback(_seen)
+        return await asyncio.shield(taking)
+
+    async def _take(self, processes: Processes, row: VoiceSession, begun: Callable[[Session], None]) -> Session:
+        if self._closed or len(self._sessions) >= self._settings.voice.sessions:
+            raise Unavailable(_STOPPING if self._closed else _FULL)
+        means = await self._means()
+        processes.start()
+        taken = await processes.take(row.key, row.person)
+        if taken is None:
+            if (await self._store.get(row.key, row.person)).ended_at is not None:
+                raise NotFound(_NO_SESSION)
+            raise Unavailable(_NOT_LET_GO)
+        log.info("voice.taken_over", session=row.key)
+        session = await self._opened(taken, means, go_on=True)
+        begun(session)
+        return session
+
+    async def _means(self) -> _Means:
+        """Everything that a session needs of this process, loaded."""
+        module = await self._engine()
+        stt, tts = await self._engines()
+        _, detector = await self._detectors.ready(self._settings.voice.turn_detection, self._settings.models_path)
+        return _Means(module, stt, tts, detector)
+
+    async def _opened(
+        self, row: VoiceSession, means: _Means, *, earlier: Sequence[str] = (), go_on: bool = False
+    ) -> Session:
+        """The session of a row that is this process's. With `go_on` some of it was said elsewhere."""
+        self._opening[row.key] = None
         try:
-            return await self._open(module, row, stt, tts, make_detector)
+            for key in earlier:
+                await self._end(key, row.person, EndReason.REPLACED)
+            before = await self._store.record(row.key, row.person) if go_on else None
+            return await self._open(row, means, before)
         except BaseException:
             with contextlib.suppress(AntiphonError):
                 await self._store.end(row.key, EndReason.FAILED, recording=False)
             raise
+        finally:
+            del self._opening[row.key]
 
-    async def _open(
-        self, module: Any, row: VoiceSession, stt: SpeechToText, tts: TextToSpeech, detector: Make
-    ) -> Session:
+    async def _open(self, row: VoiceSession, means: _Means, before: VoiceRecord | None) -> Session:
         settings = self._settings.voice
-        around = module.Surroundings(
+        around = means.module.Surroundings(
             settings=settings,
             store=self._store,
             live=self._live,
             approvals=self._approvals,
             bus=self._bus,
             clock=self._clock,
-            stt=stt,
-            tts=tts,
-            detector=detector,
+            stt=means.stt,
+            tts=means.tts,
+            detector=means.detector,
         )
-        path = self.recording_path(row.key)
-        session: Session = module.Session(
+        path = self.recordings.path(row.key)
+        session: Session = means.module.Session(
             row,
             around,
             name=await self._name_of(row.person),
             language=row.language,
             recording=Recording(path, self._loop.time()) if settings.record else None,
             ended=self._forget,
+            before=before,
         )
         # In a task of its own: the library leaves marks in the context it is started in.
         await asyncio.create_task(session.start(), name=f"voice-start-{row.key}")
-        # What was looked at before all this took time, and others began and ended meanwhile.
-        if (earlier := self._sessions.get(self._rooms.get(row.room, ""))) is not None:
-            await asyncio.wait({earlier.end(EndReason.REPLACED)})
+        # Looked at before all this took time, and others began meanwhile.
+        if (unwanted := self._opening[row.key]) is not None:
+            await asyncio.wait({session.end(unwanted)})
+            return session
         if self._closed or len(self._sessions) >= settings.sessions:
             await asyncio.wait({session.end(EndReason.SHUTDOWN if self._closed else EndReason.FAILED)})
             raise Unavailable(_STOPPING if self._closed else _FULL)
@@ -260,27 +333,38 @@ class VoiceSessions:
         return session if session is not None and session.row.person == person else None
 
     async def stop(self, key: str, person: int) -> None:
-        """End a session; one that is over stays so. `NotFound`."""
-        session = self.find(key, person)
-        if session is None:
-            await self._store.get(key, person)
-            return
-        await asyncio.wait({session.end(EndReason.STOPPED)})
+        """End a session, wherever it goes on; one that is over stays so. `NotFound`."""
+        if self.find(key, person) is not None or (await self._store.get(key, person)).ended_at is None:
+            await self._end(key, person, EndReason.STOPPED)
+
+    async def _end(self, key: str, person: int, reason: EndReason) -> None:
+        if (session := self._sessions.get(key)) is not None:
+            await asyncio.wait({session.end(reason)})
+            if not session.moved:
+                return
+        if key in self._opening:
+            self._opening[key] = reason
+        elif self._processes is not None:
+            await self._processes.end(key, person, reason)
+        else:
+            await self._store.end(key, reason, recording=False)
 
     async def delete(self, key: str, person: int) -> None:
         """End a session and delete what was said in it, with its recording. `NotFound`."""
         await self.stop(key, person)
         await self._store.delete(key, person)
-        for file in recording_files(self._settings.data_dir, key):
-            await asyncio.to_thread(file.unlink, missing_ok=True)
+        await asyncio.to_thread(self.recordings.drop, key)
+        if self._processes is not None:
+            await self._processes.deleted(key)
+
+    async def tell_state(self, key: str) -> None:
+        """Let the state of a session that goes on elsewhere be told to whoever listens."""
+        if self._processes is not None:
+            await self._processes.ask_state(key)
 
     async def connect(self, session: Session, transport: Transport) -> None:
         """Carry a session by a transport."""
         await session.connect(transport)
-
-    def recording_path(self, key: str) -> Path:
-        """Where the recording of a session lies, if there is one."""
-        return recording_files(self._settings.data_dir, key)[0]
 
     async def options(self) -> Options:
         """What can be chosen: voices, and which engines do the work."""
@@ -322,10 +406,21 @@ class VoiceSessions:
         """How many sessions go on here."""
         return len(self._sessions)
 
-    async def begin(self) -> None:
-        """Once at the start of the program: what an earlier run left open is over."""
-        if forgotten := await self._store.end_forgotten():
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set: end what processes that died left open, delete the recordings of what was deleted."""
+        if self._processes is not None:
+            self._processes.start()
+        elif forgotten := await self._store.end_forgotten(owners_are_gone=True):
             log.info("voice.ended_forgotten", sessions=forgotten)
+        while not stop.is_set():
+            try:
+                if swept := await self.recordings.sweep(self._store.known):
+                    log.info("voice.recordings_swept", recordings=swept)
+            except (AntiphonError, OSError) as error:
+                log.warning("voice.recordings_not_swept", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await stop.wait()
 
     async def warm_up(self) -> None:
         """Load what the first session needs of this program. Called when it has nothing better to do.
@@ -342,6 +437,11 @@ class VoiceSessions:
         self._closed = True
         if ending := {session.end(EndReason.SHUTDOWN) for session in list(self._sessions.values())}:
             await asyncio.wait(ending, timeout=4.0)
+        if self._processes is not None:
+            await self._processes.aclose()
+        await self.tickets.aclose()
+        if others := {*self._taking.values(), *self._beside}:
+            await asyncio.wait(others, timeout=1.0)
         if self._loading is not None:
             await asyncio.wait({self._loading})
         await self._detectors.aclose()
@@ -350,10 +450,16 @@ class VoiceSessions:
                 with contextlib.suppress(Exception):
                     await engine.aclose()
 
-    def _forget(self, session: Session, reason: EndReason) -> None:
+    def _forget(self, session: Session) -> None:
         self._sessions.pop(session.row.key, None)
         if self._rooms.get(session.row.room) == session.row.key:
             del self._rooms[session.row.room]
+
+    def _beside_all(self, deed: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something that nobody waits for."""
+        task = asyncio.create_task(deed, name=name)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def _engine(self) -> Any:
         """The module `session`, loaded once."""
@@ -381,6 +487,62 @@ class VoiceSessions:
         except TimeoutError:
             raise Unavailable(_NO_ENGINE) from None
         return stt, tts
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What a session is made with."""
+
+    module: Any
+    """`voice.session`, which is loaded late."""
+    stt: SpeechToText
+    tts: TextToSpeech
+    detector: Make
+
+
+class _Here:
+    """What other processes may want of the sessions of this one. Implements `processes.Here`."""
+
+    def __init__(self, service: VoiceSessions) -> None:
+        self._service = service
+
+    def carried(self) -> Collection[str]:
+        service = self._service
+        return {*service._opening, *(key for key, session in service._sessions.items() if not session.ending)}
+
+    def end(self, key: str, reason: EndReason) -> None:
+        if (session := self._service._sessions.get(key)) is not None:
+            session.end(reason)
+        elif key in self._service._opening:
+            self._service._opening[key] = reason
+
+    def lost(self, key: str) -> None:
+        self._service._beside_all(self._end_as_stored(key), f"voice-lost-{key}")
+
+    async def _end_as_stored(self, key: str) -> None:
+        reason = EndReason.CRASHED
+        if (session := self._service._sessions.get(key)) is not None:
+            with contextlib.suppress(AntiphonError):
+                reason = (await self._service._store.get(key, session.row.person)).reason or reason
+        self.end(key, reason)
+
+    def let_go(self, key: str, taker: str) -> None:
+        session = self._service._sessions.get(key)
+        if session is not None and session.row.transport == "embedded":
+            session.let_go(taker)
+
+    def tell(self, key: str) -> None:
+        if (session := self._service._sessions.get(key)) is not None:
+            session.tell_state()
+
+    def drop(self, key: str) -> None:
+        self._service._beside_all(asyncio.to_thread(self._service.recordings.drop, key), f"voice-drop-{key}")
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Whoever waited for it may have gone meanwhile: that is no reason to complain."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _load() -> Any:

@@ -9,7 +9,8 @@
     transport <- line <- playout <- speaking (voice)       transcript -> telling: events, stored segments
 
 `service` makes sessions and ends them. A session outlives its transport: a browser that lost its connection comes back
-within `reconnect_seconds`. Whatever ends a session, it leaves no task, no socket and no engine behind.
+within `reconnect_seconds`, also to another process, which then carries the session on from what is stored of it.
+Whatever ends a session, it leaves no task, no socket and no engine behind.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from antiphon.domain.clock import Clock
 from antiphon.domain.errors import NotFound
 from antiphon.domain.events import Bus
 from antiphon.domain.speech import SpeechToText, TextToSpeech
-from antiphon.domain.voice import EndReason, VoiceSession, VoiceStore
+from antiphon.domain.voice import EndReason, VoiceRecord, VoiceSession, VoiceStore
 from antiphon.telemetry import metrics
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
@@ -64,7 +65,7 @@ class Surroundings:
 
 
 class Session:
-    """One conversation. `ended` is called once, with the reason, when everything of it is freed."""
+    """One conversation. `ended` is called once when everything of it is freed."""
 
     def __init__(
         self,
@@ -74,15 +75,20 @@ class Session:
         name: str,
         language: str,
         recording: Recording | None,
-        ended: Callable[[Session, EndReason], None],
+        ended: Callable[[Session], None],
+        before: VoiceRecord | None = None,
     ) -> None:
-        """`name` is the person's; `language` is what is spoken, "" lets the engines choose."""
+        """`name` is the person's; `language` is what is spoken, "" lets the engines choose.
+
+        `before` is what was said already, in another process that has let the session go.
+        """
         self.row = session
         self._around = around
         self._name = name
         self._language = language
         self._recording = recording
         self._ended = ended
+        self._before = before
         self._loop = asyncio.get_running_loop()
         self._muted = False
         self._held: bool | None = None
@@ -90,16 +96,23 @@ class Session:
         self._last = self._loop.time()
         self._away_since: float | None = self._last
         self._ending: asyncio.Task[None] | None = None
-        self._on_end: list[Callable[[], None]] = []
+        self._on_end: list[Callable[[], None]] | None = []
+        self.moved = False
+        """Whether another process has been given it."""
         self.over = asyncio.Event()
         """Set when everything is freed."""
 
     async def start(self) -> None:
         """Be ready for a transport. Raises what the engines raise; nothing is left then."""
-        around, row = self._around, self.row
+        around, row, before = self._around, self.row, self._before
         self._teller = Teller(around.bus, row.key)
         self._transcript = Transcript(
-            self._teller, around.store, around.clock, session=row.key, identity=row.identity or self._name
+            self._teller,
+            around.store,
+            around.clock,
+            session=row.key,
+            identity=row.identity or self._name,
+            after=max((segment.number for segment in before.segments), default=0) if before else 0,
         )
         self._taking = TurnTaking(
             around.settings,
@@ -129,9 +142,12 @@ class Session:
             name=self._name,
             language=self._language,
             say=self._taking.say,
+            after=max((times.turn for times in before.turns), default=0) if before else 0,
         )
         self._parts = Parts(turns, self._transcript, listening, speaking, self._playout)
         turns.follow()
+        if before is not None:
+            await turns.recall()
         await self._taking.start(self._parts)
         metrics.VOICE_SESSIONS.labels(transport=row.transport).inc()
         self._timer = self._loop.call_later(1.0, self._look)
@@ -141,13 +157,21 @@ class Session:
         return self._playout.heard / RATE
 
     def on_end(self, deed: Callable[[], None]) -> None:
-        """Do something when the session ends."""
-        self._on_end.append(deed)
+        """Do something when the session ends; at once when it has."""
+        if self._on_end is None:
+            deed()
+        else:
+            self._on_end.append(deed)
 
     @property
     def connected(self) -> bool:
         """Whether a transport carries it now."""
         return self._line.open
+
+    @property
+    def ending(self) -> bool:
+        """Whether it is on its way out, or over."""
+        return self._ending is not None
 
     @property
     def state(self) -> str:
@@ -175,17 +199,41 @@ class Session:
             self._taking.hushed()
         self._active()
 
+    def tell_state(self) -> None:
+        """Tell what the agent does now, for somebody who has just begun to listen."""
+        self._transcript.tell("state", state=self.state)
+
     def end(self, reason: EndReason) -> asyncio.Task[None]:
         """End it. Returns the one task that does; twice is once."""
+        return self._farewell(lambda recorded: self._ended_for(reason, recorded))
+
+    def let_go(self, taker: str) -> asyncio.Task[None]:
+        """Free everything here, and let the process `taker` carry it on. Nothing happens when it ends already."""
+        return self._farewell(lambda recorded: self._handed_to(taker, recorded))
+
+    def _farewell(self, farewell: Callable[[bool], None]) -> asyncio.Task[None]:
         if self._ending is None:
-            self._ending = asyncio.create_task(self._end(reason), name=f"voice-end-{self.row.key}")
+            self._ending = asyncio.create_task(self._end(farewell), name=f"voice-end-{self.row.key}")
         return self._ending
 
-    async def _end(self, reason: EndReason) -> None:
+    def _ended_for(self, reason: EndReason, recorded: bool) -> None:
+        self._teller.do(lambda: self._around.store.end(self.row.key, reason, recording=recorded))
+        self._transcript.tell("ended", reason=reason.value)
+        metrics.VOICE_ENDED.labels(reason=reason.value).inc()
+        log.info("voice.ended", session=self.row.key, reason=reason.value)
+
+    def _handed_to(self, taker: str, recorded: bool) -> None:
+        self.moved = True
+        # Behind everything that is to be stored, so that the other process finds it.
+        self._teller.do(lambda: self._around.store.hand(self.row.key, self.row.owner, taker, recording=recorded))
+        log.info("voice.handed_over", session=self.row.key)
+
+    async def _end(self, farewell: Callable[[bool], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            for deed in self._on_end:
+            deeds, self._on_end = self._on_end or [], None
+            for deed in deeds:
                 await self._freed(_done(deed), "what was to be done at the end")
             await self._freed(self._taking.aclose(), "engine")
             await self._freed(self._playout.aclose(), "playout")
@@ -195,8 +243,7 @@ class Session:
             recorded = False
             if self._recording is not None:
                 recorded = bool(await self._freed(self._recording.aclose(), "recording"))
-            self._teller.do(lambda: self._around.store.end(self.row.key, reason, recording=recorded))
-            self._transcript.tell("ended", reason=reason.value)
+            farewell(recorded)
             await self._freed(self._teller.done(), "telling")
             if recorded:
                 await self._freed(self._drop_what_was_deleted(), "recording")
@@ -204,10 +251,8 @@ class Session:
             await self._teller.aclose()
         finally:
             metrics.VOICE_SESSIONS.labels(transport=self.row.transport).dec()
-            metrics.VOICE_ENDED.labels(reason=reason.value).inc()
-            log.info("voice.ended", session=self.row.key, reason=reason.value)
             self.over.set()
-            self._ended(self, reason)
+            self._ended(self)
 
     async def _drop_what_was_deleted(self) -> None:
         """A session that was deleted while it went on, with its person, leaves no sound of them."""

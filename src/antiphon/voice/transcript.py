@@ -35,15 +35,18 @@ class _Open:
 class Transcript:
     """Both sides of one session."""
 
-    def __init__(self, teller: Teller, store: VoiceStore, clock: Clock, *, session: str, identity: str) -> None:
+    def __init__(
+        self, teller: Teller, store: VoiceStore, clock: Clock, *, session: str, identity: str, after: int = 0
+    ) -> None:
+        """`after` is the number of the last segment that there is already."""
         self._teller = teller
         self._store = store
         self._clock = clock
         self._session = session
         self._identity = identity
-        self._numbers = 0
+        self._numbers = after
         self._open: dict[int, _Open] = {}
-        self.final = 0
+        self.final = after
         """Up to this number everything is final."""
 
     def begin(self, author: Author) -> int:

@@ -8,6 +8,7 @@ a turn is ended before the next one is committed, and nothing in the conversatio
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -107,8 +108,12 @@ class Turns:
         name: str,
         language: str,
         say: Callable[[str], None],
+        after: int = 0,
     ) -> None:
-        """`say` speaks a text of ours as soon as nobody else speaks. `name` is the person's."""
+        """`say` speaks a text of ours as soon as nobody else speaks. `name` is the person's.
+
+        `after` is the number of the last turn that there is already.
+        """
         self._session = session
         self._live = live
         self._approvals = approvals
@@ -119,7 +124,9 @@ class Turns:
         self._name = name
         self._language = language or "en"
         self._say = say
-        self._numbers = 0
+        self._numbers = after
+        self._message = f"voice-{session.key}-{secrets.token_hex(3)}"
+        """Begins the ids of what the person says: other ones where the session goes on in another process."""
         self._heard_words = 0
         self._latest: asyncio.Task[object] | None = None
         self._asking: dict[int, Approval] = {}
@@ -137,6 +144,16 @@ class Turns:
     def follow(self) -> None:
         """Begin to listen to what others write in this conversation: answers after an approval, reminders."""
         self._following = asyncio.create_task(self._follow(), name="voice-follow")
+
+    async def recall(self) -> None:
+        """Take up what was asked in this conversation and is not answered yet: a yes asks it again, to be heard."""
+        who = Requester(person=self._session.person, platform="web", channel=self._session.channel)
+        try:
+            asked = await self._approvals.pending(who, self._session.channel)
+        except AntiphonError as error:
+            log.warning("voice.questions_not_recalled", code=error.code)
+            return
+        self._asking.update({approval.id: approval for approval in asked})
 
     # --- one turn -----------------------------------------------------------------------------------------------------
 
@@ -168,7 +185,7 @@ class Turns:
         message = InboundMessage(
             platform="web",
             channel=session.channel,
-            native_id=f"voice-{session.key}-{self._heard_words}",
+            native_id=f"{self._message}-{self._heard_words}",
             sender=Sender(native_id=str(session.person), name=self._name),
             text=text,
             at=self._clock.now(),

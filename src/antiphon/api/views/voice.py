@@ -6,7 +6,6 @@ The routes at the root (`/token`, `/session`, `/transcripts`) and those below `/
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from http import HTTPStatus
 from textwrap import shorten
 from typing import Any
@@ -17,15 +16,16 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from antiphon.api import shapes, voice_rows, voice_shapes
-from antiphon.api.auth import Proof
+from antiphon.api.auth import credential_of
 from antiphon.api.paging import envelope, page_of
 from antiphon.api.schema import PAGING, describe
 from antiphon.api.views.attachments import BYTES, AnyMediaType, sent_file
 from antiphon.api.views.base import ApiView, json_answer
+from antiphon.api.voice_sockets import end_with_the_credential
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import InvalidInput, NotFound
 from antiphon.domain.speech import EngineState
-from antiphon.domain.voice import LONGEST_LABEL, EndReason, VoiceRecord, VoiceSession
+from antiphon.domain.voice import LONGEST_LABEL, VoiceRecord, VoiceSession
 from antiphon.voice.detectors import VAD
 from antiphon.voice.service import Wish
 from antiphon.voice.transcript import segment_event
@@ -54,8 +54,8 @@ class TokenView(ApiView):
         """A token for one connection."""
         room, identity = _label(request, "room"), _label(request, "identity")
         name = _label(request, "name", missing=identity)
-        proof = Proof.of(self.identity, self.request._request.scope)
-        way = await self.services.voice.token(self.person, room, identity, name, proof=proof)
+        credential = credential_of(self.request._request.scope)
+        way = await self.services.voice.token(self.person, room, identity, name, credential=credential)
         return json_answer(
             {"token": way.token, "transport": way.transport, "url": way.url, "expires_in": way.expires_in}
         )
@@ -82,15 +82,8 @@ class SessionView(ApiView):
             system_prompt=body.get("system_prompt", ""),
         )
         session = await self.services.voice.start(self.person, wish)
-        self._end_with_the_credential(session)
+        end_with_the_credential(self.state.auth, self.identity, self.request._request.scope, session)
         return json_answer({"session_id": session.row.key}, HTTPStatus.CREATED)
-
-    def _end_with_the_credential(self, session: Any) -> None:
-        """A key that is revoked, or a browser that is signed out, speaks no more."""
-        scope = self.request._request.scope
-        watching = contextlib.ExitStack()
-        watching.enter_context(self.state.auth.watch(self.identity, scope, lambda: session.end(EndReason.REVOKED)))
-        session.on_end(watching.close)
 
 
 class OneSessionView(ApiView):
@@ -173,9 +166,10 @@ class RecordingView(ApiView):
     async def get(self, request: Request, id: str) -> HttpResponseBase:
         """Send it piece by piece."""
         session = await self.stores.voice.get(id, self.person)
-        path = self.services.voice.recording_path(session.key)
+        path = self.services.voice.recordings.path(session.key)
         if not session.recording or not await asyncio.to_thread(path.is_file):
-            raise NotFound("There is no recording of this session.")
+            elsewhere = " on this machine. It lies where the session was carried" if session.recording else ""
+            raise NotFound(f"There is no recording of this session{elsewhere}.")
         size = (await asyncio.to_thread(path.stat)).st_size
         return sent_file(
             path,

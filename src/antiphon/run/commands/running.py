@@ -17,6 +17,7 @@ def add_commands(commands: Any) -> None:
         ("api", "run the API alone (needs PostgreSQL and Redis)"),
         ("console", "serve the pages alone, for an API elsewhere (port 5173)"),
         ("discord", "hold the connection to Discord alone (needs PostgreSQL and Redis)"),
+        ("voice", "carry spoken sessions alone (needs PostgreSQL and Redis)"),
         ("worker", "work on tasks and deliver replies alone (needs PostgreSQL and Redis)"),
     ):
         command = commands.add_parser(name, help=text)

@@ -22,7 +22,10 @@ class VoiceRoom(models.Model):
 
 
 class VoiceSession(models.Model):
-    """One spoken session. `channel` is a key, not a reference: the channel comes to be with its first turn."""
+    """One spoken session. `channel` is a key, not a reference: the channel comes to be with its first turn.
+
+    `owner` is the process that carries it, which lives as long as its lease (`NamedLease`), "" where there is but one.
+    """
 
     key = models.CharField(max_length=40, unique=True)
     room = models.ForeignKey(VoiceRoom, on_delete=models.CASCADE, related_name="sessions")
@@ -37,6 +40,7 @@ class VoiceSession(models.Model):
     ended_at = InstantField(null=True, blank=True)
     reason = models.CharField(max_length=16, choices=choices(EndReason), blank=True, default="")
     recording = models.BooleanField(default=False)
+    owner = models.CharField(max_length=100, blank=True, default="")
 
     class Meta:
         indexes = [models.Index(fields=["ended_at"], name="voice_session_ended")]
