@@ -70,12 +70,17 @@ class Stage:
         self.wait("a sound", lambda: self.heard("out").seconds > seconds)
 
     def wait(self, what: str, met: Callable[[], bool], seconds: float = 20.0) -> None:
-        """Poll: the pages' policy does not let Playwright wait in them."""
+        """Wait until it is so."""
+        if not self.comes(met, seconds):
+            raise AssertionError(f"waited in vain for {what}")
+
+    def comes(self, met: Callable[[], bool], seconds: float = 6.0) -> bool:
+        """Whether it becomes so. It polls: the pages' policy does not let Playwright wait in them."""
         for _ in range(int(seconds * 20)):
             if met():
-                return
+                return True
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"waited in vain for {what}")
+        return False
 
 
 def open_stage(browser: Browser, server: Server, state: StorageState, watch: Watch, *, before: str = "") -> Stage:
