@@ -152,7 +152,9 @@ def test_a_generated_client_is_understood(services: Services, spoken: tuple[Path
 
 
 def test_health_needs_no_token_and_reflection_names_the_services(services: Services) -> None:
-    found = services.client(services.stt, "probe")
+    deadline = time.monotonic() + 30
+    while (found := services.client(services.stt, "probe"))["health"] == "NOT_SERVING":  # its engine is being loaded
+        assert time.monotonic() < deadline
     assert found["health"] == "SERVING"
     assert "nvidia.riva.asr.RivaSpeechRecognition" in found["services"]
     assert "nvidia.riva.tts.RivaSpeechSynthesis" in services.client(services.tts, "probe")["services"]
