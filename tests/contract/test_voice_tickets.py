@@ -11,7 +11,7 @@ import pytest_asyncio
 import redis.asyncio as redis
 
 from antiphon.domain.errors import Unavailable
-from antiphon.voice.redis_tickets import PREFIX, RedisTickets
+from antiphon.voice.redis_tickets import KEY, RedisTickets
 from antiphon.voice.tickets import LocalTickets, Ticket, Tickets, TicketUsed
 from tests.fixtures_redis import RedisServer, free_port
 
@@ -82,10 +82,10 @@ async def test_another_process_takes_it_and_only_one_of_them(redis_server: Redis
 @pytest.mark.needs("redis")
 async def test_what_lies_in_redis_tells_nobody_anything(redis_server: RedisServer) -> None:
     client: Any = redis.Redis.from_url(redis_server.url)
-    before = set(await client.keys(f"{PREFIX}*"))
+    before = set(await client.keys(f"{KEY}*"))
     tickets = RedisTickets(redis_server.url, seconds=60, local=local(60))
     secret = await tickets.issue(TICKET)
-    (key,) = set(await client.keys(f"{PREFIX}*")) - before
+    (key,) = set(await client.keys(f"{KEY}*")) - before
     kept = key + await client.get(key)
     for word in (secret.encode(), b"s\xc3\xa9cret", b"kitchen", b"authorization"):
         assert word not in kept

@@ -45,19 +45,31 @@ return text
 """
 
 
+def redis_client(url: str, *, answer_seconds: float | None = None) -> Any:
+    """A connection to a server, for the bus and for whatever else is kept there; it is made when it is first used.
+
+    With `answer_seconds` a command fails when it is not answered for so long.
+    """
+    return cast(
+        "Any",
+        redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            url,
+            decode_responses=True,
+            socket_connect_timeout=3,
+            socket_timeout=answer_seconds,
+            socket_keepalive=True,
+            # A pooled connection that died with the last server fails on first use: one more try opens a new one.
+            retry=Retry(NoBackoff(), 1),
+        ),
+    )
+
+
 class RedisBus:
     """Implements `domain.events.Bus` over one Redis server. Call `start` before use and `close` after."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
-        self._redis = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
-            decode_responses=True,
-            socket_connect_timeout=3,
-            socket_keepalive=True,
-            # A pooled connection that died with the last server fails on first use: one more try opens a new one.
-            retry=Retry(NoBackoff(), 1),
-        )
+        self._redis = redis_client(url)
         self._script = self._redis.register_script(_PUBLISH)
         self._listeners = Listeners()
         self._changed = asyncio.Event()
@@ -145,7 +157,7 @@ class RedisBus:
         """Whether Redis answers within a second."""
         try:
             async with asyncio.timeout(1):
-                await cast("Any", self._redis).ping()
+                await self._redis.ping()
         except (RedisError, OSError, TimeoutError):
             return PartHealth(
                 "bus", PartState.DEGRADED, "Redis does not answer", "Check REDIS_URL and that the server runs"
@@ -171,7 +183,7 @@ class RedisBus:
 
     async def _read(self, *, after_gap: bool) -> None:
         """Read one connection until it breaks. Subscribing only writes, so it may happen beside the pending read."""
-        pubsub = cast("Any", self._redis.pubsub(ignore_subscribe_messages=False))  # pyright: ignore[reportUnknownMemberType]
+        pubsub = self._redis.pubsub(ignore_subscribe_messages=False)
         async with pubsub:
             # A channel of our own keeps the connection in subscribed mode while nobody listens to a topic.
             await pubsub.subscribe(f"{PREFIX}_")

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from antiphon.bus.redis import PREFIX
+from antiphon.bus.redis import PREFIX, redis_client
 from antiphon.domain.clock import Clock
 from antiphon.domain.errors import StoreUnavailable
 from antiphon.domain.events import PANEL, Bus
@@ -29,16 +26,7 @@ class RedisPanelStore:
     def __init__(self, url: str, bus: Bus, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
-        self._redis = cast(
-            "Any",
-            redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-                url,
-                decode_responses=True,
-                socket_connect_timeout=3,
-                socket_timeout=3,
-                retry=Retry(NoBackoff(), 1),  # whoever keeps panels comes again in a second
-            ),
-        )
+        self._redis = redis_client(url, answer_seconds=3)
 
     async def load(self) -> Mapping[str, Mapping[str, object]]:
         """What was kept, by the names of the panels. What cannot be read as JSON was written by somebody else."""

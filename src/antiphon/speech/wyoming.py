@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import TypeVar, cast
@@ -216,7 +217,7 @@ class Wire:
             await self.write(Error(text=error.message, code=error.code))
 
 
-class _Connection:
+class _Connection(ABC):
     """Reads events until the client is gone. What the two kinds have in common."""
 
     def __init__(self, wire: Wire, calls: Calls, settings: SpeechServiceSettings) -> None:
@@ -243,13 +244,13 @@ class _Connection:
             except AntiphonError as error:
                 await self._wire.problem(error)
 
+    @abstractmethod
     async def info(self) -> Info:
         """What this service offers."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def take(self, event: Event) -> None:
         """Act on an event."""
-        raise NotImplementedError
 
 
 class ListeningConnection(_Connection):

@@ -10,21 +10,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any, cast
 
-import redis.asyncio as redis
 import structlog
 from cryptography.fernet import Fernet
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from antiphon.bus.redis import PREFIX, redis_client
 from antiphon.domain.errors import Unavailable
 from antiphon.voice.tickets import LocalTickets, Ticket, TicketUsed, digest, new_secret
 
 log = structlog.stdlib.get_logger(__name__)
 
-PREFIX = "antiphon:1:ticket:"
+KEY = f"{PREFIX}ticket:"
 _USED = "used"
 _AWAY = "Redis does not answer now, which the way in needs. Try again in a moment."
 
@@ -35,24 +32,13 @@ class RedisTickets:
     def __init__(self, url: str, *, seconds: float, local: LocalTickets) -> None:
         self._seconds = seconds
         self._local = local
-        self._redis = cast(
-            "Any",
-            redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-                url,
-                decode_responses=True,
-                socket_connect_timeout=2,
-                socket_timeout=2,
-                retry=Retry(NoBackoff(), 1),  # a connection that died with the last server fails on first use
-            ),
-        )
+        self._redis = redis_client(url, answer_seconds=2)
 
     async def issue(self, ticket: Ticket) -> str:
         """The secret of a new ticket."""
         secret = new_secret()
         try:
-            await self._redis.set(
-                PREFIX + digest(secret), _sealed(secret, ticket), px=max(1, int(self._seconds * 1000))
-            )
+            await self._redis.set(KEY + digest(secret), _sealed(secret, ticket), px=max(1, int(self._seconds * 1000)))
         except (RedisError, OSError) as error:
             log.warning("voice.ticket_kept_here", error=type(error).__name__)
             return await self._local.issue(ticket)
@@ -63,7 +49,7 @@ class RedisTickets:
         if (ticket := await self._local.redeem(secret)) is not None:
             return ticket
         try:
-            found = await self._redis.set(PREFIX + digest(secret), _USED, xx=True, keepttl=True, get=True)
+            found = await self._redis.set(KEY + digest(secret), _USED, xx=True, keepttl=True, get=True)
         except (RedisError, OSError) as error:
             raise Unavailable(_AWAY) from error
         if found == _USED:
