@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Route, StorageState, expect
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Route, StorageState, expect
 
 from tests.e2e.chat import Chat, Watch
 from tests.e2e.conftest import open_chat, sign_in
@@ -159,3 +159,27 @@ def test_words_typed_and_sent_before_the_page_is_ready_go_out(
     expect(chat.replies).to_have_count(1)
     assert "11" in chat.last_reply()
     expect(chat.field).to_have_value("")
+
+
+def test_a_message_is_answered_though_the_first_reading_of_its_conversation_was_slow(
+    context: BrowserContext, server: Server, signed_in: StorageState, watch: Watch
+) -> None:
+    """That there is no such conversation yet is heard after the message was sent which begins it."""
+    watch.allow("status of 404")
+    context.add_cookies(signed_in["cookies"])  # type: ignore[typeddict-item, arg-type]
+    page = context.new_page()
+    readings: list[tuple[Route, APIResponse]] = []
+    page.route("**/messages?*", lambda route: readings.append((route, route.fetch())))
+    page.goto(f"{server.url}/c/web:slow-{uuid.uuid4()}")
+    chat = Chat(page, server, "")
+    while not readings:
+        page.wait_for_timeout(20)
+    chat.say("what is 5 plus 7")
+    expect(chat.calls).to_have_count(1)
+    page.wait_for_timeout(500)  # more than the message needs to be accepted, if it is sent
+    for route, answer in readings:
+        assert answer.status == 404
+        route.fulfill(response=answer)
+    page.unroute("**/messages?*")
+    expect(chat.replies).to_have_count(1)
+    assert "12" in chat.last_reply()

@@ -75,12 +75,15 @@ export class Conversation {
     return this.turns.all.flatMap((turn) => [...turn.approvals.values()]).filter(needsAnswer);
   }
 
-  /** Read, connect, and send what waits. `isNew`: the server does not know the channel, and lets us listen already. */
+  /**
+   * Read, connect, and send what waits. `isNew`: the server does not know the channel, and lets us listen already.
+   * Nothing is sent before the reading is over: its "no such conversation" could come after the first message made one.
+   */
   async open() {
     await this.refresh();
     if (this.#closed) return;
     if (this.exists || this.#isNew) this.#stream.open(this.#resumePoint());
-    this.#outbox.flush();
+    this.#outbox.open();
   }
 
   close() {

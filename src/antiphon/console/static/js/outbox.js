@@ -20,7 +20,7 @@ export class Outbox {
   #busy = false;
   #tries = 0;
   #timer = 0;
-  #closed = false;
+  #isOpen = false;
   #trouble = null; // {error, until} of the entry at the front
 
   /** `onAccepted(entry, receipt)`; `onRefused(entry, error)` gives an entry back that can never be accepted. */
@@ -55,15 +55,21 @@ export class Outbox {
     return entry ?? null;
   }
 
+  /** Begin to send. Before that everything waits. */
+  open() {
+    this.#isOpen = true;
+    this.flush();
+  }
+
   /** Send what waits, in order, now. */
   async flush() {
-    if (this.#busy || this.#closed) return;
+    if (this.#busy || !this.#isOpen) return;
     clearTimeout(this.#timer);
     this.#busy = true;
     try {
       for (;;) {
         const [entry] = this.#keep.get(this.#slot, []);
-        if (!entry || this.#closed || !(await this.#send(entry))) return;
+        if (!entry || !this.#isOpen || !(await this.#send(entry))) return;
       }
     } finally {
       this.#busy = false;
@@ -71,7 +77,7 @@ export class Outbox {
   }
 
   close() {
-    this.#closed = true;
+    this.#isOpen = false;
     clearTimeout(this.#timer);
   }
 
@@ -99,7 +105,7 @@ export class Outbox {
     const wait = error.retryAfter ? error.retryAfter * 1000 : waitBefore(this.#tries, FIRST_WAIT_MS, LONGEST_WAIT_MS);
     this.#tries += 1;
     this.#trouble = { error, until: Date.now() + wait };
-    if (error.status !== 401 && !this.#closed) this.#timer = setTimeout(() => this.flush(), wait);
+    if (error.status !== 401 && this.#isOpen) this.#timer = setTimeout(() => this.flush(), wait);
   }
 
   #remove(id) {
