@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import AntiphonError, SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, Transcript
 
 _MOST_BYTES = 120 * LISTENING_RATE * SAMPLE_BYTES
@@ -28,7 +28,8 @@ class UtteranceStream(ABC):
 
     @abstractmethod
     def utterance(self, first: bytes) -> AsyncGenerator[Transcript, None]:
-        """Ask the engine: interim transcripts, and one final as the last. Its errors are `SpeechError`."""
+        """Ask the engine: interim transcripts, and one final as the last. Its errors are `SpeechError`, and
+        `InvalidInput` for what the caller asked."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -92,7 +93,7 @@ class UtteranceStream(ABC):
                         if self.closed:
                             return
                         yield transcript
-            except SpeechError:
+            except AntiphonError:
                 if self.closed:
                     return
                 raise

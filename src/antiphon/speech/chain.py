@@ -78,8 +78,15 @@ class Chain(Generic[E]):
         if next_one:
             metrics.SPEECH_FALLBACKS.labels(kind=self.kind, engine=link.choice.partition(":")[0]).inc()
 
-    def all_failed(self, errors: Sequence[tuple[str, BaseException]]) -> SpeechError:
-        """What to raise when nobody is left."""
+    def refused(self, link: Link[E], error: InvalidInput) -> None:
+        """Note that a link cannot do what a caller asked (a voice, a language). It still serves others, without a rest."""
+        log.warning("speech.request_refused", kind=self.kind, engine=link.choice, reason=error.message)
+
+    def all_failed(self, errors: Sequence[tuple[str, BaseException]]) -> SpeechError | InvalidInput:
+        """What to raise when nobody is left. `InvalidInput` where nothing is wrong with anybody."""
+        refusals = [error for _, error in errors if isinstance(error, InvalidInput)]
+        if refusals and len(refusals) == len(errors):
+            return refusals[0]
         told = "; ".join(
             error.message if isinstance(error, AntiphonError) else f"{choice} failed ({type(error).__name__})"
             for choice, error in errors

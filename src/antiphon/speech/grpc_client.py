@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from antiphon.config.values import SecretName, UserPath, is_loopback
-from antiphon.domain.errors import SpeechBusy, SpeechError
+from antiphon.domain.errors import AntiphonError, InvalidInput, SpeechBusy, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus
 from antiphon.speech.addresses import reachable
 from antiphon.speech.engine import Surroundings, package_missing
@@ -128,13 +128,13 @@ class RivaClient:
 
             if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 return None
-            raise self.failed(error) from error
+            raise self.failed(error, asked=False) from error
 
-    def failed(self, error: BaseException) -> SpeechError:
-        """What to raise for what a call raised."""
+    def failed(self, error: BaseException, *, asked: bool = True) -> AntiphonError:
+        """What to raise for what a call raised. `asked`: it carried what a caller wants, which a server may refuse."""
         import grpc
 
-        if isinstance(error, SpeechError):
+        if isinstance(error, AntiphonError):
             return error
         if not isinstance(error, grpc.aio.AioRpcError):
             return SpeechError(f"The server of the engine {self._engine} at {self.address} failed.")
@@ -147,6 +147,12 @@ class RivaClient:
             return SpeechError(f"{where} did not answer in time.")
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             return SpeechBusy(f"{where} has too much to do now: {_said(error) or 'it says no more'}")
+        if asked and code in (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            grpc.StatusCode.NOT_FOUND,
+            grpc.StatusCode.OUT_OF_RANGE,
+        ):
+            return InvalidInput(f"{where} refuses the request: {_said(error) or 'it says no more'}")
         return SpeechError(f"{where} failed ({code.name}): {_said(error) or 'it says no more'}")
 
     async def aclose(self) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, RecognitionStream, SpeechToText, Transcript
 from antiphon.speech.chain import Chain, Link
 from antiphon.speech.child import ChildGone
@@ -39,6 +39,9 @@ class ListeningChain(Chain[SpeechToText]):
             try:
                 async with asyncio.timeout(self._timeout + 2 * seconds):
                     return await link.engine.recognize(pcm, language=spoken, hints=hints)
+            except InvalidInput as error:
+                self.refused(link, error)
+                errors.append((link.choice, error))
             except Exception as error:
                 if isinstance(error, ChildGone) and again is not link:
                     again = link  # a new process may do better: once
@@ -115,7 +118,7 @@ class ChainStream:
             self._late = None
 
     async def __aiter__(self) -> AsyncIterator[Transcript]:
-        """Transcripts of whichever engine works. Raises `SpeechError` when none is left."""
+        """Transcripts of whichever engine works. Raises `SpeechError` or `InvalidInput` when none is left."""
         errors: list[tuple[str, BaseException]] = []
         links = deque(self._chain.candidates(self._language))
         again: Link[SpeechToText] | None = None
@@ -139,6 +142,9 @@ class ChainStream:
                         self._goes_on()
                     if heard.final or heard.text:
                         yield heard
+            except InvalidInput as error:
+                self._chain.refused(link, error)
+                errors.append((link.choice, error))
             except Exception as error:
                 if isinstance(error, ChildGone) and again is not link:
                     again = link  # a new process may do better: once

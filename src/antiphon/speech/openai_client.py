@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from antiphon.config.values import SecretName, WebUrl, is_loopback
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import AntiphonError, InvalidInput, SpeechError
 from antiphon.domain.speech import EngineState, EngineStatus
 from antiphon.speech.engine import Surroundings, check_ready
 
@@ -59,7 +59,9 @@ class OpenAiClient:
 
     @asynccontextmanager
     async def post(self, path: str, **what: Any) -> AsyncGenerator[httpx2.Response, None]:
-        """A request, and its answer as it comes. Raises `SpeechError` for what is no success."""
+        """A request, and its answer as it comes. Raises `SpeechError` for what is no success, `InvalidInput` for a
+        request that the server understands and refuses.
+        """
         import httpx2
 
         self.check()
@@ -82,13 +84,18 @@ class OpenAiClient:
         except httpx2.HTTPError as error:
             raise SpeechError(f"The server at {self._url} does not answer, or broke off.") from error
 
-    def _refused(self, status: int) -> SpeechError:
+    def _refused(self, status: int) -> AntiphonError:
         if status in (401, 403):
             return SpeechError(f"The server at {self._url} refuses the key ({status}).")
         if status == 404:
             return SpeechError(f"The server at {self._url} has no such model, or its address lacks /v1 (404).")
         if status == 429:
             return SpeechError(f"The server at {self._url} has had too many requests, or no credit is left (429).")
+        if status in (400, 413, 422):
+            return InvalidInput(
+                f"The server at {self._url} refuses the request ({status}): it may not know the voice or the language, "
+                "or what was sent is too long or too short for it."
+            )
         return SpeechError(f"The server at {self._url} failed ({status}).")
 
     async def aclose(self) -> None:

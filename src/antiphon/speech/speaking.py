@@ -65,14 +65,13 @@ class SpeakingChain(Chain[TextToSpeech]):
                         spoken += len(chunk.pcm) / SAMPLE_BYTES / self.sample_rate
                         yield replace(chunk, words=words)
                 return
-            except InvalidInput as error:  # a voice or a language it does not know: that is no reason to rest
+            except InvalidInput as error:
+                self.refused(link, error)
                 errors.append((link.choice, error))
             except Exception as error:
                 self.failed(link, error, next_one=number + 1 < len(links))
                 errors.append((link.choice, error))
                 at = reached if reached > at else at + _sentence_at(text[at:], spoken - begun)
-        if isinstance(refused := errors[0][1], InvalidInput) and len(errors) == 1:
-            raise refused
         raise self.all_failed(errors)
 
     async def _through(

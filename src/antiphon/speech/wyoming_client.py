@@ -10,11 +10,18 @@ from wyoming.error import Error
 from wyoming.event import Event, Eventable
 from wyoming.info import Describe, Info
 
-from antiphon.domain.errors import AntiphonError, SpeechError
+from antiphon.domain.errors import AntiphonError, InvalidInput, SpeechBusy, SpeechError
 from antiphon.speech.wyoming_events import LINE_BYTES, read_event, write_event
 
 _CONNECT_SECONDS = 5.0
 _PAYLOAD_BYTES = 16 * 1024 * 1024
+_CALLERS = frozenset({"invalid", "malformed", "too_large", "VoiceNotFoundError"})
+"""Codes of errors that are the caller's: ours, and the one of piper's server."""
+_BUSY = frozenset({"speech_busy", "too_many_requests"})
+
+
+class ServerProblem(SpeechError):
+    """A server gave an error of which it does not say whose it is, or hung up, as many do for what they do not know."""
 
 
 class WyomingClient:
@@ -31,20 +38,31 @@ class WyomingClient:
         try:
             await self._writer.drain()
         except ConnectionError as error:
-            raise SpeechError(f"The Wyoming server at {self._where} closed the connection.") from error
+            raise ServerProblem(f"The Wyoming server at {self._where} closed the connection.") from error
 
     async def receive(self) -> Event:
-        """The next event. Raises `SpeechError` for an error of the server, and at the end."""
+        """The next event. For an error of the server, and at the end, raises `SpeechError`, or `InvalidInput` where the
+        server says that it is the caller's.
+        """
         try:
             event = await read_event(self._reader, payload_bytes=_PAYLOAD_BYTES)
-        except (ConnectionError, AntiphonError) as error:
-            raise SpeechError(f"The Wyoming server at {self._where} does not speak Wyoming, or broke off.") from error
+        except ConnectionError as error:
+            raise ServerProblem(f"The Wyoming server at {self._where} closed the connection.") from error
+        except AntiphonError as error:
+            raise SpeechError(f"The Wyoming server at {self._where} does not speak Wyoming.") from error
         if event is None:
-            raise SpeechError(f"The Wyoming server at {self._where} closed the connection.")
+            raise ServerProblem(f"The Wyoming server at {self._where} closed the connection.")
         if Error.is_type(event.type):
-            told = " ".join(str(event.data.get("text", "")).split())[:200]
-            raise SpeechError(f"The Wyoming server at {self._where} failed: {told or 'it says no more'}")
+            raise self._told(str(event.data.get("code") or ""), str(event.data.get("text") or ""))
         return event
+
+    def _told(self, code: str, text: str) -> AntiphonError:
+        where, told = f"The Wyoming server at {self._where}", " ".join(text.split())[:200] or "it says no more"
+        if code in _CALLERS:
+            return InvalidInput(f"{where} refuses the request: {told}")
+        if code in _BUSY:
+            return SpeechBusy(f"{where} has too much to do now: {told}")
+        return ServerProblem(f"{where} failed: {told}")
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from antiphon.config.speech_services import SpeechServiceSettings
-from antiphon.domain.errors import SpeechBusy, SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError
 from antiphon.domain.speech import SpeechChunk, SpeechToText, TextToSpeech, Transcript
 from antiphon.speech.calls import Calls
 from antiphon.speech.chain import Link
@@ -432,6 +432,61 @@ async def test_closing_the_engine_riva_frees_the_server() -> None:
 
 async def _all(recognition: Any) -> list[Transcript]:
     return [transcript async for transcript in recognition]
+
+
+async def test_the_engine_riva_serves_others_when_one_caller_wants_what_its_server_does_not_know() -> None:
+    """Whoever asked is told, or helped by the next engine; the engine does not rest."""
+    served = ListeningChain([Link(FakeListener(says=["yes"]), "fake", frozenset({"en"}))], language="en")
+    async with (
+        running(SpeakingChain([Link(FakeSpeaker(refuses=("anna",)), "fake")], language="en")) as tts_service,
+        running(served) as stt_service,
+    ):
+        speech = riva_tts.ENGINE.make(riva_tts.Config(address=f"127.0.0.1:{tts_service.port}"), AROUND)
+        await serves_others_when_it_refuses_anna(speech)
+        await speech.aclose()
+        stt = riva_stt.ENGINE.make(riva_stt.Config(address=f"127.0.0.1:{stt_service.port}"), AROUND)
+        await serves_others_when_it_refuses_german(stt)
+        await stt.aclose()
+
+
+async def serves_others_when_it_refuses_anna(engine: TextToSpeech) -> None:
+    """An engine that speaks, alone and in a chain."""
+    with pytest.raises(InvalidInput, match="no voice anna"):
+        _ = [chunk async for chunk in SpeakingChain([Link(engine, "it")], language="en").synthesize("a", voice="anna")]
+    next_one = FakeSpeaker("next")
+    chain = SpeakingChain([Link(engine, "it"), Link(next_one, "next")], language="en")
+    for text, voice in (("helped", "anna"), ("served", "")):
+        assert [chunk async for chunk in chain.synthesize(text, voice=voice)]
+    assert next_one.spoken == ["helped"]
+
+
+async def serves_others_when_it_refuses_german(engine: SpeechToText) -> None:
+    """An engine that listens and says "yes", alone and in a chain: to recordings and to streams."""
+    for alone in (ListeningChain([Link(engine, "it")], language="en"), engine):
+        with pytest.raises(InvalidInput, match="understand"):
+            await alone.recognize(LOUD, language="de")
+        with pytest.raises(InvalidInput, match="understand"):
+            await _first_final(alone, "de")
+    next_one = FakeListener("next", says=["ja", "ja"])
+    chain = ListeningChain([Link(engine, "it"), Link(next_one, "next")], language="en")
+    assert (await chain.recognize(LOUD, language="de")).text == "ja"
+    assert await _first_final(chain, "de") == "ja"
+    assert await _first_final(chain, "en") == "yes"
+    assert next_one.languages == ["de", "de"]
+
+
+async def _first_final(engine: SpeechToText, language: str) -> str:
+    async with aclosing(engine.stream(language=language)) as recognition:
+        recognition.push(LOUD)
+        recognition.end_utterance()
+        return [transcript.text async for transcript in _until_final(recognition)][-1]
+
+
+async def _until_final(recognition: Any) -> AsyncIterator[Transcript]:
+    async for transcript in recognition:
+        yield transcript
+        if transcript.final:
+            return
 
 
 async def test_the_engine_riva_says_what_is_wrong_with_its_server() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import EngineState, Transcript
 from antiphon.speech.codec import wav
 from antiphon.speech.engine import Surroundings
@@ -130,6 +130,19 @@ async def test_what_a_server_does_wrong_is_said(how: dict[str, Any], problem: st
             await engine.recognize(b"\1\0")
         assert KEY not in str(caught.value)
         await engine.aclose()
+
+
+async def test_a_request_that_a_server_refuses_is_the_callers_mistake() -> None:
+    for status in ("400 No", "422 No"):
+        async with serving(status=status) as server:
+            listens = openai_stt.ENGINE.make(openai_stt.Config(url=server.url), AROUND)
+            with pytest.raises(InvalidInput, match="refuses the request"):
+                await listens.recognize(b"\1\0", language="tlh")
+            await listens.aclose()
+            speaks = openai_tts.ENGINE.make(openai_tts.Config(url=server.url), AROUND)
+            with pytest.raises(InvalidInput, match="refuses the request"):
+                _ = [chunk async for chunk in speaks.synthesize("Hello.", voice="anna")]
+            await speaks.aclose()
 
 
 async def test_closing_a_stream_lets_the_request_go() -> None:

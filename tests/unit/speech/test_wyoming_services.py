@@ -14,21 +14,32 @@ import pytest
 from wyoming.asr import Transcribe
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
-from wyoming.event import Event
+from wyoming.error import Error
+from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
 from antiphon.config.speech_services import SpeechServiceSettings
-from antiphon.domain.errors import SpeechError
-from antiphon.domain.speech import EngineState
+from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError
+from antiphon.domain.speech import EngineState, SpeechToText, TextToSpeech
 from antiphon.speech.calls import Calls
+from antiphon.speech.chain import Link
 from antiphon.speech.engine import Surroundings
+from antiphon.speech.listening import ListeningChain
+from antiphon.speech.speaking import SpeakingChain
 from antiphon.speech.stt import wyoming as wyoming_stt
 from antiphon.speech.tts import wyoming as wyoming_tts
 from antiphon.speech.wyoming import WyomingServer
 from tests.fakes.speech import FakeListener, FakeSpeaker, seconds
-from tests.unit.speech.test_grpc_services import LOUD, SECOND, SILENCE, until
+from tests.unit.speech.test_grpc_services import (
+    LOUD,
+    SECOND,
+    SILENCE,
+    serves_others_when_it_refuses_anna,
+    serves_others_when_it_refuses_german,
+    until,
+)
 
 AROUND = Surroundings(models=Path("models"))
 
@@ -40,17 +51,17 @@ class Running:
 
 
 @asynccontextmanager
-async def running(engine: FakeListener | FakeSpeaker, **settings: Any) -> AsyncIterator[Running]:
+async def running(engine: SpeechToText | TextToSpeech, **settings: Any) -> AsyncIterator[Running]:
     services = SpeechServiceSettings(**settings)
-    listens = isinstance(engine, FakeListener)
+    listens = isinstance(engine, FakeListener | ListeningChain)
     calls = Calls("stt" if listens else "tts", services.calls)
     server = WyomingServer(
         services,
         calls,
         port=0,
         port_key="port",
-        stt=engine if isinstance(engine, FakeListener) else None,
-        tts=engine if isinstance(engine, FakeSpeaker) else None,
+        stt=engine if isinstance(engine, FakeListener | ListeningChain) else None,
+        tts=engine if isinstance(engine, FakeSpeaker | SpeakingChain) else None,
         languages=["en"],
     )
     port = await server.start()
@@ -318,6 +329,75 @@ async def test_the_engine_wyoming_is_a_client_of_the_server() -> None:
         assert (await anext(speaking)).pcm
         await speaking.aclose()
         await until(lambda: tts_service.calls.open == 0 and speaker.running == 0)
+
+
+async def test_the_engine_wyoming_serves_others_when_one_caller_wants_what_its_server_does_not_know() -> None:
+    served = ListeningChain([Link(FakeListener(says=["yes"]), "fake", frozenset({"en"}))], language="en")
+    async with (
+        running(SpeakingChain([Link(FakeSpeaker(refuses=("anna",)), "fake")], language="en")) as tts_service,
+        running(served) as stt_service,
+    ):
+        await serves_others_when_it_refuses_anna(_speaks(tts_service.port))
+        await serves_others_when_it_refuses_german(_listens(stt_service.port))
+
+
+def _speaks(port: int) -> TextToSpeech:
+    return wyoming_tts.ENGINE.make(wyoming_tts.Config(address=f"127.0.0.1:{port}"), AROUND)
+
+
+def _listens(port: int) -> SpeechToText:
+    return wyoming_stt.ENGINE.make(wyoming_stt.Config(address=f"127.0.0.1:{port}"), AROUND)
+
+
+@asynccontextmanager
+async def _answering(answer: Event | None) -> AsyncIterator[int]:
+    """A server of others, with an English model and an English voice: it gives one answer, or hangs up; its port."""
+    about: dict[str, Any] = {"attribution": {"name": "", "url": ""}, "installed": True}
+    english = about | {"languages": ["en-US"], "description": "", "version": "1"}
+    program = about | {"name": "theirs", "description": "", "version": "1"}
+    models = program | {"models": [english | {"name": "small"}]}
+    voices = program | {"voices": [english | {"name": "amy"}]}
+    offer = Event("info", {"asr": [models], "tts": [voices]})
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            event = await async_read_event(reader)
+            reply = offer if event is not None and Describe.is_type(event.type) else answer
+            if reply is not None:
+                await async_write_event(reply, writer)
+                await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.sleep(0.01)  # connections of clients are closed by then
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "problem"),
+    [
+        (Error(text="Voice not found: bob", code="VoiceNotFoundError"), "amy", InvalidInput),
+        (Error(text="'bob'", code="KeyError"), "bob", InvalidInput),
+        (Error(text="out of memory", code="RuntimeError"), "amy", SpeechError),
+        (Error(text="later", code="speech_busy"), "amy", SpeechBusy),
+        (None, "bob", InvalidInput),
+        (None, "amy", SpeechError),
+    ],
+)
+async def test_whose_mistake_it_is_shows_by_what_a_server_of_others_offers(
+    answer: Error | None, asked: str, problem: type[Exception]
+) -> None:
+    """They name errors as they like, or hang up."""
+    languages = {"amy": "en", "bob": "de"}
+    async with _answering(answer.event() if answer else None) as port:
+        with pytest.raises(Exception, match="The Wyoming server at") as spoken:
+            _ = [chunk async for chunk in _speaks(port).synthesize("Hello.", voice=asked)]
+        with pytest.raises(Exception, match="The Wyoming server at") as heard:
+            await _listens(port).recognize(LOUD, language=languages[asked])
+    for caught in (spoken.value, heard.value):
+        assert isinstance(caught, problem)
+        assert isinstance(caught, SpeechBusy) == (problem is SpeechBusy)
 
 
 async def test_the_engine_wyoming_says_what_is_wrong_with_its_server() -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from antiphon.domain.errors import SpeechError
+from antiphon.domain.errors import InvalidInput, SpeechError
 from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, Transcript
 from antiphon.speech.addresses import USUAL_PORTS, Address, reachable, split_address
 from antiphon.speech.by_utterance import UtteranceStream
-from antiphon.speech.engine import SttEngine, Surroundings, check_ready, package_missing
+from antiphon.speech.engine import SttEngine, Surroundings, check_ready, knows, package_missing, primary
 
 if TYPE_CHECKING:
     from antiphon.speech.wyoming_client import WyomingClient
@@ -39,6 +39,7 @@ class Wyoming:
         self.config = config
         self.language = surroundings.language
         self.host, self.port = split_address(config.address, _PORT)
+        self._offered: frozenset[str] | None = None
 
     async def status(self) -> EngineStatus:
         """Whether its server answers."""
@@ -53,6 +54,16 @@ class Wyoming:
         info = await described(self.host, self.port)
         if not info.asr:
             raise SpeechError(f"The Wyoming server at {self.host}:{self.port} offers nothing that listens.")
+        models = [model for program in info.asr for model in program.models]
+        named = [model for model in models if model.name == self.config.model]
+        self._offered = frozenset(primary(language) for model in named or models for language in model.languages)
+
+    async def offers(self, language: str) -> bool:
+        """Whether the server has said that it understands the language, or has said nothing about languages."""
+        if self._offered is None:
+            with suppress(SpeechError):
+                await self.load()
+        return knows(self._offered or frozenset(), language)
 
     async def recognize(self, pcm: bytes, *, language: str = "", hints: Sequence[str] = ()) -> Transcript:
         """Recognise one utterance."""
@@ -93,9 +104,10 @@ class _Stream(UtteranceStream):
         from wyoming.asr import Transcript as Told
         from wyoming.asr import TranscriptChunk
 
-        from antiphon.speech.wyoming_client import connected
+        from antiphon.speech.wyoming_client import ServerProblem, connected
 
         engine = self._wyoming
+        language = self._language or engine.language
         async with connected(engine.host, engine.port) as client:
             self._client = client
             sending = asyncio.create_task(self._send(client, first), name="wyoming sending")
@@ -105,6 +117,12 @@ class _Stream(UtteranceStream):
                     if TranscriptChunk.is_type(event.type):
                         so_far += str(event.data.get("text", ""))
                         yield Transcript(so_far.strip(), final=False)
+            except ServerProblem as error:
+                if self.closed or await engine.offers(language):
+                    raise
+                raise InvalidInput(
+                    f"The Wyoming server at {engine.host}:{engine.port} does not understand {language[:40]}."
+                ) from error
             finally:
                 self._client = None
                 sending.cancel()

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field
 
-from antiphon.domain.errors import SpeechError
 from antiphon.domain.speech import EngineStatus, SpeechChunk, SpokenWord, VoiceInfo
 from antiphon.speech.addresses import USUAL_PORTS, Address, split_address
 from antiphon.speech.engine import Surroundings, TtsEngine
@@ -101,8 +100,6 @@ class Riva:
                 odd = pcm[len(pcm) & ~1 :]
                 if pcm or words:
                     yield SpeechChunk(pcm[: len(pcm) & ~1], tuple(words))
-        except SpeechError:
-            raise
         except Exception as error:
             raise client.failed(error) from error
         finally:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from antiphon.domain.errors import AntiphonError, SpeechError
+from antiphon.domain.errors import AntiphonError, InvalidInput, SpeechError
 from antiphon.domain.speech import EngineStatus, SpeechChunk, VoiceInfo
 from antiphon.speech.addresses import USUAL_PORTS, Address, reachable, split_address
 from antiphon.speech.engine import Surroundings, TtsEngine, check_ready, package_missing, primary
 from antiphon.speech.resampling import Resampler
 
 if TYPE_CHECKING:
-    from wyoming.tts import SynthesizeVoice
+    from wyoming.tts import Synthesize, SynthesizeVoice
 
 _PORT = USUAL_PORTS["tts"]["wyoming"]
 
@@ -75,18 +76,32 @@ class Wyoming:
 
     async def synthesize(self, text: str, *, voice: str = "", language: str = "") -> AsyncIterator[SpeechChunk]:
         """Speak over one connection; closing the iterator hangs up."""
-        from wyoming.audio import AudioChunk, AudioStart, AudioStop
         from wyoming.tts import Synthesize, SynthesizeVoice
 
-        from antiphon.speech.wyoming_client import connected
+        from antiphon.speech.wyoming_client import ServerProblem
 
         if not text.strip():
             return
         await self.load()
         name, wanted = voice or self._config.voice, language or self._language
         chosen = SynthesizeVoice(name=name, speaker=self._config.speaker or None) if name else self._for(wanted)
+        try:
+            async with aclosing(self._speak(Synthesize(text=text, voice=chosen))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except ServerProblem as error:
+            if self._offers(name, wanted):
+                raise
+            what = f"no voice {name[:40]}" if name else f"no voice for {wanted[:40]}"
+            raise InvalidInput(f"The Wyoming server at {self._host}:{self._port} has {what}.") from error
+
+    async def _speak(self, request: Synthesize) -> AsyncGenerator[SpeechChunk]:
+        from wyoming.audio import AudioChunk, AudioStart, AudioStop
+
+        from antiphon.speech.wyoming_client import connected
+
         async with connected(self._host, self._port) as client:
-            await client.send(Synthesize(text=text, voice=chosen))
+            await client.send(request)
             rate, incoming = 0, None
             while not AudioStop.is_type((event := await client.receive()).type):
                 try:
@@ -102,14 +117,25 @@ class Wyoming:
             if incoming is not None and (rest := incoming.flush()):
                 yield SpeechChunk(rest)
 
-    def _for(self, language: str) -> SynthesizeVoice | None:
+    def _for(self, language: str) -> SynthesizeVoice:
         """The first voice of the server for a language, as some servers do not look for one by themselves."""
         from wyoming.tts import SynthesizeVoice
 
-        fitting = [voice for voice in self._voices or () if primary(voice.language) == primary(language)]
+        fitting = self._fitting(language)
         exact = [voice for voice in fitting if voice.language.casefold() == language.casefold()]
         found = next(iter((*exact, *fitting)), None)
-        return SynthesizeVoice(name=found.name, speaker=self._config.speaker or None) if found else None
+        if found is None:
+            return SynthesizeVoice(language=language)
+        return SynthesizeVoice(name=found.name, speaker=self._config.speaker or None)
+
+    def _fitting(self, language: str) -> Sequence[VoiceInfo]:
+        return [voice for voice in self._voices or () if primary(voice.language) == primary(language)]
+
+    def _offers(self, voice: str, language: str) -> bool:
+        """Whether the server names the voice, or without a name one for the language; or it names no voices."""
+        if not self._voices:
+            return True
+        return any(one.name == voice for one in self._voices) if voice else bool(self._fitting(language))
 
     async def aclose(self) -> None:
         """Nothing is held between texts."""
