@@ -79,7 +79,7 @@ class Chain(Generic[E]):
             metrics.SPEECH_FALLBACKS.labels(kind=self.kind, engine=link.choice.partition(":")[0]).inc()
 
     def refused(self, link: Link[E], error: InvalidInput) -> None:
-        """Note that a link cannot do what a caller asked (a voice, a language). It still serves others, without a rest."""
+        """Note that a link cannot do what one caller asked, such as a voice. Others it serves: it does not rest."""
         log.warning("speech.request_refused", kind=self.kind, engine=link.choice, reason=error.message)
 
     def all_failed(self, errors: Sequence[tuple[str, BaseException]]) -> SpeechError | InvalidInput:
