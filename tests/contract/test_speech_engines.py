@@ -194,7 +194,7 @@ async def test_what_is_heard_is_told_while_one_speaks(listener: SpeechToText) ->
         assert len(final.text) > len(interim.text)
 
 
-@pytest.mark.parametrize("listener", ["sherpa_onnx:streaming"], indirect=True)
+@pytest.mark.parametrize("listener", ["sherpa_onnx:streaming", "livekit"], indirect=True)
 async def test_a_model_that_does_not_keep_up_is_given_up_and_not_buried(listener: SpeechToText) -> None:
     async with aclosing(listener.stream()) as stream:
         for _ in range(130):

@@ -55,6 +55,15 @@ class UtteranceStream(ABC):
                 raise SpeechError(f"An utterance is too long for the engine {self._engine}.")
         return b"".join(pieces)
 
+    async def whole(self, pcm: bytes) -> Transcript:
+        """The final of a recording, which may be longer than what waits for an engine while somebody speaks."""
+        self.end_utterance()
+        async with aclosing(self.utterance(pcm)) as transcripts:
+            async for transcript in transcripts:
+                if transcript.final:
+                    return transcript
+        raise SpeechError(f"The engine {self._engine} is closed.")
+
     async def at_hand(self, piece: bytes | None) -> tuple[bytes, bool]:
         """`piece` and all that has come since; whether the utterance ends with it."""
         audio = bytearray()

@@ -318,6 +318,7 @@ async def test_the_engine_wyoming_is_a_client_of_the_server() -> None:
                     break
         assert finals == ["one", "two"]
         assert (await stt.recognize(LOUD)).text == f"heard {SECOND} bytes"
+        assert (await stt.recognize(SILENCE * 130 + LOUD)).text.startswith("heard")
         with pytest.raises(SpeechError, match="offers nothing that listens"):
             await wyoming_stt.ENGINE.make(wyoming_stt.Config(address=f"127.0.0.1:{tts_service.port}"), AROUND).load()
 

@@ -7,17 +7,18 @@ word at once. One that does not stream gets the utterance as a recording.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from antiphon.domain.errors import SpeechError
-from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, RecognitionStream, Transcript
-from antiphon.speech.buffered import BufferedStream
+from antiphon.domain.speech import LISTENING_RATE, SAMPLE_BYTES, EngineStatus, Transcript
+from antiphon.speech.by_utterance import UtteranceStream
 from antiphon.speech.engine import SttEngine, Surroundings
 from antiphon.speech.livekit_plugins import PluginConfig, PluginMaker
 
-_EARLY_BYTES = 60 * LISTENING_RATE * SAMPLE_BYTES
+_PIECE_BYTES = LISTENING_RATE * SAMPLE_BYTES
+"""Longest frame: of recordings a second at a time."""
 
 
 class Config(PluginConfig, extra="forbid"):
@@ -49,38 +50,30 @@ class LiveKitListener:
 
     async def recognize(self, pcm: bytes, *, language: str = "", hints: Sequence[str] = ()) -> Transcript:
         """Recognise a recording: at once, or as one utterance of a stream."""
-        await self.load()
-        if self._plugin.capabilities.streaming:
-            async with aclosing(_Stream(self, language)) as stream:
-                stream.push(pcm)
-                stream.end_utterance()
-                async for transcript in stream:
-                    if transcript.final:
-                        return transcript
-            raise SpeechError("The plugin gave no transcript.")
-        options = {"language": language} if language else {}
-        try:
-            event = await self._plugin.recognize(frame(pcm), **options)
-        except Exception as error:
-            raise SpeechError(f"The plugin failed ({type(error).__name__}).") from error
-        return _transcript([event], language)
+        async with aclosing(self.stream(language=language, hints=hints)) as stream:
+            return await stream.whole(pcm)
 
-    def stream(self, *, language: str = "", hints: Sequence[str] = ()) -> RecognitionStream:
-        """Listen to one person."""
+    def stream(self, *, language: str = "", hints: Sequence[str] = ()) -> _Stream:
+        """Listen to one person; the plugin is asked with the first audio."""
         del hints
-        if self._plugin is not None and not self._plugin.capabilities.streaming:
-            return BufferedStream(lambda pcm: self.recognize(pcm, language=language))
         return _Stream(self, language)
 
     @property
     def streams(self) -> bool:
-        """Whether the plugin streams."""
+        """Whether the plugin streams; known after `load`."""
         return bool(self._plugin.capabilities.streaming)
 
     def begin(self, language: str) -> Any:
         """A stream of the plugin."""
-        options = {"language": language} if language else {}
-        return self._plugin.stream(**options)
+        return self._plugin.stream(**_options(language))
+
+    async def at_once(self, pcm: bytes, language: str) -> Transcript:
+        """What a plugin that does not stream makes of an utterance."""
+        try:
+            event = await self._plugin.recognize(frame(pcm), **_options(language))
+        except Exception as error:
+            raise SpeechError(f"The plugin failed ({type(error).__name__}).") from error
+        return _transcript([event], language)
 
     async def aclose(self) -> None:
         """Close plugin and session."""
@@ -90,103 +83,75 @@ class LiveKitListener:
         await self._maker.aclose()
 
 
-class _Stream:
-    """Implements `domain.speech.RecognitionStream`: a stream of the plugin for each utterance, in turn."""
+class _Stream(UtteranceStream):
+    """A stream of the plugin for each utterance. What is said before the plugin is loaded waits for it."""
 
     def __init__(self, engine: LiveKitListener, language: str) -> None:
-        self._engine = engine
+        super().__init__(engine.name)
+        self._listener = engine
         self._language = language
-        self._early: list[bytes | None] = []
-        """What came before the plugin was loaded; None ends an utterance."""
-        self._early_bytes = 0
-        self._loaded = False
-        self._speaking: Any = None
-        self._utterances: asyncio.Queue[Any] = asyncio.Queue()
-        self._open: set[Any] = set()
-        self._closed = False
-        self._failed = False
+        self._open: Any = None
 
-    def push(self, pcm: bytes) -> None:
-        """Hand it to the plugin."""
-        if self._closed or not pcm:
-            return
-        if not self._loaded:
-            self._early_bytes += len(pcm)
-            if self._early_bytes <= _EARLY_BYTES:
-                self._early.append(pcm)
-            return
-        if self._speaking is None:
-            self._begin()
-        self._to_plugin("push_frame", frame(pcm))
-
-    def end_utterance(self) -> None:
-        """Let the plugin's stream end."""
-        if self._closed:
-            return
-        if not self._loaded:
-            self._early.append(None)
-            return
-        if self._speaking is None:
-            self._begin()
-        self._to_plugin("end_input")
-        self._speaking = None
-
-    def _to_plugin(self, method: str, *arguments: Any) -> None:
-        """A stream that has failed is closed: whoever reads it meets the reason."""
-        try:
-            getattr(self._speaking, method)(*arguments)
-        except RuntimeError:
-            self._failed = True
-
-    def _begin(self) -> None:
-        self._speaking = self._engine.begin(self._language)
-        self._open.add(self._speaking)
-        self._utterances.put_nowait(self._speaking)
-
-    async def __aiter__(self) -> AsyncIterator[Transcript]:
-        """Interim transcripts and a final for each utterance."""
-        await self._engine.load()
-        if not self._engine.streams:
-            raise SpeechError("The plugin does not stream; load it before listening.")
-        self._loaded = True
-        for piece in self._early:
-            if piece is None:
-                self.end_utterance()
-            else:
-                self.push(piece)
-        self._early.clear()
-        while (utterance := await self._utterances.get()) is not None:
-            finals: list[Any] = []
-            last: Any = None
-            try:
-                async for event in utterance:
-                    kind = str(event.type.value)
-                    if kind == "final_transcript":
-                        finals.append(event)
-                        last = None
-                    elif kind == "interim_transcript" and event.alternatives:
-                        last = event
-                        yield _transcript([*finals, event], self._language, final=False)
-            except Exception as error:
-                if self._closed:
-                    return
-                raise SpeechError(f"The plugin failed ({type(error).__name__}).") from error
-            finally:
-                self._open.discard(utterance)
-            if self._closed:
-                return
-            if self._failed:
-                raise SpeechError("The plugin ended its stream too early.")
-            yield _transcript([*finals, *([last] if last is not None else [])], self._language)
+    def abort(self) -> None:
+        """`aclose` closes the plugin's stream."""
 
     async def aclose(self) -> None:
-        """Close what is open."""
-        self._closed = True
-        self._early.clear()
-        self._utterances.put_nowait(None)
-        for stream in list(self._open):
+        """Forget what was said, and close the plugin's stream."""
+        await super().aclose()
+        if self._open is not None:
+            await self._open.aclose()
+
+    async def utterance(self, first: bytes) -> AsyncGenerator[Transcript, None]:
+        """Interim transcripts and a final, or the final alone."""
+        engine, language = self._listener, self._language
+        await engine.load()
+        if not engine.streams:
+            yield await engine.at_once(await self.all(first), language)
+            return
+        stream = self._open = engine.begin(language)
+        feeding = asyncio.create_task(self._feed(stream, first), name="livekit feeding")
+        finals: list[Any] = []
+        last: Any = None
+        try:
+            async for event in stream:
+                kind = str(event.type.value)
+                if kind == "final_transcript":
+                    finals.append(event)
+                    last = None
+                elif kind == "interim_transcript" and event.alternatives:
+                    last = event
+                    yield _transcript([*finals, event], language, final=False)
+            if not feeding.done():
+                raise SpeechError("The plugin ended its stream too early.")
+            feeding.result()
+        except SpeechError:
+            raise
+        except Exception as error:
+            raise SpeechError(f"The plugin failed ({type(error).__name__}).") from error
+        finally:
+            feeding.cancel()
+            await asyncio.wait({feeding})
+            if not feeding.cancelled():
+                feeding.exception()  # told by the reading
             await stream.aclose()
-        self._open.clear()
+            self._open = None
+        yield _transcript([*finals, *([last] if last is not None else [])], language)
+
+    async def _feed(self, stream: Any, first: bytes) -> None:
+        """Hand the utterance to the plugin's stream, which then ends."""
+        piece: bytes | None = first
+        try:
+            while piece is not None:
+                for at in range(0, len(piece), _PIECE_BYTES):
+                    stream.push_frame(frame(piece[at : at + _PIECE_BYTES]))
+                piece = await self.next()
+        finally:
+            with suppress(RuntimeError):  # it has failed: whoever reads it meets the reason
+                stream.end_input()
+
+
+def _options(language: str) -> dict[str, str]:
+    return {"language": language} if language else {}
 
 
 def frame(pcm: bytes) -> Any:

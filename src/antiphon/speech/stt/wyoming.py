@@ -68,13 +68,7 @@ class Wyoming:
     async def recognize(self, pcm: bytes, *, language: str = "", hints: Sequence[str] = ()) -> Transcript:
         """Recognise one utterance."""
         async with aclosing(self.stream(language=language, hints=hints)) as stream:
-            for at in range(0, len(pcm), _PIECE_BYTES):
-                stream.push(pcm[at : at + _PIECE_BYTES])
-            stream.end_utterance()
-            async for transcript in stream:
-                if transcript.final:
-                    return transcript
-        raise SpeechError("The engine wyoming is closed.")
+            return await stream.whole(pcm)
 
     def stream(self, *, language: str = "", hints: Sequence[str] = ()) -> _Stream:
         """Listen to one person; the server is called with the first audio."""
