@@ -77,10 +77,10 @@ async def test_what_a_crash_left_open_is_ended_by_the_next_start(stores: Stores)
     await stores.voice.begin(new)
     await stores.voice.begin(replace(new, key="k2"))
     await stores.voice.end("k1", EndReason.STOPPED, recording=False)
-    assert await stores.voice.end_forgotten(owners_are_gone=True) == 1
+    assert await stores.voice.end_forgotten(owners_are_gone=True) == ["k2"]
     assert (await stores.voice.get("k1", new.person)).reason is EndReason.STOPPED
     assert (await stores.voice.get("k2", new.person)).reason is EndReason.CRASHED
-    assert await stores.voice.end_forgotten(owners_are_gone=True) == 0
+    assert await stores.voice.end_forgotten(owners_are_gone=True) == []
 
 
 async def test_whoever_begins_is_told_what_goes_on_in_the_room(stores: Stores) -> None:
@@ -104,18 +104,18 @@ async def test_a_session_is_over_when_the_lease_of_its_process_is(stores: Stores
     await stores.voice.begin(replace(new, key="of a", owner="a"))
     await stores.voice.begin(replace(new, key="of b", owner="b"))
     await stores.voice.begin(replace(new, key="of an older version"))
-    assert await stores.voice.end_forgotten() == 1
+    assert await stores.voice.end_forgotten() == ["of an older version"]
     assert (await stores.voice.get("of an older version", new.person)).reason is EndReason.CRASHED
     store_clock.move(seconds=6)
     assert list(await stores.voice.keep("b", 10)) == ["of b"]
     store_clock.move(seconds=6)
-    assert await stores.voice.end_forgotten() == 1
+    assert await stores.voice.end_forgotten() == ["of a"]
     assert (await stores.voice.get("of a", new.person)).reason is EndReason.CRASHED
     assert (await stores.voice.get("of b", new.person)).ended_at is None
     assert list(await stores.voice.keep("a", 10)) == [], "it comes back, and finds that nothing is its own any more"
     assert list(await stores.voice.keep("b", 10)) == ["of b"]
     await stores.voice.leave("b")
-    assert await stores.voice.end_forgotten() == 1
+    assert await stores.voice.end_forgotten() == ["of b"]
 
 
 async def test_the_lease_of_a_process_is_no_shard_and_the_other_way_round(stores: Stores) -> None:
@@ -123,7 +123,7 @@ async def test_the_lease_of_a_process_is_no_shard_and_the_other_way_round(stores
     await stores.voice.begin(new)
     assert await stores.leases.hold(["voice"], "b", 1, 10) == ["voice"]
     await stores.leases.release("a")
-    assert await stores.voice.end_forgotten() == 0
+    assert await stores.voice.end_forgotten() == []
     await stores.voice.leave("b")
     assert await stores.leases.hold(["voice"], "c", 1, 10) == []
 

@@ -124,12 +124,12 @@ class FakeVoiceStore:
     async def known(self, keys: Collection[str]) -> Collection[str]:
         return {key for key in keys if key in self.sessions}
 
-    async def end_forgotten(self, *, owners_are_gone: bool = False) -> int:
+    async def end_forgotten(self, *, owners_are_gone: bool = False) -> Sequence[str]:
         living = {owner for owner, until in self.leases.items() if until > self._clock.now() and not owners_are_gone}
         forgotten = [row.key for row in self._open() if row.owner not in living]
         for key in forgotten:
             await self.end(key, EndReason.CRASHED, recording=False)
-        return len(forgotten)
+        return forgotten
 
     async def delete(self, key: str, person: int) -> None:
         await self.get(key, person)

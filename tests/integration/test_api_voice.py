@@ -108,6 +108,9 @@ async def test_somebody_talks_and_is_answered(world: World, speech_of: Speak) ->
             while (event := json.loads(await transcript.recv()))["type"] != "ended":
                 pass
             assert event["reason"] == "stopped"
+            await asyncio.wait_for(transcript.wait_closed(), 8)
+            assert transcript.close_code == 1000
+        assert world.api.state.transcripts.listening == 0
         assert (await client.delete(f"/session/{key}")).json() == {"stopped": True}
         detail = (await client.get(f"/api/voice/sessions/{key}")).json()
         assert (detail["reason"], detail["transport"], len(detail["turns"])) == ("stopped", "embedded", 1)
@@ -131,6 +134,8 @@ async def test_the_transcript_resumes_after_the_last_segment_and_ends_with_the_s
             first, second = json.loads(await socket.recv()), json.loads(await socket.recv())
             assert (first["type"], first["segment"], first["id"]) == ("transcript", 3, 3)
             assert (second["type"], second["state"]) == ("state", "listening")
+            await socket.send('{"type": "ping"}')
+            assert json.loads(await socket.recv()) == {"type": "pong"}
         await client.delete(f"/session/{key}")
         code, came = await code_of(address, f"/ws/transcript/{key}?after=1", additional_headers=headers)
         assert code == 1000

@@ -316,13 +316,19 @@ async def test_the_sessions_of_a_process_that_is_killed_are_over_and_those_of_th
     voice, api = deployment.all
     dead, left = [await deployment.begin(voice, room) for room in ("kitchen-4", "cellar-4")]
     living = await deployment.begin(api, "attic-4")
-    async with deployment.socket(api, f"/ws/voice/{living}", **deployment.bearer) as sound:
+    async with (
+        deployment.socket(api, f"/ws/voice/{living}", **deployment.bearer) as sound,
+        deployment.socket(api, f"/ws/transcript/{left}", **deployment.bearer) as transcript,
+    ):
         assert json.loads(await sound.recv())["type"] == "hello"
+        assert json.loads(await transcript.recv())["type"] == "state"
         voice.kill()
         # Who is in a hurry begins again, and need not wait for the lease.
         again = await deployment.begin(api, "kitchen-4")
         assert (await deployment.session(dead))["reason"] in ("replaced", "crashed")
         assert await deployment.reason(left) == "crashed"
+        assert json.loads(await transcript.recv()) == {"type": "ended", "id": 0, "reason": "crashed"}
+        assert await code_of(transcript) == 1000
         # A start ends nothing that lives, nor does what the new process does from then on.
         await asyncio.to_thread(deployment.start)
         await asyncio.sleep(1.5 * LEASE)

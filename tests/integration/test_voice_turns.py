@@ -135,6 +135,25 @@ async def test_an_interruption_silences_it_and_the_rest_was_never_said(tmp_path:
         assert times[1].stop < 0.5 + 3 * (talk.ear.late - late)
 
 
+async def test_an_answer_that_went_on_before_the_words_came_was_silent_when_it_first_fell_silent(
+    tmp_path: Path, speech_of: Speak
+) -> None:
+    listener = FakeListener(says=[QUESTION, OTHER])
+    async with talking(tmp_path, answers(f"{LONG} {LONG} {LONG}"), stt=listener, resume_seconds=0.3) as talk:
+        await talk.ear.say(speech_of(SOUND))
+        await talk.until(lambda: talk.ear.first_sound)
+        await talk.ear.silence(0.5)
+        listener.behind, late = 2, talk.ear.late  # so that an interruption looks as if it had no words
+        await talk.ear.say(speech_of(OTHER))
+        await talk.until(lambda: talk.voices.live.finished)
+        assert talk.voices.live.finished[0].interrupted
+        assert len(talk.ear.cleared) >= 2, "it went on in between"
+        times = talk.voices.store.turns[talk.key]
+        await talk.until(lambda: 1 in times)
+        assert times[1].stop is not None
+        assert times[1].stop < 0.5 + 3 * (talk.ear.late - late)
+
+
 async def test_a_noise_or_a_little_word_does_not_interrupt(tmp_path: Path, speech_of: Speak) -> None:
     async with talking(tmp_path, answers(LONG), says=[QUESTION, "mhm", ""], resume_seconds=0.4) as talk:
         await talk.ear.say(speech_of(SOUND))

@@ -27,6 +27,7 @@ class Ended(StrEnum):
     """Why a listener hears no more."""
 
     GONE = "gone"
+    OVER = "over"
     REVOKED = "revoked"
     FOREIGN = "foreign"
     SLOW = "slow"

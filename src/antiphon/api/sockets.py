@@ -24,20 +24,21 @@ from antiphon.domain.errors import AntiphonError, Forbidden, InvalidInput, NotFo
 log = structlog.stdlib.get_logger(__name__)
 
 MALFORMED, UNAUTHENTICATED, FORBIDDEN, UNKNOWN, SLOW, TOO_LARGE = 4400, 4401, 4403, 4404, 4408, 4413
-RESTARTING, TRY_AGAIN = 1012, 1013
+NORMAL, RESTARTING, TRY_AGAIN = 1000, 1012, 1013
 MAX_CLIENT_MESSAGE = 4096
 """Characters or bytes of one message from a client: it has nothing to say but `ping`."""
 CLOSE_SECONDS = 10.0
 """How long a client that does not read is given to take the close frame."""
 
 _CODES: dict[Ended, int] = {
+    Ended.OVER: NORMAL,
     Ended.REVOKED: UNAUTHENTICATED,
     Ended.FOREIGN: UNKNOWN,
     Ended.SLOW: SLOW,
     Ended.STOPPING: RESTARTING,
     Ended.UNAVAILABLE: TRY_AGAIN,
 }
-_PONG = {"type": "websocket.send", "text": '{"id":null,"event":"pong","data":{}}'}
+_PONG = '{"id":null,"event":"pong","data":{}}'
 
 
 class ChannelSocket:
@@ -82,14 +83,21 @@ class ChannelSocket:
             await close_socket(send, code)
 
 
-async def converse(listener: Listener, receive: Receive, send: Send) -> int | None:
-    """Pass events on until the end; returns the close code, or None when the client has gone."""
+async def converse(
+    listener: Listener, receive: Receive, send: Send, *, last: str = "", pong: str = _PONG
+) -> int | None:
+    """Pass events on until the end; returns the close code, or None when the client has gone.
+
+    Nothing comes after an event that is named `last`; `pong` answers pings.
+    """
 
     async def write(frame: Frame) -> None:
         await send(frame.ws)
+        if frame.name == last:
+            listener.end(Ended.OVER)
 
     listener.send_with(write)
-    reader = asyncio.create_task(_read(receive, send), name="api-socket-read")
+    reader = asyncio.create_task(_read(receive, send, pong), name="api-socket-read")
     ending = asyncio.create_task(listener.wait_ended(), name="api-socket-end")
     tasks: set[asyncio.Task[Any]] = {reader, ending}
     try:
@@ -108,7 +116,7 @@ async def converse(listener: Listener, receive: Receive, send: Send) -> int | No
     return _CODES.get(listener.ended) if listener.ended is not None else None
 
 
-async def _read(receive: Receive, send: Send) -> int | None:
+async def _read(receive: Receive, send: Send, pong: str) -> int | None:
     """Answer pings. Returns a close code when the client misbehaves, None when it goes."""
     while True:
         message = await receive()
@@ -118,7 +126,7 @@ async def _read(receive: Receive, send: Send) -> int | None:
         if len(content) > MAX_CLIENT_MESSAGE:
             return TOO_LARGE
         if _is_ping(content):
-            await send(_PONG)
+            await send({"type": "websocket.send", "text": pong})
 
 
 def _is_ping(content: str | bytes) -> bool:

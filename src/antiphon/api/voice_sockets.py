@@ -25,6 +25,7 @@ from antiphon.api.errors import Send
 from antiphon.api.listeners import Ended
 from antiphon.api.origins import Scope
 from antiphon.api.sockets import (
+    NORMAL,
     UNAUTHENTICATED,
     close_socket,
     code_of,
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from antiphon.voice.session import Session
 
 log = structlog.stdlib.get_logger(__name__)
-
-NORMAL = 1000
+_PONG = '{"type":"pong"}'
 
 
 async def _identified(state: ApiState, scope: Scope) -> Identity:
@@ -80,13 +80,15 @@ class TranscriptSocket:
                     # Read again: it may have ended before anybody listened.
                     session = await store.get(key, person)
                     await self._catch_up(send, session, after)
+                except OSError:  # the client went while it was told
+                    return
                 except Exception as error:
                     await close_socket(send, code_of(error))
                     return
                 if session.ended_at is not None:
                     await close_socket(send, NORMAL)
                     return
-                code = await converse(listener, receive, send)
+                code = await converse(listener, receive, send, last="ended", pong=_PONG)
         if code is not None:
             await close_socket(send, code)
 

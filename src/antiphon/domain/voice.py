@@ -226,8 +226,8 @@ class VoiceStore(Protocol):
         """Give a session that goes on to another process; whether it was the giver's to give."""
         ...
 
-    async def end_forgotten(self, *, owners_are_gone: bool = False) -> int:
-        """End the sessions of processes that died; returns how many. With `owners_are_gone` no process lives that
+    async def end_forgotten(self, *, owners_are_gone: bool = False) -> Sequence[str]:
+        """End the sessions of processes that died; returns their keys. With `owners_are_gone` no process lives that
         carried anything until now."""
         ...
 

@@ -171,18 +171,21 @@ class DjangoVoiceStore:
 
         return await self._database.run(hand)
 
-    async def end_forgotten(self, *, owners_are_gone: bool = False) -> int:
+    async def end_forgotten(self, *, owners_are_gone: bool = False) -> Sequence[str]:
         """End the sessions of processes that died."""
         now = self._clock.now()
 
-        def end(_: Tx) -> int:
+        def end(_: Tx) -> list[str]:
             open_ = models.VoiceSession.objects.filter(ended_at=None)
             if not owners_are_gone:
                 leases = models.NamedLease.objects.filter(name__startswith=_LEASE)
                 leases.filter(lease_until__lte=now).delete()
                 living = leases.annotate(process=Substr("name", len(_LEASE) + 1))
                 open_ = open_.exclude(owner__in=living.values("process"))
-            return open_.update(ended_at=now, reason=EndReason.CRASHED.value)
+            keys = list(open_.values_list("key", flat=True))
+            rows = models.VoiceSession.objects.filter(key__in=keys, ended_at=None)
+            rows.update(ended_at=now, reason=EndReason.CRASHED.value)
+            return keys
 
         return await self._database.run(end)
 

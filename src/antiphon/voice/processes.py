@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from antiphon.domain.errors import AntiphonError, NotFound
-from antiphon.domain.events import SPOKEN, Bus, BusEvent
+from antiphon.domain.events import SPOKEN, Bus, BusEvent, voice_topic
 from antiphon.domain.voice import EndReason, VoiceSession, VoiceStore
 
 log = structlog.stdlib.get_logger(__name__)
@@ -100,7 +100,7 @@ class Processes:
         row = await self._row_once(key, person, lambda row: row.ended_at is not None)
         if row is not None and row.ended_at is None:
             log.warning("voice.ended_unheard", session=key, reason=reason.value)
-            await self._store.end(key, reason, recording=False)
+            await self._end_in_its_stead(key, reason)
 
     async def take(self, key: str, person: int) -> VoiceSession | None:
         """Have a session carried here from now on. None: it is over, or its process does not answer."""
@@ -161,11 +161,23 @@ class Processes:
         # One that was handed over too late for whoever wanted it: nobody carries it, unless they come again.
         strays = own - still - self._wanted
         for key in strays & self._strays:
-            await self._store.end(key, EndReason.LEFT, recording=False)
+            await self._end_in_its_stead(key, EndReason.LEFT)
         self._strays = strays
         # After a time in which the database was away for all, the others come back first.
         if now - self._steady_since >= self.lease_seconds and (ended := await self._store.end_forgotten()):
-            log.warning("voice.ended_forgotten", sessions=ended)
+            log.warning("voice.ended_forgotten", sessions=len(ended))
+            for key in ended:
+                await self._tell_end(key, EndReason.CRASHED)
+
+    async def _end_in_its_stead(self, key: str, reason: EndReason) -> None:
+        """End the row of a session that nobody carries."""
+        await self._store.end(key, reason, recording=False)
+        await self._tell_end(key, reason)
+
+    async def _tell_end(self, key: str, reason: EndReason) -> None:
+        """Whoever listens here or elsewhere hears that it is over: who carried it does not say so any more."""
+        last = max((segment.number for segment in await self._store.segments(key, 0)), default=0)
+        await self._bus.publish(voice_topic(key), "ended", {"id": last, "reason": reason.value})
 
     async def _follow(self) -> None:
         while True:

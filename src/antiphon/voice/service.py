@@ -411,7 +411,7 @@ class VoiceSessions:
         if self._processes is not None:
             self._processes.start()
         elif forgotten := await self._store.end_forgotten(owners_are_gone=True):
-            log.info("voice.ended_forgotten", sessions=forgotten)
+            log.info("voice.ended_forgotten", sessions=len(forgotten))
         while not stop.is_set():
             try:
                 if swept := await self.recordings.sweep(self._store.known):

@@ -387,6 +387,7 @@ class TurnTaking:
         turn = next((turn for turn in self._turns.values() if turn.spoken is active), None)
         if turn is not None:
             turn.moments.stop = at - self._barged_at
+        self._barged_at = 0.0  # an answer that went on and is stopped by words after all was stopped in that time
 
     def _item(self, event: Any) -> None:
         """The engine has made up its mind: these words of the person get an answer, and it is this one."""
