@@ -41,6 +41,10 @@ LISTENERS: dict[str, dict[str, Any]] = {
     "faster_whisper": {"model": "tiny", "vad": True},
     "sherpa_onnx": {"model": "tiny-ctc"},
     "sherpa_onnx:streaming": {"model": "tiny-streaming"},
+    "sherpa_onnx:paraformer": {"model": "tiny-paraformer"},
+    "sherpa_onnx:zipformer2": {"model": "tiny-zipformer2"},
+    "sherpa_onnx:nemo": {"model": "tiny-nemo"},
+    "sherpa_onnx:wenet": {"model": "tiny-wenet"},
     "livekit": {"plugin": "fake"},
 }
 SPEAKERS: dict[str, dict[str, Any]] = {
@@ -61,6 +65,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_speech.kokoro(folder / "kokoro" / "tiny")
     tiny_speech.sherpa(folder / "sherpa_onnx" / "tiny-ctc")
     tiny_speech.sherpa_streaming(folder / "sherpa_onnx" / "tiny-streaming")
+    tiny_speech.sherpa_streaming_paraformer(folder / "sherpa_onnx" / "tiny-paraformer")
+    for family in ("zipformer2", "nemo", "wenet"):
+        tiny_speech.sherpa_streaming_ctc(folder / "sherpa_onnx" / f"tiny-{family}", family)
     return folder
 
 
@@ -178,16 +185,16 @@ async def test_a_stream_gives_one_final_for_each_utterance(listener: SpeechToTex
     assert heard[-1].final
 
 
-@pytest.mark.parametrize("listener", ["sherpa_onnx:streaming", "livekit"], indirect=True)
+@pytest.mark.parametrize("listener", [name for name in LISTENERS if ":" in name] + ["livekit"], indirect=True)
 async def test_what_is_heard_is_told_while_one_speaks(listener: SpeechToText) -> None:
     await listener.load()
     async with aclosing(listener.stream(language="en")) as stream, asyncio.timeout(30):
         heard = aiter(stream)
-        stream.push(NOISE[: len(NOISE) // 2])
+        stream.push(NOISE[: len(NOISE) // 4 * 3])
         interim = await anext(heard)
         assert interim.text
         assert not interim.final
-        stream.push(NOISE[len(NOISE) // 2 :])
+        stream.push(NOISE[len(NOISE) // 4 * 3 :])
         stream.end_utterance()
         while not (final := await anext(heard)).final:
             pass

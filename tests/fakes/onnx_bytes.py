@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-FLOAT, INT64 = 1, 7
+FLOAT, INT32, INT64, BOOL, FLOAT16 = 1, 6, 7, 9, 10
 _TYPES = {np.dtype(np.float32): FLOAT, np.dtype(np.int64): INT64}
 
 

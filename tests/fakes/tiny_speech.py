@@ -268,6 +268,138 @@ def sherpa_streaming(folder: Path) -> Path:
     return folder
 
 
+def sherpa_streaming_paraformer(folder: Path) -> Path:
+    """A Paraformer for sherpa-onnx that hears while one speaks: steadily letters, by the shape of the sound."""
+    letters, wide, sound = ["<blank>", *_LETTERS], 16, 560
+    encoder = onnx.model(
+        [
+            onnx.node("MatMul", ["speech", "weights"], ["enc"]),
+            onnx.node("Identity", ["speech_lengths"], ["enc_len"]),
+            onnx.node("MatMul", ["speech", "loudness"], ["raw"]),
+            onnx.node("Sigmoid", ["raw"], ["each"]),
+            onnx.node("Squeeze", ["each", "axis"], ["alphas"]),
+        ],
+        [
+            onnx.value("speech", onnx.FLOAT, ["batch", "time", sound]),
+            onnx.value("speech_lengths", onnx.INT32, ["batch"]),
+        ],
+        [
+            onnx.value("enc", onnx.FLOAT, ["batch", "time", wide]),
+            onnx.value("enc_len", onnx.INT32, ["batch"]),
+            onnx.value("alphas", onnx.FLOAT, ["batch", "time"]),
+        ],
+        {
+            "weights": _weights(sound, wide),
+            "loudness": np.zeros((sound, 1), np.float32),
+            "axis": np.array([2], np.int64),
+        },
+        {
+            "vocab_size": str(len(letters)),
+            "lfr_window_size": "7",
+            "lfr_window_shift": "6",
+            "encoder_output_size": str(wide),
+            "decoder_num_blocks": "1",
+            "decoder_kernel_size": "3",
+            "neg_mean": ",".join(["-8"] * sound),
+            "inv_stddev": ",".join(["0.1"] * sound),
+            "model_type": "paraformer",
+        },
+    )
+    decoder = onnx.model(
+        [
+            onnx.node("MatMul", ["acoustic_embeds", "weights"], ["logits"]),
+            onnx.node("ArgMax", ["logits"], ["sample_ids"], axis=2, keepdims=0),
+            onnx.node("Identity", ["in_cache_0"], ["out_cache_0"]),
+        ],
+        [
+            onnx.value("enc", onnx.FLOAT, ["batch", "time", wide]),
+            onnx.value("enc_len", onnx.INT32, ["batch"]),
+            onnx.value("acoustic_embeds", onnx.FLOAT, ["batch", "tokens", wide]),
+            onnx.value("acoustic_embeds_len", onnx.INT32, ["batch"]),
+            onnx.value("in_cache_0", onnx.FLOAT, ["batch", wide, 2]),
+        ],
+        [
+            onnx.value("logits", onnx.FLOAT, ["batch", "tokens", len(letters)]),
+            onnx.value("sample_ids", onnx.INT64, ["batch", "tokens"]),
+            onnx.value("out_cache_0", onnx.FLOAT, ["batch", wide, 2]),
+        ],
+        {"weights": _weights(wide, len(letters))},
+    )
+    folder.mkdir(parents=True)
+    (folder / "encoder.int8.onnx").write_bytes(encoder)
+    (folder / "decoder.int8.onnx").write_bytes(decoder)
+    (folder / "tokens.txt").write_text(_numbered(letters), "utf-8")
+    return folder
+
+
+def sherpa_streaming_ctc(folder: Path, family: str) -> Path:
+    """A CTC model for sherpa-onnx that hears while one speaks, of `zipformer2`, `nemo` or `wenet`."""
+    frames = 8
+    state = ["a", "b", "c", "d"]
+    if family == "zipformer2":
+        states = [f"cached_{number}" for number in range(8)]
+        kinds = [onnx.FLOAT] * 7 + [onnx.INT64]
+        shapes: list[list[int | str]] = [["a", "b", "c"], state, ["a", "b", "c"], ["a", "b", "c"]]
+        shapes += [["a", "b", "c"], ["a", "b", "c"], state, ["a"]]
+        first = [onnx.value("x", onnx.FLOAT, ["batch", frames, 80])]
+        before, after = [], []
+        metadata = {"model_type": "zipformer2", "T": str(frames), "decode_chunk_len": str(frames)}
+        metadata |= dict.fromkeys(("encoder_dims", "query_head_dims", "value_head_dims", "cnn_module_kernels"), "4")
+        metadata |= {"num_heads": "1", "num_encoder_layers": "1", "left_context_len": "4"}
+        name = "ctc-epoch-20-avg-1-chunk-16-left-128.onnx"
+    elif family == "nemo":
+        states = ["cache_last_channel", "cache_last_time", "cache_last_channel_len"]
+        kinds, shapes = [onnx.FLOAT, onnx.FLOAT, onnx.INT64], [state, state, ["a"]]
+        first = [
+            onnx.value("audio_signal", onnx.FLOAT, ["batch", 80, "time"]),
+            onnx.value("length", onnx.INT64, ["batch"]),
+        ]
+        before = [onnx.node("Transpose", ["audio_signal"], ["x"], perm=[0, 2, 1])]
+        after = [onnx.node("Identity", ["length"], ["encoded_lengths"])]
+        metadata = {"vocab_size": str(len(_LETTERS)), "window_size": str(frames), "chunk_shift": str(frames)}
+        metadata |= {"subsampling_factor": "1", "model_type": "EncDecHybridRNNTCTCBPEModel", "normalize_type": ""}
+        metadata |= {f"cache_last_{part}_dim{number}": "2" for part in ("channel", "time") for number in (1, 2, 3)}
+        name = "model.onnx"
+    else:
+        states = ["attn_cache", "conv_cache"]
+        kinds, shapes = [onnx.FLOAT, onnx.FLOAT], [state, state]
+        first = [
+            onnx.value("x", onnx.FLOAT, ["batch", "time", 80]),
+            onnx.value("offset", onnx.INT64, [1]),
+            onnx.value("required_cache_size", onnx.INT64, [1]),
+        ]
+        before, after = [], []
+        metadata = {"model_type": "wenet_ctc", "chunk_size": "4", "left_chunks": "2", "head": "1", "num_blocks": "1"}
+        metadata |= {"output_size": "4", "cnn_module_kernel": "3", "right_context": "1", "subsampling_factor": "2"}
+        metadata["vocab_size"] = str(len(_LETTERS) + 1)
+        name = "model-streaming.onnx"
+    inputs = first + [onnx.value(*each) for each in zip(states, kinds, shapes, strict=True)]
+    inputs += [onnx.value("attn_mask", onnx.BOOL, ["batch", 1, "time"])] if family == "wenet" else []
+    nodes = [
+        *before,
+        onnx.node("MatMul", ["x", "weights"], ["raw"]),
+        onnx.node("LogSoftmax", ["raw"], ["log_probs"], axis=2),
+        *after,
+        *(onnx.node("Identity", [each], [f"next_{each}"]) for each in states),
+    ]
+    outputs = [onnx.value("log_probs", onnx.FLOAT, ["batch", "out", len(_LETTERS) + 1])]
+    outputs += [onnx.value("encoded_lengths", onnx.INT64, ["batch"])] if family == "nemo" else []
+    outputs += [
+        onnx.value(f"next_{each}", kind, shape) for each, kind, shape in zip(states, kinds, shapes, strict=True)
+    ]
+    folder.mkdir(parents=True)
+    weights = {"weights": _weights(80, len(_LETTERS) + 1)}
+    (folder / name).write_bytes(onnx.model(nodes, inputs, outputs, weights, metadata))
+    (folder / "tokens.txt").write_text(_numbered([*_LETTERS, "<blk>"]), "utf-8")
+    return folder
+
+
+def _weights(*shape: int) -> np.ndarray[Any, Any]:
+    """What the shape of a sound weighs, and not how loud it is."""
+    weights = np.random.default_rng(0).standard_normal(shape)
+    return (weights - weights.mean(axis=0)).astype(np.float32)
+
+
 def _numbered(letters: Sequence[str]) -> str:
     """The file of a model's tokens."""
     return "".join(f"{letter} {number}\n" for number, letter in enumerate(letters))

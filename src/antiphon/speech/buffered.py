@@ -1,6 +1,6 @@
 """A stream for engines that recognise whole utterances: it gathers what is said until the person stops.
 
-Used by `stt/faster_whisper`, `stt/sherpa_onnx` and whatever else takes a recording at a time.
+Used by `stt/faster_whisper`.
 """
 
 from __future__ import annotations

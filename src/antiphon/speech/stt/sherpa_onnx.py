@@ -1,8 +1,6 @@
 """sherpa-onnx: many families of recognisers as ONNX models, some of which give interim transcripts. Offline.
 
-A model is a folder in `models_dir/sherpa_onnx`; what kind it is, its files tell: encoder, decoder and joiner make a
-transducer (a streaming one where the folder's name says so), encoder and decoder Whisper, one model.onnx SenseVoice,
-Paraformer or a NeMo CTC by the folder's name.
+A model is a folder in `models_dir/sherpa_onnx`; `sherpa_models` tells what kind it is.
 """
 
 from __future__ import annotations
@@ -20,15 +18,17 @@ from antiphon.domain.speech import (
     SAMPLE_BYTES,
     EngineState,
     EngineStatus,
-    RecognitionStream,
     Transcript,
 )
-from antiphon.speech.buffered import BufferedStream
 from antiphon.speech.by_utterance import UtteranceStream
 from antiphon.speech.engine import Download, SttEngine, Surroundings, check_ready, needs_model, package_missing, primary
+from antiphon.speech.sherpa_models import SherpaModel, sherpa_model, sherpa_tokens
 
 _TAIL_SECONDS = 0.5
-"""Silence after an utterance, so that a streaming model says its last word."""
+"""Silence after an utterance, so that a streaming model says its last word; more for one that takes more at once."""
+
+_LANGUAGES = frozenset("ar cantonese de en es fr it ja ko nl pl pt ru th uk vi yue zh".split())
+"""Parts of a model's name that tell a language; more may be meant than are named, unless it is English alone."""
 
 
 class Config(BaseModel, extra="forbid"):
@@ -55,13 +55,14 @@ class SherpaOnnx:
         self._config = config
         self._folder = surroundings.models / "sherpa_onnx" / config.model.rpartition("/")[2]
         self._recognizer: Any = None
+        self._model: SherpaModel | None = None
         self._loading = asyncio.Lock()
         self._turn = asyncio.Semaphore(config.parallel)
 
     @property
     def interim(self) -> bool:
-        """Whether the model is a streaming one."""
-        return "streaming" in self._config.model
+        """Whether the model hears while one speaks. Before it is loaded its name tells."""
+        return "streaming" in self._config.model if self._model is None else self._model.streaming
 
     async def status(self) -> EngineStatus:
         """Whether package and model are there."""
@@ -78,7 +79,7 @@ class SherpaOnnx:
                 return
             check_ready(await self.status())
             try:
-                self._recognizer = await asyncio.to_thread(_open, self._folder, self._config)
+                self._model, self._recognizer = await asyncio.to_thread(_open, self._folder, self._config)
             except SpeechError:
                 raise
             except Exception as error:
@@ -106,7 +107,9 @@ class SherpaOnnx:
 
     def finish(self, stream: Any) -> str:
         """The final text of a streaming model."""
-        stream.accept_waveform(LISTENING_RATE, _floats(bytes(int(_TAIL_SECONDS * LISTENING_RATE) * 2)))
+        frames = self._model.frames if self._model is not None else 0
+        seconds = max(_TAIL_SECONDS, (frames + 2) / 100)
+        stream.accept_waveform(LISTENING_RATE, _floats(bytes(int(seconds * LISTENING_RATE) * SAMPLE_BYTES)))
         stream.input_finished()
         return self.decode(stream)
 
@@ -116,15 +119,13 @@ class SherpaOnnx:
             self._recognizer.decode_stream(stream)
         return str(self._recognizer.get_result(stream)).strip()
 
-    def stream(self, *, language: str = "", hints: Sequence[str] = ()) -> RecognitionStream:
+    def stream(self, *, language: str = "", hints: Sequence[str] = ()) -> _Stream:
         """Interim transcripts with a streaming model, else finals alone."""
-        if self.interim:
-            return _LiveStream(self, language)
-        return BufferedStream(lambda pcm: self.recognize(pcm, language=language, hints=hints))
+        del hints
+        return _Stream(self, language)
 
-    async def begin(self) -> Any:
-        """A stream of the library, the model being loaded if need be."""
-        await self.load()
+    def begin(self) -> Any:
+        """A stream of the library, once the model is loaded."""
         return self._recognizer.create_stream()
 
     @property
@@ -137,8 +138,8 @@ class SherpaOnnx:
         self._recognizer = None
 
 
-class _LiveStream(UtteranceStream):
-    """With a streaming model. What came while it decoded is taken together, so that a slow machine gives fewer interim
+class _Stream(UtteranceStream):
+    """With a streaming model, what came while it decoded is taken together, so that a slow machine gives fewer interim
     transcripts."""
 
     def __init__(self, engine: SherpaOnnx, language: str) -> None:
@@ -150,8 +151,12 @@ class _LiveStream(UtteranceStream):
         """The model decodes what it has, and nobody is told of it."""
 
     async def utterance(self, first: bytes) -> AsyncGenerator[Transcript, None]:
-        """Interim transcripts when they change, and the final."""
-        stream, said = await self._sherpa.begin(), ""
+        """Interim transcripts when they change, and the final; or the final alone."""
+        await self._sherpa.load()
+        if not self._sherpa.interim:
+            yield await self._sherpa.recognize(await self.all(first), language=self._language)
+            return
+        stream, said = self._sherpa.begin(), ""
         piece: bytes | None = first
         while not self.closed:
             audio, ended = await self.at_hand(piece)
@@ -180,33 +185,15 @@ def _floats(pcm: bytes) -> Any:
     return np.frombuffer(pcm[: len(pcm) & ~1], "<i2").astype(np.float32) / 32768
 
 
-def _open(folder: Path, config: Config) -> Any:
-    """The recogniser for the files of a folder."""
+def _open(folder: Path, config: Config) -> tuple[SherpaModel, Any]:
+    """The model in a folder, and the recogniser for it."""
     import sherpa_onnx  # pyright: ignore[reportMissingTypeStubs]
 
     library: Any = sherpa_onnx
-    common = {"tokens": _file(folder, "tokens", ".txt"), "num_threads": config.threads}
-    joiner = _file(folder, "joiner")
-    encoder, decoder = _file(folder, "encoder"), _file(folder, "decoder")
-    if joiner:
-        kind = library.OnlineRecognizer if "streaming" in config.model else library.OfflineRecognizer
-        return kind.from_transducer(encoder=encoder, decoder=decoder, joiner=joiner, **common)
-    if encoder and decoder:
-        return library.OfflineRecognizer.from_whisper(encoder=encoder, decoder=decoder, language="", **common)
-    model = _file(folder, "model")
-    if not model:
-        raise SpeechError(f"The folder of the model {config.model} holds no model that sherpa_onnx knows.")
-    if "sense-voice" in config.model:
-        return library.OfflineRecognizer.from_sense_voice(model=model, use_itn=True, **common)
-    if "paraformer" in config.model:
-        return library.OfflineRecognizer.from_paraformer(paraformer=model, **common)
-    return library.OfflineRecognizer.from_nemo_ctc(model=model, **common)
-
-
-def _file(folder: Path, part: str, ending: str = ".onnx") -> str:
-    """The file of a part, the smaller (quantised) one where there are two, or ""."""
-    found = sorted(folder.glob(f"*{part}*{ending}"), key=lambda path: ("int8" not in path.name, len(path.name)))
-    return str(found[0]) if found else ""
+    model = sherpa_model(folder)
+    kind = library.OnlineRecognizer if model.streaming else library.OfflineRecognizer
+    common = {"tokens": sherpa_tokens(folder), "num_threads": config.threads}
+    return model, getattr(kind, model.factory)(**model.files, **model.more, **common)
 
 
 def _downloads(config: Config) -> Sequence[Download]:
@@ -223,8 +210,8 @@ def _downloads(config: Config) -> Sequence[Download]:
 def _languages(config: Config) -> frozenset[str]:
     if config.languages:
         return frozenset(map(primary, config.languages))
-    parts = config.model.split("-")
-    return frozenset({"en"}) if "en" in parts and "bilingual" not in parts else frozenset()
+    named = _LANGUAGES.intersection(config.model.casefold().split("-"))
+    return named if named == {"en"} else frozenset()
 
 
 ENGINE = SttEngine(
