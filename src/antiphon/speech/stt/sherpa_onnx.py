@@ -27,8 +27,10 @@ from antiphon.speech.sherpa_models import SherpaModel, sherpa_model, sherpa_toke
 _TAIL_SECONDS = 0.5
 """Silence after an utterance, so that a streaming model says its last word; more for one that takes more at once."""
 
-_LANGUAGES = frozenset("ar cantonese de en es fr it ja ko nl pl pt ru th uk vi yue zh".split())
-"""Parts of a model's name that tell a language; more may be meant than are named, unless it is English alone."""
+_OTHER_LANGUAGES = frozenset(
+    ("zh", "yue", "cantonese", "ja", "ko", "ru", "de", "es", "fr", "it", "pt", "ar", "vi", "th")
+)
+"""Parts of a model's name that tell that it knows more than English."""
 
 
 class Config(BaseModel, extra="forbid"):
@@ -210,8 +212,8 @@ def _downloads(config: Config) -> Sequence[Download]:
 def _languages(config: Config) -> frozenset[str]:
     if config.languages:
         return frozenset(map(primary, config.languages))
-    named = _LANGUAGES.intersection(config.model.casefold().split("-"))
-    return named if named == {"en"} else frozenset()
+    parts = config.model.casefold().split("-")
+    return frozenset({"en"}) if "en" in parts and not _OTHER_LANGUAGES.intersection(parts) else frozenset()
 
 
 ENGINE = SttEngine(
