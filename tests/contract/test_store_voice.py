@@ -12,7 +12,18 @@ import pytest
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import NotFound
 from antiphon.domain.identity import Role
-from antiphon.domain.voice import EndReason, NewVoiceSession, Segment, TurnTimes, room_channel
+from antiphon.domain.tools import ExecutionKey, ExecutionStatus
+from antiphon.domain.voice import (
+    EndReason,
+    NewVoiceSession,
+    Segment,
+    SpokenTool,
+    TurnTimes,
+    room_channel,
+    spoken_message,
+)
+from antiphon.domain.work import Work
+from tests.contract.store_work import done, web
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -59,6 +70,37 @@ async def test_what_was_said_is_kept_by_number(stores: Stores, store_clock: Fake
     record = await stores.voice.record("k1", new.person)
     assert record.turns == (replace(times, stop=0.2),)
     assert record.segments == tuple(kept)
+
+
+async def test_tools_stand_in_the_record_of_the_session_they_ran_for(stores: Stores, store_clock: FakeClock) -> None:
+    new = await new_session(stores)
+    await stores.voice.begin(new)
+
+    async def said(native_id: str) -> Work:
+        return await stores.live.begin(web(native_id, new.person, channel=new.channel), "session", 30)
+
+    async def runs(work: Work, tool: str) -> SpokenTool:
+        store_clock.move(seconds=1)
+        key = ExecutionKey(work.lease.task, tool, "hash", 0)
+        execution = await stores.executions.begin(key, {}, lease=work.lease, approval=None)
+        return SpokenTool(execution.id, tool, ExecutionStatus.STARTED, store_clock.now())
+
+    first = await said(f"{spoken_message('k1')}abc-1")
+    clock, dice = await runs(first, "clock.now"), await runs(first, "dice.roll")
+    await stores.executions.end(clock.execution, ExecutionStatus.OK, "noon", 0.25)
+    clock = replace(clock, status=ExecutionStatus.OK, seconds=0.25)
+    assert (await stores.voice.record("k1", new.person)).tools == (clock, dice)
+    await stores.live.finish(first.lease, done(spoken=True))
+    dice = replace(dice, status=ExecutionStatus.UNKNOWN)  # nobody will tell how that went
+    second = await said(f"{spoken_message('k1')}def-1")  # the session went on in another process
+    joke = await runs(second, "jokes.tell")
+    await stores.live.finish(second.lease, done(spoken=True))
+    for other in (f"{spoken_message('k10')}abc-1", "typed-in-the-same-room"):
+        work = await said(other)
+        await runs(work, "clock.now")
+        await stores.live.finish(work.lease, done(spoken=True))
+    joke = replace(joke, status=ExecutionStatus.UNKNOWN)
+    assert (await stores.voice.record("k1", new.person)).tools == (clock, dice, joke)
 
 
 async def test_the_first_ending_stands_and_a_recording_may_be_known_later(stores: Stores) -> None:

@@ -61,6 +61,9 @@ def test_a_question_is_heard_written_down_and_answered_aloud(
     assert [one["role"] for one in stored] == ["user", "agent"]
     assert "tokyo" in stored[0]["text"].lower()
     assert stored[1]["text"].replace("*", "") in answer.inner_text()
+    (tool,) = client.get(f"/transcripts/{session}").json()["tools"]
+    assert (tool["tool"], tool["status"]) == ("clock.now", "done")
+    assert stored[0]["at"] < stored[1]["at"] <= tool["at"]
     stage.end()
     assert client.delete(f"/session/{session}").json() == {"stopped": True}
     look_back_and_delete(stage, session)
@@ -75,6 +78,8 @@ def look_back_and_delete(stage: Stage, session: str) -> None:
     page.get_by_role("link", name="what time is it in tokyo").first.click()
     page.wait_for_url(f"**/voice/past/{session}")
     expect(stage.said).to_contain_text("what time is it in tokyo")
+    expect(page.locator("#words li")).to_have_count(2)
+    expect(page.locator("#words .reply small")).to_contain_text("clock.now")
     expect(page.locator("#latency .lap")).to_have_count(1)
     page.get_by_role("button", name="Delete this session").click()
     page.get_by_role("button", name="Delete it").click()

@@ -79,11 +79,22 @@ class VoiceSegmentItem(serializers.Serializer):
     heard_seconds = serializers.FloatField(allow_null=True)
 
 
+class VoiceToolItem(serializers.Serializer):
+    """A tool that ran for something that was said."""
+
+    execution = serializers.CharField(help_text="As in the events `tool` of the session.")
+    tool = serializers.CharField()
+    status = serializers.ChoiceField(choices=["running", "done", "failed", "refused", "unknown"])
+    at = serializers.DateTimeField(help_text="When it began.")
+    seconds = serializers.FloatField(allow_null=True, help_text="How long it took; null while it runs.")
+
+
 class VoiceTranscript(serializers.Serializer):
     """Everything that was said."""
 
     session_id = serializers.CharField()
     segments = VoiceSegmentItem(many=True)
+    tools = VoiceToolItem(many=True)
 
 
 class VoiceSessionItem(serializers.Serializer):
@@ -120,6 +131,7 @@ class VoiceSessionDetail(VoiceSessionItem):
     """A spoken session with everything that was said."""
 
     segments = VoiceSegmentItem(many=True)
+    tools = VoiceToolItem(many=True)
     turns = VoiceTurnItem(many=True)
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import InvalidInput, NotFound
+from antiphon.domain.tools import ExecutionStatus
 
 LONGEST_ROOM = 100
 LONGEST_LABEL = 100
@@ -33,6 +34,11 @@ def room_channel(room: str) -> str:
     if _PLAIN_ROOM.fullmatch(room):
         return f"web:voice:{room}"
     return f"web:voice-x:{hashlib.sha256(room.encode()).hexdigest()}"
+
+
+def spoken_message(session: str) -> str:
+    """How the platform's ids begin of what is said in a session: by them its tasks, and their tools, are found."""
+    return f"voice-{session}-"
 
 
 def recording_files(data_dir: Path, session: str) -> tuple[Path, Path]:
@@ -165,12 +171,24 @@ PARTS = ("speech_end", "endpoint", "transcript", "first_token", "first_audio", "
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenTool:
+    """A tool that ran for something that was said in a session. `seconds` is how long it took, 0 while it runs."""
+
+    execution: int
+    tool: str
+    status: ExecutionStatus
+    at: datetime
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceRecord:
-    """A session with everything that was said in it."""
+    """A session with everything that was said in it, and the tools that ran for it, each in order."""
 
     session: VoiceSession
     segments: tuple[Segment, ...]
     turns: tuple[TurnTimes, ...]
+    tools: tuple[SpokenTool, ...] = ()
 
 
 class VoiceStore(Protocol):

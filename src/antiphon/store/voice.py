@@ -10,6 +10,7 @@ from django.db.models.functions import Substr
 from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author
 from antiphon.domain.errors import NotFound
+from antiphon.domain.tools import ExecutionStatus
 from antiphon.domain.voice import (
     LONGEST_LABEL,
     PARTS,
@@ -17,10 +18,13 @@ from antiphon.domain.voice import (
     EndReason,
     NewVoiceSession,
     Segment,
+    SpokenTool,
     TurnTimes,
     VoiceRecord,
     VoiceSession,
+    spoken_message,
 )
+from antiphon.domain.work import TaskState
 from antiphon.store import models
 from antiphon.store.db import Database, Tx
 
@@ -85,7 +89,7 @@ class DjangoVoiceStore:
             row = _own(key, person)
             segments = tuple(_segment(one) for one in row.segments.order_by("number"))
             turns = tuple(_times(one) for one in row.turns.order_by("number"))
-            return VoiceRecord(session_of(row), segments, turns)
+            return VoiceRecord(session_of(row), segments, turns, _tools(row))
 
         return await self._database.read(record)
 
@@ -220,6 +224,7 @@ def session_of(row: models.VoiceSession) -> VoiceSession:
     )
 
 
+_OVER = frozenset({TaskState.DONE.value, TaskState.DEAD.value, TaskState.CANCELLED.value})
 _LEASE = "voice:"
 """With this before it, the name of a process is the name of its lease."""
 
@@ -255,6 +260,25 @@ def _segment(row: models.VoiceSegment) -> Segment:
         interrupted=row.interrupted,
         unheard=row.unheard,
         heard_seconds=row.heard_seconds,
+    )
+
+
+def _tools(session: models.VoiceSession) -> tuple[SpokenTool, ...]:
+    """Those that ran in the tasks of what was said. Once its task is over nobody will tell how one of them fared."""
+    rows = models.ToolExecution.objects.filter(
+        task__channel__key=session.channel, task__message__native_id__startswith=spoken_message(session.key)
+    )
+    return tuple(
+        SpokenTool(
+            execution=row.pk,
+            tool=row.tool,
+            status=ExecutionStatus.UNKNOWN
+            if row.status == ExecutionStatus.STARTED and row.task.state in _OVER
+            else ExecutionStatus(row.status),
+            at=row.started_at,
+            seconds=row.seconds,
+        )
+        for row in rows.select_related("task").order_by("started_at", "pk")
     )
 
 

@@ -12,10 +12,11 @@ from datetime import datetime
 
 from antiphon.domain.clock import Clock
 from antiphon.domain.conversation import Author
-from antiphon.domain.voice import Segment, TurnTimes, VoiceStore
+from antiphon.domain.voice import Segment, SpokenTool, TurnTimes, VoiceStore
 from antiphon.voice.telling import Teller
 
 AGENT = "Antiphon"
+_TOOL_STATUS = {"ok": "done", "started": "running", "denied": "refused"}
 INTERIM_SECONDS = 0.1
 """Interim words are told at most this often."""
 
@@ -158,6 +159,23 @@ def role_of(author: Author) -> str:
 def instant(at: datetime) -> str:
     """A time as the API writes it."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def tool_status(status: str) -> str:
+    """How a tool fares, as transcripts say it: running, done, failed, refused or unknown."""
+    return _TOOL_STATUS.get(status, status)
+
+
+def tool_event(tool: SpokenTool) -> dict[str, object]:
+    """A tool as the transcript of a past session lists it."""
+    status = tool_status(tool.status)
+    return {
+        "execution": str(tool.execution),
+        "tool": tool.tool,
+        "status": status,
+        "at": instant(tool.at),
+        "seconds": None if status == "running" else round(tool.seconds, 3),
+    }
 
 
 def segment_event(segment: Segment) -> dict[str, object]:

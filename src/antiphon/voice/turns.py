@@ -31,7 +31,7 @@ from antiphon.domain.errors import (
 from antiphon.domain.events import Bus, turn_topic
 from antiphon.domain.identity import Requester, Sender
 from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted
-from antiphon.domain.voice import VoiceSession
+from antiphon.domain.voice import VoiceSession, spoken_message
 from antiphon.domain.work import Pause, TaskFailure, Usage
 from antiphon.telemetry import metrics
 from antiphon.threads.approvals import Approvals
@@ -40,7 +40,7 @@ from antiphon.voice.backchannels import yes_or_no
 from antiphon.voice.latency import Moments, observe
 from antiphon.voice.spoken import Spoken
 from antiphon.voice.telling import Teller
-from antiphon.voice.transcript import Transcript, instant
+from antiphon.voice.transcript import Transcript, instant, tool_status
 from antiphon.voice.transports.transport import RATE
 
 log = structlog.stdlib.get_logger(__name__)
@@ -125,7 +125,7 @@ class Turns:
         self._language = language or "en"
         self._say = say
         self._numbers = after
-        self._message = f"voice-{session.key}-{secrets.token_hex(3)}"
+        self._message = f"{spoken_message(session.key)}{secrets.token_hex(3)}"
         """Begins the ids of what the person says: other ones where the session goes on in another process."""
         self._heard_words = 0
         self._latest: asyncio.Task[object] | None = None
@@ -323,7 +323,7 @@ class Turns:
 
     def _tell_tool(self, turn: SpokenTurn, event: ToolStarted | ToolFinished) -> None:
         finished = isinstance(event, ToolFinished)
-        status = _STATUS.get(event.status, event.status) if finished else "running"
+        status = tool_status(event.status) if finished else "running"
         seconds = round(event.seconds, 3) if finished else None
         told: dict[str, object] = {"execution": str(event.execution), "tool": event.tool, "summary": event.summary}
         self._transcript.tell("tool", **told, status=status, seconds=seconds)
@@ -441,9 +441,6 @@ class Turns:
             self.end(turn, interrupted=True)
         if self._latest is not None:
             await asyncio.wait({self._latest}, timeout=seconds)
-
-
-_STATUS = {"ok": "done", "started": "running", "denied": "refused"}
 
 
 def _noted(task: asyncio.Task[T]) -> None:

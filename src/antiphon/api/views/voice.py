@@ -28,7 +28,7 @@ from antiphon.domain.speech import EngineState
 from antiphon.domain.voice import LONGEST_LABEL, VoiceRecord, VoiceSession
 from antiphon.voice.detectors import VAD
 from antiphon.voice.service import Wish
-from antiphon.voice.transcript import segment_event
+from antiphon.voice.transcript import segment_event, tool_event
 
 _TITLE_CHARS = 80
 _ROOM = OpenApiParameter("room", str, OpenApiParameter.QUERY, required=True, description="Becomes yours with this.")
@@ -101,13 +101,13 @@ class TranscriptView(ApiView):
 
     @describe(
         summary="What was said in a session",
-        description="Everything that is final so far, the oldest first.",
+        description="Everything that is final so far, and the tools that ran for it, each the oldest first.",
         responses={200: voice_shapes.VoiceTranscript},
     )
     async def get(self, request: Request, id: str) -> HttpResponse:
         """As it is stored."""
         record = await self.stores.voice.record(id, self.person)
-        return json_answer({"session_id": id, "segments": _segments(record)})
+        return json_answer({"session_id": id, **_said(record)})
 
 
 class SessionsView(ApiView):
@@ -137,7 +137,7 @@ class PastSessionView(ApiView):
         return json_answer(
             {
                 **session_document(record.session, first),
-                "segments": _segments(record),
+                **_said(record),
                 "turns": [{"turn": times.turn, **times.parts} for times in record.turns],
             }
         )
@@ -228,8 +228,11 @@ def session_document(session: VoiceSession, first_words: str) -> dict[str, Any]:
     }
 
 
-def _segments(record: VoiceRecord) -> list[dict[str, object]]:
-    return [segment_event(segment) for segment in record.segments]
+def _said(record: VoiceRecord) -> dict[str, object]:
+    return {
+        "segments": [segment_event(segment) for segment in record.segments],
+        "tools": [tool_event(tool) for tool in record.tools],
+    }
 
 
 def _label(request: Request, name: str, *, missing: str | None = None) -> str:

@@ -18,9 +18,7 @@ if (visit) await open();
 
 async function open() {
   try {
-    const session = await visit.api.get(path);
-    const { segments } = await visit.api.get(`/api/voice/transcripts/${encodeURIComponent(session.id)}`);
-    draw(session, segments);
+    draw(await visit.api.get(path));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return;
@@ -36,14 +34,16 @@ async function open() {
   }
 }
 
-function draw(session, segments) {
+function draw(session) {
   byId("title").textContent = session.title || `Room ${session.room}`;
   byId("subtitle").textContent = `Room ${session.room}, ${exact(session.started_at)}`;
   byId("state").replaceChildren(stateChip(session));
   byId("facts").replaceWith(facts(about(session)));
   byId("panels").hidden = false;
   const words = new Words(byId("words"), session.identity || visit.me.name);
-  for (const segment of segments) words.say(segment);
+  const said = session.segments.map((segment) => ({ at: segment.at, tell: () => words.say(segment) }));
+  const done = session.tools.map((tool) => ({ at: tool.at, tell: () => words.tool(tool) }));
+  for (const { tell } of [...said, ...done].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))) tell();
   const waterfall = new Waterfall(byId("latency"), Infinity);
   for (const turn of session.turns ?? []) waterfall.add(turn);
   byId("legend").replaceChildren(legend());

@@ -45,7 +45,7 @@ export class Words {
     } else this.#show(row);
   }
 
-  /** A tool of the answer that is being given: {execution, tool, status, seconds?}. */
+  /** A tool of the answer that is being given, or was given last: {execution, tool, status, at?, seconds?}. */
   tool(call) {
     const row = this.#lastOf("agent") ?? this.#row({ segment: `tools-${call.execution}`, role: "agent", text: "" });
     row.tools.set(call.execution, { ...row.tools.get(call.execution), ...call });
@@ -136,12 +136,13 @@ function interruption({ heard_seconds: seconds, unheard }) {
   return unheard ? `${after}; the struck words were not heard` : after;
 }
 
-const SIGNS = { done: "check", failed: "error", running: "clock", refused: "cross" };
+const SIGNS = { done: "check", failed: "error", running: "clock", refused: "cross", unknown: "error" };
+const OUTCOMES = { failed: " failed", refused: " refused", unknown: " outcome unknown" };
 
-function toolLine({ tool, status, seconds }) {
+function toolLine({ tool, status, at, seconds }) {
   const parts = [icon(SIGNS[status] ?? "check"), " ", h("span", { class: "mono" }, tool)];
   if (seconds > 0) parts.push(` ${took(seconds)}`);
   else if (status === "running") parts.push(" …");
-  if (status === "failed" || status === "refused") parts.push(` ${status}`);
-  return h("small", {}, ...parts);
+  if (OUTCOMES[status]) parts.push(OUTCOMES[status]);
+  return h("small", { title: at ? exact(at) : null }, ...parts);
 }
