@@ -29,6 +29,8 @@ class FakeThreads:
         reply_to: int | None = None,
         attachments: tuple[Attachment, ...] = (),
         thread: int = 1,
+        task: int | None = None,
+        native_id: str = "",
     ) -> Message:
         """Add a message to a channel."""
         message = Message(
@@ -42,6 +44,8 @@ class FakeThreads:
             author_name=name if author is Author.PERSON else "",
             reply_to=reply_to,
             attachments=attachments,
+            task=task,
+            native_id=native_id,
         )
         self.messages.append(message)
         self.rows.setdefault(1, Thread(1, channel, ThreadState.ACTIVE, message.at, message.at))

@@ -128,6 +128,13 @@ async def test_an_interruption_silences_it_and_the_rest_was_never_said(tmp_path:
         (event,) = talk.heard.named("interrupted")
         assert f"{event['text']} {event['unheard']}".split() == LONG.split()
         await talk.until(lambda: len(talk.voices.live.begun) == 2)
+        # The answer to the interruption knows what it interrupted, though that was not stored when it was prepared.
+        known = next(request.unfinished for request in talk.brain.requests if request.text == OTHER)
+        assert known is not None
+        assert known.task == 1
+        assert known.text.split() == outcome.text.split()[: len(known.text.split())]
+        assert len(known.text.split()) >= len(outcome.text.split()) - 1
+        assert talk.brain.requests[0].unfinished is None
         assert talk.voices.live.log[:3] == ["begin 1", "finish 1", "begin 2"]
         times = talk.voices.store.turns[talk.key]
         await talk.until(lambda: 1 in times)

@@ -74,8 +74,10 @@ class TurnContext:
     places: PlaceSettings = field(default_factory=PlaceSettings)
     pieces: Sequence[Piece] = ()
 
-    def instructions(self, persona: str) -> str:
-        """The system prompt: the installation's persona, then the server's, then the channel's."""
+    def instructions(self, persona: str, *, spoken: bool = False) -> str:
+        """The system prompt: the installation's persona, then the server's, then the channel's. `spoken` answers are
+        read aloud.
+        """
         return system_prompt(
             self.persona(persona),
             self.person,
@@ -83,6 +85,7 @@ class TurnContext:
             self.now,
             lessons=self.lessons,
             summary=self.summary,
+            spoken=spoken,
         )
 
     def persona(self, persona: str) -> str:
@@ -143,7 +146,7 @@ class ContextReader:
             sources.places.settings_of(request.channel),
         )
         asked = next((m for m in recent if m.id == request.message), None)
-        earlier = [m for m in recent if m.id != request.message][-self._messages :] if self._messages else []
+        earlier = _before(request, recent, sources.clock.now())[-self._messages :] if self._messages else []
         files = await self._read_files(asked)
         history, pieces = self._fitting(earlier, person)
         cut = len(history) < len(earlier) or len(earlier) >= self._messages
@@ -233,3 +236,30 @@ class ContextReader:
             note = f"up to message {summary.upto}, by {summary.author}"
             pieces.append(Piece("summary", summary.thread, count(summary_as_data(summary.text)), note))
         return pieces
+
+
+def _before(request: TurnRequest, recent: Sequence[Message], now: datetime) -> list[Message]:
+    """What was said before the message of this turn.
+
+    A spoken turn may be prepared while rows are being written: that of its own message is left out, and what was heard
+    of the answer into which it was said is put in behind the question, if that is there.
+    """
+    own = request.native_id if request.message is None else ""
+    earlier = [m for m in recent if m.id != request.message and not (own and m.native_id == own)]
+    if (cut := request.unfinished) is None:
+        return earlier
+    of_task = [index for index, m in enumerate(earlier) if m.task == cut.task]
+    if not of_task or any(earlier[index].author is Author.AGENT for index in of_task):
+        return earlier
+    asked = earlier[of_task[-1]]
+    said = Message(
+        id=asked.id,
+        channel=asked.channel,
+        thread=asked.thread,
+        author=Author.AGENT,
+        text=cut.text,
+        at=now,
+        task=cut.task,
+        interrupted=True,
+    )
+    return [*earlier[: of_task[-1] + 1], said, *earlier[of_task[-1] + 1 :]]

@@ -98,7 +98,7 @@ class Job:
     approvals: Mapping[str, Approval] = field(default_factory=dict[str, Approval])
     channel: str = ""
     spoken: bool = False
-    """Somebody listens: an expert that is slow to begin is given up sooner."""
+    """Somebody listens: the answer is read aloud, and an expert that is slow to begin is given up sooner."""
     options: Sequence[str] = ()
     """What can be voted for in the open poll of the channel."""
     ledger: Ledger = field(default_factory=lambda: Ledger(Meter()))
@@ -184,7 +184,7 @@ class Engine:
                 conversation_id=conversation.conversation_id,
                 usage=run,
                 deferred_tool_results=_decisions(job.snapshot),
-                instructions=job.context.instructions(job.persona),
+                instructions=job.context.instructions(job.persona, spoken=job.spoken),
                 deps=tools,
                 model=model,
                 usage_limits=UsageLimits(

@@ -29,6 +29,14 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An answer that was being spoken when the person broke in: the task it belongs to, and what was heard of it."""
+
+    task: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnRequest:
     """Everything that identifies a turn. The brain reads the context (history, memories, persona) itself.
 
@@ -49,7 +57,11 @@ class TurnRequest:
     lease: Lease | None = None
     """Fences the records of tool calls: a worker that lost its task starts no tool."""
     spoken: bool = False
-    """Somebody listens to the answer: the brain waits less long for a model that does not begin."""
+    """Somebody listens to the answer: it is to be read aloud, and a model that does not begin is waited for less."""
+    native_id: str = ""
+    """The platform's name of the message, while its id is not known: its row may be written at any moment."""
+    unfinished: Unfinished | None = None
+    """What was said last, where it may not be stored yet."""
     role: str = ""
     """What the agent is asked to be in this conversation, beside what the settings say."""
     meter: Meter = field(default_factory=Meter)

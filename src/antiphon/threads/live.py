@@ -17,7 +17,7 @@ from antiphon.domain.approvals import Approval
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.errors import AntiphonError, LeaseLost, StoreUnavailable
 from antiphon.domain.identity import Requester
-from antiphon.domain.turns import Brain, Meter, TurnEvent, TurnRequest
+from antiphon.domain.turns import Brain, Meter, TurnEvent, TurnRequest, Unfinished
 from antiphon.domain.work import LiveStore, Outcome, Pause, TaskFailure, TaskState, TaskStore, Usage, Work
 from antiphon.threads.inbox import check_text
 
@@ -37,12 +37,30 @@ class LiveTurns:
         self._message_chars = message_chars
 
     def start(
-        self, message: InboundMessage, requester: Requester, *, session: str, thread: int = 0, role: str = ""
+        self,
+        message: InboundMessage,
+        requester: Requester,
+        *,
+        session: str,
+        thread: int = 0,
+        role: str = "",
+        unfinished: Unfinished | None = None,
     ) -> LiveTurn:
-        """A turn for what was heard so far. Nothing is stored before `commit`. `role` is what the session asks for."""
+        """A turn for what was heard so far. Nothing is stored before `commit`. `role` is what the session asks for,
+        `unfinished` the answer into which this was said.
+        """
         check_text(message.text, self._message_chars)
         return LiveTurn(
-            self._store, self._tasks, self._brain, message, requester, session, thread, self._lease_seconds, role
+            self._store,
+            self._tasks,
+            self._brain,
+            message,
+            requester,
+            session,
+            thread,
+            self._lease_seconds,
+            role,
+            unfinished,
         )
 
 
@@ -60,11 +78,13 @@ class LiveTurn:
         thread: int,
         lease_seconds: float,
         role: str = "",
+        unfinished: Unfinished | None = None,
     ) -> None:
         self._store = store
         self._tasks = tasks
         self._brain = brain
         self._role = role
+        self._unfinished = unfinished
         self._message = message
         self._requester = requester
         self._session = session
@@ -119,6 +139,8 @@ class LiveTurn:
             commit=None if work else self._task_once_committed,
             lease=work.lease if work else None,
             spoken=True,
+            native_id=self._message.native_id,
+            unfinished=self._unfinished,
             role=self._role,
             meter=self._meter,
         )

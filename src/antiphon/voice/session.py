@@ -128,7 +128,7 @@ class Session:
             around.tts,
             language=self._language,
             voice=row.voice,
-            played=lambda spoken: spoken.heard_samples / RATE if self._playout.active is not spoken else self._sent(),
+            played=lambda spoken: self._heard_of(spoken) / RATE,
             failed=self._trouble,
         )
         turns = Turns(
@@ -142,6 +142,7 @@ class Session:
             name=self._name,
             language=self._language,
             say=self._taking.say,
+            heard=self._heard_of,
             after=max((times.turn for times in before.turns), default=0) if before else 0,
         )
         self._parts = Parts(turns, self._transcript, listening, speaking, self._playout)
@@ -153,8 +154,9 @@ class Session:
         self._timer = self._loop.call_later(1.0, self._look)
         log.info("voice.started", session=row.key, transport=row.transport)
 
-    def _sent(self) -> float:
-        return self._playout.heard / RATE
+    def _heard_of(self, spoken: Spoken) -> int:
+        """Samples of an answer that the person has heard by now."""
+        return self._playout.heard if self._playout.active is spoken else spoken.heard_samples
 
     def on_end(self, deed: Callable[[], None]) -> None:
         """Do something when the session ends; at once when it has."""

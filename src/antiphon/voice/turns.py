@@ -30,7 +30,7 @@ from antiphon.domain.errors import (
 )
 from antiphon.domain.events import Bus, turn_topic
 from antiphon.domain.identity import Requester, Sender
-from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted
+from antiphon.domain.turns import Final, Paused, TextDelta, ToolFinished, ToolStarted, Unfinished
 from antiphon.domain.voice import VoiceSession, spoken_message
 from antiphon.domain.work import Pause, TaskFailure, Usage
 from antiphon.telemetry import metrics
@@ -47,10 +47,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
-SPOKEN_ROLE = (
-    "This is a spoken conversation: what you write is read aloud. Answer in one to three short sentences of plain "
-    "words, without Markdown, lists, tables, addresses or emoji."
-)
 COMMIT_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, *(1.0,) * 30)
 FINISH_WAITS = (0.1, 0.3, 1.0, 2.0, 4.0, 6.0, 6.0)
 SORRY = "I could not answer that just now. Please try again."
@@ -108,9 +104,11 @@ class Turns:
         name: str,
         language: str,
         say: Callable[[str], None],
+        heard: Callable[[Spoken], int],
         after: int = 0,
     ) -> None:
-        """`say` speaks a text of ours as soon as nobody else speaks. `name` is the person's.
+        """`say` speaks a text of ours as soon as nobody else speaks; `heard` tells how many samples of an answer were
+        heard by now. `name` is the person's.
 
         `after` is the number of the last turn that there is already.
         """
@@ -124,6 +122,9 @@ class Turns:
         self._name = name
         self._language = language or "en"
         self._say = say
+        self._heard = heard
+        self._answered: SpokenTurn | None = None
+        """The last turn that was wanted."""
         self._numbers = after
         self._message = f"{spoken_message(session.key)}{secrets.token_hex(3)}"
         """Begins the ids of what the person says: other ones where the session goes on in another process."""
@@ -191,9 +192,23 @@ class Turns:
             at=self._clock.now(),
             person=session.person,
         )
-        role = "\n\n".join(part for part in (session.system_prompt, SPOKEN_ROLE) if part.strip())
         who = Requester(person=session.person, platform="web", channel=session.channel)
-        return self._live.start(message, who, session=f"voice-{session.key}", role=role)
+        return self._live.start(
+            message,
+            who,
+            session=f"voice-{session.key}",
+            role=session.system_prompt.strip(),
+            unfinished=self._unfinished(),
+        )
+
+    def _unfinished(self) -> Unfinished | None:
+        """What the agent says, or said last: an interruption is answered before what it cut short is stored."""
+        turn = self._answered
+        work = turn.live.work if turn is not None and turn.live is not None else None
+        if turn is None or work is None or turn.paused:
+            return None
+        text = turn.spoken.heard(None if turn.ended else self._heard(turn.spoken))
+        return Unfinished(work.lease.task, text) if text else None
 
     def commit(self, turn: SpokenTurn) -> None:
         """The person is done: this is the answer. It is stored from here on."""
@@ -204,6 +219,7 @@ class Turns:
         turn.wanted.set()
         if (live := turn.live) is not None:
             self._question = None
+            self._answered = turn
             self._in_order(lambda: self._commit(turn, live))
 
     async def _commit(self, turn: SpokenTurn, live: LiveTurn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from antiphon.config.settings import AttachmentSettings
 from antiphon.domain.conversation import Attachment, Author, Message, PlaceSettings
 from antiphon.domain.identity import Person, Requester
 from antiphon.domain.memories import MemoryScope
-from antiphon.domain.turns import TurnRequest
+from antiphon.domain.turns import TurnRequest, Unfinished
 from tests.fakes.clock import FakeClock
 from tests.fakes.learning import FakeAttachments, FakeFeedback, FakePlaces, FakeSummaries
 from tests.fakes.memories import FakeMemories
@@ -54,6 +55,31 @@ async def test_history_ends_before_the_message_of_the_turn_and_stays_in_its_chan
     threads.say("three, said later")
     context = await reader(threads, FakeMemories(FakeClock())).read(request(now.id))
     assert [m.text for m in context.history] == ["one"]
+
+
+async def test_a_spoken_turn_knows_what_it_interrupted_before_that_is_stored_and_never_twice() -> None:
+    threads = FakeThreads()
+    threads.say("how is the weather", task=7)
+    threads.say("never mind, desk?", native_id="voice-2")  # the turn itself, written while it is prepared
+    spoken = replace(request(None), native_id="voice-2", unfinished=Unfinished(7, "It is fine and"))
+    context = await reader(threads, FakeMemories(FakeClock())).read(spoken)
+    assert [(m.text, m.author) for m in context.history] == [
+        ("how is the weather", Author.PERSON), ("It is fine and", Author.AGENT)
+    ]  # fmt: skip
+    threads.say("It is fine", author=Author.AGENT, task=7)
+    context = await reader(threads, FakeMemories(FakeClock())).read(spoken)
+    assert [m.text for m in context.history] == ["how is the weather", "It is fine"], "the row knows better"
+    elsewhere = replace(spoken, unfinished=Unfinished(8, "of another conversation"))
+    context = await reader(threads, FakeMemories(FakeClock())).read(elsewhere)
+    assert [m.text for m in context.history] == ["how is the weather", "It is fine"]
+
+
+async def test_what_is_read_aloud_is_asked_for_without_markdown() -> None:
+    context = await reader(FakeThreads(), FakeMemories(FakeClock())).read(request(None))
+    assert "in Markdown" in context.instructions("Be kind.")
+    aloud = context.instructions("Be kind.", spoken=True)
+    assert "in Markdown" not in aloud
+    assert "read aloud" in aloud
 
 
 async def test_the_latest_messages_that_fit_are_kept_in_order() -> None:
