@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from playwright.sync_api import BrowserContext, StorageState, WebSocketRoute, expect
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, WebSocketRoute, expect
 
 from antiphon.domain.identity import Role
 from tests.e2e.chat import Watch
+from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
 from tests.e2e.stage import Stage, load_engines, stage_in
 
@@ -14,6 +17,16 @@ from tests.e2e.stage import Stage, load_engines, stage_in
 @pytest.fixture(scope="module", autouse=True)
 def engines(server: Server) -> None:
     load_engines(server)
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server to be killed and started again."""
+    server = Server(tmp_path_factory.mktemp("fragile"))
+    server.start()
+    load_engines(server)
+    yield server
+    server.stop()
 
 
 def start(stage: Stage) -> None:
@@ -110,3 +123,42 @@ def test_the_microphone_that_is_unplugged(talking: BrowserContext, server: Serve
     stage.page.evaluate("stream.getTracks()[0].dispatchEvent(new Event('ended'))")
     expect(stage.notice).to_contain_text("unplugged")
     stage.wait("the session to end", lambda: sessions(server) == [])
+
+
+NOTICED = """() => { window.noticed = new Set(); const place = document.getElementById("notice");
+  new MutationObserver(() => noticed.add(place.textContent)).observe(place, { childList: true, subtree: true }); }"""
+"""Keeps every text that the card over the content has had."""
+SHELLS = "What you see was read before"
+RECOVER_MS = 45_000
+AWAY = r"ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection|Failed to load|status of 503"
+
+
+def asked_in_vain(page: Page) -> None:
+    """The shell asks the server for a sign of life, and there is none."""
+    with page.expect_event("requestfailed", lambda request: "/api/approvals" in request.url):
+        page.evaluate("dispatchEvent(new Event('online'))")
+
+
+def test_while_the_server_is_away_the_card_tells_what_becomes_of_the_session(
+    talking: BrowserContext, browser: Browser, fragile: Server, watch: Watch
+) -> None:
+    """Whenever the shell finds the server gone; where nobody talks, the shell's own card tells it."""
+    watch.allow(AWAY)
+    signed_in = sign_in(browser, fragile)
+    stage, silent = stage_in(talking, fragile, signed_in), stage_in(talking, fragile, signed_in)
+    stage.page.evaluate(NOTICED)
+    session = stage.begin()
+    fragile.kill()
+    for page in (stage.page, silent.page):
+        asked_in_vain(page)
+    expect(stage.notice).to_contain_text("the session waits for you")
+    expect(silent.notice).to_contain_text(SHELLS)
+    asked_in_vain(stage.page)
+    expect(stage.notice).to_contain_text("the session waits for you")
+    fragile.start()
+    expect(stage.notice).to_contain_text("The session has ended", timeout=RECOVER_MS)
+    expect(silent.notice).to_be_empty(timeout=RECOVER_MS)
+    fragile.kill()
+    asked_in_vain(stage.page)
+    expect(stage.notice.get_by_role("link", name="read it")).to_have_attribute("href", f"/voice/past/{session}")
+    assert not [text for text in stage.page.evaluate("[...noticed]") if SHELLS in text]

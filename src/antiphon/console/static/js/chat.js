@@ -40,7 +40,7 @@ class Page {
 
   async start() {
     this.#visit = await start({
-      ownConnectionCard: true,
+      ownConnectionCard: () => true,
       onSignedOut: () => showPresence("error", "Signed out"),
       onFailed: () => showPresence("error"),
       unsent: () => this.#conversation?.entries.length ?? 0,

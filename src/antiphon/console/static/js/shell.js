@@ -25,6 +25,9 @@ export function notice(card, kind = "") {
   place.replaceChildren(...(card ? [card] : []));
 }
 
+/** Whether a card of this kind is shown. */
+export const isNoticed = (kind) => byId("notice").dataset.kind === kind;
+
 /** A signed-in person on a page: {api, me, user, keep, isOperator, isOwner}. */
 class Visit {
   #hooks;
@@ -116,7 +119,7 @@ class Visit {
   #gone(error) {
     this.#tries = this.#away ? this.#tries + 1 : 0;
     this.#away = true;
-    if (this.#isSignedOut || this.#hooks.ownConnectionCard) return;
+    if (this.#isSignedOut || this.#hooks.ownConnectionCard?.()) return;
     notice(
       errorCard({
         title: "The connection dropped",
@@ -188,7 +191,7 @@ class Visit {
 /**
  * Start a page. Resolves to the visit, or to null when it cannot start (the page says why, or is left).
  * Hooks: `onSignedOut()`, `onBack()` when the server answers again, `unsent()` messages, `beforeLeaving()`;
- * `ownConnectionCard`: the page itself tells when the server is away.
+ * `ownConnectionCard()`: whether the page itself tells now that the server is away, or what came of it.
  */
 export async function start(hooks = {}) {
   const visit = new Visit(hooks);

@@ -4,7 +4,7 @@ import { ApiError, withQuery } from "./api.js";
 import { approvalCard, expiry } from "./approvals.js";
 import { button, byId, facts, h, icon, toast } from "./dom.js";
 import { showPresence } from "./presence.js";
-import { attempt, notice, start } from "./shell.js";
+import { attempt, isNoticed, notice, start } from "./shell.js";
 import { devices, NoMicrophone, openMicrophone } from "./voice/audio.js";
 import { Meter } from "./voice/meter.js";
 import { Session } from "./voice/session.js";
@@ -56,6 +56,8 @@ class Page {
       onSignedOut: () => this.#stop(),
       onFailed: () => showPresence("error"),
       beforeLeaving: () => this.#stop(),
+      // The session's own cards say what becomes of it; the shell's speaks where there is none.
+      ownConnectionCard: () => this.#session !== null || this.#starting || isNoticed("voice"),
     });
     if (!this.#visit) return;
     this.#api = this.#visit.api;
