@@ -39,6 +39,10 @@ _UNREAD = re.compile(
     re.MULTILINE,
 )
 
+_SUM = re.compile(r"(?<=[\d)] )(?:[*/](?= [\d(])|-(?= [\d(][^\n=]*=))")
+_READ_AS = {"*": "×", "/": "÷", "-": "−"}  # noqa: RUF001 - engines say "minus" for this sign, and nothing for a hyphen
+"""The signs of a sum as engines read them; elsewhere the same ones are marks."""
+
 
 def speakable(text: str) -> str:
     """The text with everything that is not read aloud replaced by as many spaces."""
@@ -48,7 +52,7 @@ def speakable(text: str) -> str:
             return f" {match['label']}".ljust(len(match[0]))
         return " " * len(match[0])
 
-    return _UNREAD.sub(blank, text)
+    return _UNREAD.sub(blank, _SUM.sub(lambda sign: _READ_AS[sign[0]], text))
 
 
 def next_piece(text: str, *, first: bool, complete: bool) -> int:
