@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from antiphon.config import Settings
+from antiphon.config.speech import SpeechSettings
 from antiphon.config.voice import VoiceSettings
 from antiphon.domain.errors import ChannelBusy, ModelError, NotFound, SpeechError, StoreUnavailable, Unavailable
 from antiphon.domain.events import turn_topic
@@ -64,10 +65,11 @@ async def talking(
     says: Sequence[str] = (QUESTION,),
     stt: FakeListener | None = None,
     tts: FakeSpeaker | None = None,
+    language: str = "en",
     **voice: Any,
 ) -> AsyncIterator[Talk]:
     before = asyncio.all_tasks()
-    settings = Settings(data_dir=tmp_path, voice=VoiceSettings(**voice))
+    settings = Settings(data_dir=tmp_path, voice=VoiceSettings(**voice), speech=SpeechSettings(language=language))
     brain = brain or answers()
     voices = Voices(settings, SystemClock(), brain, stt or FakeListener(says=says), tts or FakeSpeaker())
     session, ear, heard = await voices.talk()
@@ -265,6 +267,22 @@ async def test_an_approval_is_asked_aloud_and_answered_aloud(tmp_path: Path, spe
         )
         await talk.until(lambda: "Everything is forgotten." in talk.heard.final("agent"))
         assert len(talk.ear.heard) > before
+
+
+async def test_where_german_is_spoken_the_question_is_german_and_so_is_the_yes(
+    tmp_path: Path, speech_of: Speak
+) -> None:
+    says = ["vergiss mich", "ja was denn", "ja, mach das"]
+    async with talking(tmp_path, ScriptedBrain(asks), says=says, language="de") as talk:
+        await asked(talk, speech_of)
+        assert "Sag ja oder nein" in talk.heard.final("agent")[-1]
+        await talk.ear.say(speech_of("yes"))  # a question is no yes: it is asked again
+        await talk.until(lambda: len(talk.heard.final("agent")) == 2 and talk.session.state == "waiting")
+        assert talk.voices.approvals.decided == []
+        await talk.ear.say(speech_of("yes"))
+        await talk.until(lambda: talk.voices.approvals.decided)
+        assert talk.voices.approvals.decided[0] == (9, PERSON, True)
+        await talk.until(lambda: any("Ich mache weiter" in text for text in talk.heard.final("agent")))
 
 
 async def test_a_no_refuses_and_a_stranger_cannot_agree(tmp_path: Path, speech_of: Speak) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from antiphon.speech.engine import primary
+
 _WORDS = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _MOST_WORDS = 3
 
@@ -62,7 +64,7 @@ def is_backchannel(text: str, language: str = "en") -> bool:
     words = _words(text)
     if not words or len(words) > _MOST_WORDS:
         return False
-    known = _SOUNDS | _LISTENING.get(_primary(language), _LISTENING["en"])
+    known = _SOUNDS | _LISTENING.get(primary(language), _LISTENING["en"])
     return all(word in known for word in words)
 
 
@@ -71,9 +73,9 @@ def yes_or_no(text: str, language: str = "en") -> bool | None:
     words = [word for word in _words(text) if word not in _POLITE]
     if not words or len(words) > _MOST_WORDS_OF_AN_ANSWER:
         return None
-    primary = _primary(language)
-    yes = _YES["en"] | _YES.get(primary, _YES["en"])
-    no = _NO["en"] | _NO.get(primary, _NO["en"])
+    spoken = primary(language)
+    yes = _YES["en"] | _YES.get(spoken, _YES["en"])
+    no = _NO["en"] | _NO.get(spoken, _NO["en"])
     if any(word in no for word in words):
         return None if words[0] in yes else False
     return True if _made_of(words, yes) else None
@@ -88,7 +90,3 @@ def _made_of(words: list[str], phrases: frozenset[str]) -> bool:
 
 def _words(text: str) -> list[str]:
     return [word.replace("\u2019", "'") for word in _WORDS.findall(text.lower())]
-
-
-def _primary(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].lower() or "en"

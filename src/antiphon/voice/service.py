@@ -277,7 +277,7 @@ class VoiceSessions:
             row,
             around,
             name=await self._name_of(row.person),
-            language=row.language,
+            language=row.language or self._settings.speech.language,
             recording=Recording(path, self._loop.time()) if settings.record else None,
             ended=self._forget,
             before=before,

@@ -78,7 +78,7 @@ class Session:
         ended: Callable[[Session], None],
         before: VoiceRecord | None = None,
     ) -> None:
-        """`name` is the person's; `language` is what is spoken, "" lets the engines choose.
+        """`name` is the person's; `language` is what is spoken.
 
         `before` is what was said already, in another process that has let the session go.
         """

@@ -38,6 +38,7 @@ from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurn, LiveTurns
 from antiphon.voice.backchannels import yes_or_no
 from antiphon.voice.latency import Moments, observe
+from antiphon.voice.own_words import own_words
 from antiphon.voice.spoken import Spoken
 from antiphon.voice.telling import Teller
 from antiphon.voice.transcript import Transcript, instant, tool_status
@@ -49,12 +50,6 @@ T = TypeVar("T")
 
 COMMIT_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, *(1.0,) * 30)
 FINISH_WAITS = (0.1, 0.3, 1.0, 2.0, 4.0, 6.0, 6.0)
-SORRY = "I could not answer that just now. Please try again."
-QUESTION = "I need your word first: {what}. Shall I do it? Say yes or no."
-APPROVED = "Thank you. I go on."
-DENIED = "All right, I leave it."
-NOT_YOURS = "That is not yours to answer. It waits for somebody who may."
-TOO_LATE = "That was answered already, or it is too late for it."
 
 
 class SpokenTurn:
@@ -120,7 +115,8 @@ class Turns:
         self._transcript = transcript
         self._teller = teller
         self._name = name
-        self._language = language or "en"
+        self._language = language
+        self._words = own_words(language)
         self._say = say
         self._heard = heard
         self._answered: SpokenTurn | None = None
@@ -278,7 +274,7 @@ class Turns:
             log.warning("voice.turn_failed", code=error.code)
             turn.failure = TaskFailure(error.code, error.message)
             self._transcript.tell("error", code=error.code, message=error.message)
-            yield (" " if turn.written else "") + SORRY
+            yield (" " if turn.written else "") + self._words.sorry
 
     def end(self, turn: SpokenTurn, *, interrupted: bool) -> None:
         """The answer was spoken, or not wanted after all, or interrupted. Twice is once."""
@@ -381,14 +377,14 @@ class Turns:
                 lease = work.lease
                 self._publish(lease.task, lease.turn, lease.attempt, "approval.needed", {**told, "tool": approval.tool})
         if not approvals:
-            return DENIED
+            return self._words.denied
         return ("\n" if turn.written else "") + self._ask_for_all(turn)
 
     def _ask_for_all(self, turn: SpokenTurn) -> str:
         """The question for everything that waits: what was left unanswered before is named again, for one yes."""
         what = "; and ".join(approval.summary.rstrip(".?! ") for approval in self._asking.values())
         self._question = _Question(turn, what, frozenset(self._asking))
-        return QUESTION.format(what=what)
+        return self._words.question.format(what=what)
 
     def _question_heard(self) -> bool:
         """Whether the person heard everything they are asked to agree to, as the last thing that was said; a yes from
@@ -400,21 +396,21 @@ class Turns:
         """Answer everything that was asked, with the authority of the session's own person."""
         who = Requester(person=self._session.person, platform="web", channel=self._session.channel)
         asked, self._asking = self._asking, {}
-        words = TOO_LATE
+        words = self._words.too_late
         for approval in asked.values():
             try:
                 decided = await self._approvals.decide(approval.id, who, approve=approve)
             except Forbidden:
                 self._asking[approval.id] = approval
-                words = NOT_YOURS
+                words = self._words.not_yours
             except (Conflict, NotFound):
                 continue
             except AntiphonError as error:
                 self._asking[approval.id] = approval
                 self._transcript.tell("error", code=error.code, message=error.message)
-                words = SORRY
+                words = self._words.sorry
             else:
-                words = APPROVED if decided.state is ApprovalState.APPROVED else DENIED
+                words = self._words.approved if decided.state is ApprovalState.APPROVED else self._words.denied
         return words
 
     # --- what others do in this conversation --------------------------------------------------------------------------
