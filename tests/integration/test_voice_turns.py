@@ -400,6 +400,42 @@ async def test_who_comes_when_it_is_over_or_twice_at_once_is_not_left_there(tmp_
         assert late.closed.is_set()
 
 
+async def test_whoever_goes_while_their_session_is_begun_leaves_nothing(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        service, store = talk.voices.service, talk.voices.store
+        before = asyncio.all_tasks()
+        gone = 0
+        for steps in range(100):  # of the loop, until it is there before they go
+            beginning = asyncio.create_task(service.start(PERSON, Wish(f"attic-{steps}", "Ada")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            beginning.cancel()
+            try:
+                session = await beginning
+            except asyncio.CancelledError:
+                gone += 1
+            else:
+                await service.stop(session.row.key, PERSON)
+                break
+        assert gone > 3
+        await talk.until(lambda: service.talking == 1 and not (asyncio.all_tasks() - before))
+        assert [row.room for row in store.sessions.values() if row.ended_at is None] == ["r1"]
+
+
+async def test_a_session_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Any, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("no engine")
+
+    async with talking(tmp_path) as talk:
+        before = asyncio.all_tasks()
+        monkeypatch.setattr("livekit.agents.AgentSession.start", broken)
+        with pytest.raises(RuntimeError, match="no engine"):
+            await talk.voices.service.start(PERSON, Wish("attic", "Ada"))
+        await talk.until(lambda: not (asyncio.all_tasks() - before))
+        (row,) = (row for row in talk.voices.store.sessions.values() if row.room == "attic")
+        assert row.reason is EndReason.FAILED
+
+
 async def test_words_that_are_understood_while_it_ends_are_not_answered(
     tmp_path: Path, speech_of: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:

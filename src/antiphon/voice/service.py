@@ -187,6 +187,19 @@ class VoiceSessions:
         means = await self._means()
         if self._processes is not None:
             self._processes.start()
+        beginning = asyncio.create_task(self._begin(person, wish, carrier, means), name="voice-begin")
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:  # whoever asked has gone; half a session cannot be taken back, a whole one can
+            self._beside_all(self._end_unasked(beginning), "voice-unasked")
+            raise
+
+    async def _end_unasked(self, beginning: asyncio.Task[Session]) -> None:
+        await asyncio.wait({beginning})
+        if not beginning.cancelled() and beginning.exception() is None:
+            await asyncio.wait({beginning.result().end(EndReason.LEFT)})
+
+    async def _begin(self, person: int, wish: Wish, carrier: str, means: _Means) -> Session:
         begun = await self._store.begin(
             NewVoiceSession(
                 key=secrets.token_hex(12),

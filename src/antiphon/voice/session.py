@@ -105,6 +105,7 @@ class Session:
     async def start(self) -> None:
         """Be ready for a transport. Raises what the engines raise; nothing is left then."""
         around, row, before = self._around, self.row, self._before
+        detector = around.detector()
         self._teller = Teller(around.bus, row.key)
         self._transcript = Transcript(
             self._teller,
@@ -117,7 +118,7 @@ class Session:
         self._taking = TurnTaking(
             around.settings,
             language=self._language,
-            detector=around.detector(),
+            detector=detector,
             activity=self._active,
             failed=lambda: self.end(EndReason.FAILED),
         )
@@ -147,9 +148,14 @@ class Session:
         )
         self._parts = Parts(turns, self._transcript, listening, speaking, self._playout)
         turns.follow()
-        if before is not None:
-            await turns.recall()
-        await self._taking.start(self._parts)
+        try:
+            if before is not None:
+                await turns.recall()
+            await self._taking.start(self._parts)
+        except BaseException:
+            await self._free()
+            await self._teller.aclose()
+            raise
         metrics.VOICE_SESSIONS.labels(transport=row.transport).inc()
         self._timer = self._loop.call_later(1.0, self._look)
         log.info("voice.started", session=row.key, transport=row.transport)
@@ -237,10 +243,7 @@ class Session:
             deeds, self._on_end = self._on_end or [], None
             for deed in deeds:
                 await self._freed(_done(deed), "what was to be done at the end")
-            await self._freed(self._taking.aclose(), "engine")
-            await self._freed(self._playout.aclose(), "playout")
-            await self._freed(self._parts.listening.aclose(), "recogniser")
-            await self._freed(self._parts.turns.aclose(), "turns")
+            await self._free()
             self._transcript.close_all()
             recorded = False
             if self._recording is not None:
@@ -255,6 +258,13 @@ class Session:
             metrics.VOICE_SESSIONS.labels(transport=self.row.transport).dec()
             self.over.set()
             self._ended(self)
+
+    async def _free(self) -> None:
+        """Everything that listens, thinks and speaks."""
+        await self._freed(self._taking.aclose(), "engine")
+        await self._freed(self._playout.aclose(), "playout")
+        await self._freed(self._parts.listening.aclose(), "recogniser")
+        await self._freed(self._parts.turns.aclose(), "turns")
 
     async def _drop_what_was_deleted(self) -> None:
         """A session that was deleted while it went on, with its person, leaves no sound of them."""
