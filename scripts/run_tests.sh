@@ -10,8 +10,8 @@ PYTEST=(.venv/bin/python -m pytest -q)
 if [[ $# -gt 0 ]]; then
   exec "${PYTEST[@]}" "$@"
 fi
-"${PYTEST[@]}" -n 3 --dist loadgroup --ignore tests/e2e
+"${PYTEST[@]}" -n 3 --ignore tests/e2e
 others=$?
-"${PYTEST[@]}" -n 2 --dist loadfile tests/e2e
+"${PYTEST[@]}" -n 2 tests/e2e
 browser=$?
 exit $((others ? others : browser))

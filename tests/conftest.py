@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+
+from tests.distribution import Distribution
 
 _HERE = Path(__file__).parent
 
@@ -60,6 +63,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.fail(f"needs({program!r}): the programs are {', '.join(_PROGRAMS)}", pytrace=False)
             if not _installed(program):
                 pytest.skip(f"{program} is not installed (Debian: apt-get install {_PACKAGES[program]})")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Distribution:
+    """Which worker runs what, when several run at a time."""
+    return Distribution(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,14 +1,13 @@
 """The product on Discord as a process that can be killed: its worker and its gateway, with a brain that repeats.
 
-Settings come from the environment as for the product. It begins when a line comes on its standard input. Every
-twenty-fifth answer grows slowly, so that drafts are shown.
+`tests.chaos.forking` runs it. Settings come from the environment as for the product. Every twenty-fifth answer grows
+slowly, so that drafts are shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 
 from antiphon.config import load_settings
 from antiphon.domain.turns import Final, TextDelta, TurnRequest
@@ -42,8 +41,3 @@ async def main() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(antiphon.connect_discord(stop))
             group.create_task(antiphon.work(stop))
-
-
-if __name__ == "__main__":
-    sys.stdin.readline()  # everything is imported: a spare waits here until it is needed
-    asyncio.run(main())

@@ -12,8 +12,6 @@ import asyncio
 import os
 import random
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -25,12 +23,12 @@ import pytest_asyncio
 
 from antiphon.config import Settings
 from antiphon.sim.discord import DiscordSim
+from tests.chaos.forking import Forker
 from tests.integration.discord_world import roomy
 
 MESSAGES, CUTS, KILLS = 500, 20, 10
 STEPS = CUTS + KILLS
 SEED = 20_27
-ROOT = Path(__file__).parents[2]
 POST = re.compile(r"POST /channels/\d+/messages$")
 ACKNOWLEDGE = re.compile(r"POST /interactions/\d+/.+/callback$")
 
@@ -40,9 +38,8 @@ class Bot:
 
     def __init__(self, sim: DiscordSim, settings: Settings, folder: Path) -> None:
         self._log = folder / "bot.log"
-        self._environment = {
+        environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
             "ANTIPHON_DATA_DIR": str(settings.data_dir),
             "DISCORD_TOKEN": sim.token,
             "ANTIPHON_DISCORD__CA_FILE": str(sim.ca_file),
@@ -54,28 +51,9 @@ class Bot:
         self.armed = False
         self.strikes = POST
         self.kills: Counter[str] = Counter()
-        self._spare = self._start()
-        self.process = self._take_spare()
+        self._forker = Forker("tests.chaos.discord_bot", environment, self._log)
+        self.process = self._forker.fork()
         sim.journal.listen(self._asked)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.discord_bot"],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-            )
-
-    def _take_spare(self) -> subprocess.Popen[bytes]:
-        """Let the process begin that has loaded everything, and start the next one."""
-        taken, self._spare = self._spare, self._start()
-        assert taken.stdin is not None
-        taken.stdin.write(b"go\n")
-        taken.stdin.close()
-        return taken
 
     def _asked(self, entry: dict[str, Any]) -> None:
         """The server has done what it was asked, and has not answered yet."""
@@ -85,19 +63,15 @@ class Bot:
 
     def kill(self, when: str) -> None:
         self.process.kill()
-        self.process.wait(10)
         self.kills[when] += 1
-        self.process = self._take_spare()
+        self.process = self._forker.fork()
 
     def check(self) -> None:
         assert self.process.poll() is None, self._log.read_text()[-4000:]
 
     def close(self) -> None:
-        for process in (self.process, self._spare):
-            process.kill()
-            process.wait(10)
-            if process.stdin is not None:
-                process.stdin.close()
+        self.process.kill()
+        self._forker.close()
 
 
 @pytest_asyncio.fixture

@@ -28,6 +28,7 @@ from antiphon.config import Settings
 from antiphon.domain.conversation import InboundMessage
 from antiphon.domain.identity import Sender
 from antiphon.run.clock import SystemClock
+from tests.chaos.forking import Forker
 from tests.fixtures_redis import free_port
 
 MESSAGES = 300
@@ -43,9 +44,8 @@ class World:
     def __init__(self, settings: Settings, folder: Path, workers: int) -> None:
         self.log = folder / "receiver.log"
         self.address = f"http://127.0.0.1:{free_port()}"
-        self.environment = {
+        environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
             "RECEIVER": self.address,
             "ANTIPHON_DATA_DIR": str(settings.data_dir),
             "DATABASE_URL": settings.database_url.get_secret_value(),
@@ -55,25 +55,15 @@ class World:
             "ANTIPHON_OUTBOX__MAX_ATTEMPTS": "100",
             "ANTIPHON_LOG__LEVEL": "warning",
         }
-        self._folder = folder
+        self._workers_log = folder / "workers.log"
         self._receiver = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.receiver", self.address.rpartition(":")[2], str(self.log)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
         )
-        self.workers = [self._start() for _ in range(workers)]
+        self._forker = Forker("tests.chaos.worker", environment, self._workers_log)
+        self.workers = [self._forker.fork() for _ in range(workers)]
         self.killed = 0
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with (self._folder / "workers.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.worker"],
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
 
     def order(self, when: str) -> None:
         """Let the receiver kill whichever worker calls next."""
@@ -83,10 +73,8 @@ class World:
         """Replace workers that are gone; returns how many were."""
         gone = [number for number, worker in enumerate(self.workers) if worker.poll() is not None]
         for number in gone:
-            assert self.workers[number].returncode == -signal.SIGKILL, (self._folder / "workers.log").read_text()[
-                -3000:
-            ]
-            self.workers[number] = self._start()
+            assert self.workers[number].returncode == -signal.SIGKILL, self._workers_log.read_text()[-3000:]
+            self.workers[number] = self._forker.fork()
         self.killed += len(gone)
         return len(gone)
 
@@ -96,10 +84,11 @@ class World:
 
     def close(self) -> None:
         """End every process by its own id."""
-        for process in (*self.workers, self._receiver):
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
+        for worker in self.workers:
+            worker.kill()
+        self._forker.close()
+        self._receiver.kill()
+        self._receiver.wait(10)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
@@ -162,9 +151,7 @@ async def kill_one(processes: World, when: str, chance: random.Random) -> None:
     if when == "now":
         await asyncio.sleep(chance.uniform(0, 2.5))
         victim = chance.choice(processes.workers)
-        if victim.poll() is None:
-            victim.kill()
-            victim.wait(10)
+        victim.kill()
     deadline = time.monotonic() + 30
     while not processes.bury_and_replace():
         assert time.monotonic() < deadline, "no worker called the receiver"

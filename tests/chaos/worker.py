@@ -1,6 +1,7 @@
 """A worker like the product's, with one more platform and one tool whose effects land in the receiver's log.
 
-Settings come from the environment as for the product; RECEIVER is the receiver's address.
+`tests.chaos.forking` runs it. Settings come from the environment as for the product; RECEIVER is the receiver's
+address.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from antiphon.tools.builtin.dice import DiceArguments, DiceRoll
 from antiphon.tools.catalog import AnyTool
 from antiphon.tools.tool import Tool, ToolCall, ToolResult, declare
 
-PID = os.getpid()
-
 
 class ReceiverPlatform:
     """Delivers into the receiver's log, and can read it."""
@@ -45,7 +44,7 @@ class ReceiverPlatform:
                     "task": delivery.task,
                     "reply_kind": delivery.kind,
                     "text": delivery.text,
-                    "pid": PID,
+                    "pid": os.getpid(),
                 },
             )
         except httpx.HTTPError as error:
@@ -74,7 +73,7 @@ class LoggedDice(Tool[DiceArguments]):
 
     async def run(self, call: ToolCall[DiceArguments]) -> ToolResult:
         dice = call.arguments.dice
-        await self._client.post("/tool", json={"dice": dice, "channel": call.requester.channel, "pid": PID})
+        await self._client.post("/tool", json={"dice": dice, "channel": call.requester.channel, "pid": os.getpid()})
         return ToolResult(summary=f"{dice}: 3", data={"dice": dice, "rolls": [3], "plus": 0, "total": 3})
 
 
@@ -96,9 +95,4 @@ async def main() -> None:
     async with httpx.AsyncClient(base_url=os.environ["RECEIVER"], timeout=5) as client:
         extras = Extras(platforms={"telegram": ReceiverPlatform(client)}, tools=(LoggedTools(client),))
         async with open_antiphon(settings, stop=stop, extras=extras) as antiphon:
-            print("ready", flush=True)
             await antiphon.work(stop)
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

@@ -36,11 +36,10 @@ EXPECT_MS = 20_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All need the browser. They share servers, so they stay in one process under xdist."""
+    """All need the browser."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.needs("chromium"))
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 def chromium_path() -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -59,8 +61,17 @@ def key_of(folder: Path, **more: str) -> str:
     return asyncio.run(make())
 
 
+def owner_of(folder: Path, **more: str) -> dict[str, str]:
+    """Headers with a fresh key of the owner."""
+    return {"Authorization": f"Bearer {key_of(folder, **more)}"}
+
+
 class Program:
-    """A running role. `out` is what it printed so far, `log` what it logged."""
+    """A running role. `out` is what it printed so far, `log` what it logged, `http` a client for its address.
+
+    The client connects anew for each request, as many clients would. It is one object because each reads the
+    certificates of the whole world when it is made, which takes 25 ms: as long as what waits for a program to answer.
+    """
 
     module = "antiphon"
 
@@ -71,20 +82,26 @@ class Program:
         self._more: Mapping[str, str] = more
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(
+            base_url=self.address, timeout=20, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Program:
-        """Start and wait until /health answers."""
+        """Start and wait until /health answers. One that does not start is ended."""
         self.launch()
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log
-            try:
-                if httpx.get(f"{self.address}/health", timeout=2).status_code == 200:
-                    return self
-            except httpx.HTTPError:
-                time.sleep(0.05)
-        raise AssertionError(f"{self._role} did not start: {self.log}")
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.close)
+            while time.monotonic() < deadline:
+                assert self.process.poll() is None, self.log
+                try:
+                    if self.http.get("/health", timeout=2).status_code == 200:
+                        failed.pop_all()
+                        return self
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+            raise AssertionError(f"{self._role} did not start: {self.log}")
 
     def launch(self) -> None:
         """Start without waiting."""
@@ -131,5 +148,27 @@ class Program:
 
     def close(self) -> None:
         """End it, however it stands."""
+        self.http.close()
         if self.running:
             self.kill()
+
+    def say(self, headers: Mapping[str, str], text: str, channel: str = "web:a") -> dict[str, Any]:
+        """Say something there; what was accepted."""
+        answer = self.http.post(f"/api/channels/{channel}/messages", headers=headers, json={"text": text})
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    def task(self, headers: Mapping[str, str], task: str, seconds: float = 60) -> dict[str, Any]:
+        """The task once it is over."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            got = self.http.get(f"/api/tasks/{task}", headers=headers).json()
+            if got["state"] in ("done", "dead", "cancelled"):
+                return got
+            time.sleep(0.05)
+        raise AssertionError(f"not answered: {got}")
+
+    def texts(self, headers: Mapping[str, str], author: str, channel: str = "web:a") -> list[str]:
+        """What was said there, oldest first."""
+        answer = self.http.get(f"/api/channels/{channel}/messages?limit=100", headers=headers)
+        return [item["text"] for item in reversed(answer.json()["items"]) if item["author"] == author]

@@ -25,8 +25,6 @@ from antiphon.run.tls import certificate_files
 from tests.fixtures_redis import free_port
 from tests.integration.program import Program, key_of
 
-pytestmark = pytest.mark.xdist_group("proxies")  # they share the fixture and its programs
-
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = "chat.example.org"
 

@@ -16,7 +16,6 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -30,8 +29,6 @@ from antiphon.speech.engines import open_speech
 from antiphon.speech.resampling import Resampler
 from tests.integration.program import Program, command
 from tests.integration.riva_client import client as riva_client
-
-pytestmark = pytest.mark.xdist_group("speech services")  # one pair of processes for all of them
 
 TOKEN = "a-token-of-the-tests-0123456789"
 SENTENCE = "set a timer for five minutes"
@@ -48,7 +45,7 @@ class Service:
     ca: Path
 
     def metric(self, name: str) -> float:
-        text = httpx.get(f"{self.program.address}/metrics", timeout=5).text
+        text = self.program.http.get("/metrics", timeout=5).text
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 

@@ -25,7 +25,7 @@ from tests.fixtures_redis import RedisServer
 from tests.fixtures_voice import Speak
 from tests.integration.program import Program, key_of
 
-pytestmark = [pytest.mark.needs("postgresql", "redis"), pytest.mark.xdist_group("voice processes")]
+pytestmark = pytest.mark.needs("postgresql", "redis")
 
 LEASE = 6.0
 ASKED = "what is two plus two"
