@@ -1,8 +1,8 @@
 """Processes that are killed many times begin at once: each is forked from one that has imported everything.
 
 The process is as real as one that is started: it has an id, memory and connections of its own, and dies of `kill -9`.
-What it is spared are the two seconds of computing that importing the product and compiling its sentences takes, for each
-of many deaths.
+What it is spared are two seconds of computing for each of many deaths: importing the product and compiling its
+sentences.
 
 `python -m tests.chaos.forking MODULE` imports the module and what it needs, and then obeys lines on its standard
 input, with one line of answer each: `fork` begins a process that runs the module's `main()` and gives its id,

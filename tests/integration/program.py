@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def owner_of(folder: Path, **more: str) -> dict[str, str]:
 class Program:
     """A running role. `out` is what it printed so far, `log` what it logged, `http` a client for its address.
 
-    The client connects anew for each request, as many clients would. It is one object because each reads the
-    certificates of the whole world when it is made, which takes 25 ms: as long as what waits for a program to answer.
+    The client connects anew for each request and keeps no cookies, as many clients would. It is one object because each
+    reads the certificates of the whole world when it is made: 25 ms of computing, in loops that wait for an answer.
     """
 
     module = "antiphon"
@@ -83,7 +84,11 @@ class Program:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(
-            base_url=self.address, timeout=20, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+            base_url=self.address,
+            timeout=20,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._process: subprocess.Popen[bytes] | None = None
 
