@@ -13,11 +13,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from xdist.remote import Producer
-
-from tests.distribution import Distribution
 
 _HERE = Path(__file__).parent
 
@@ -66,8 +64,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Distribution:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """Which worker runs what, when several run at a time."""
+    from tests.distribution import Distribution  # late: only where there are workers
+
     return Distribution(config, log)
 
 
