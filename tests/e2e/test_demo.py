@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.accessibility import serious_findings
 from tests.e2e.chat import Watch
+from tests.e2e.held import Held
 from tests.e2e.server import Server
 
 
@@ -130,3 +131,14 @@ def test_the_page_is_accessible_and_fits(browser: Browser, demo: Server, visitor
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(ASIDE) == []
     context.close()
+
+
+def test_words_that_were_not_taken_stand_before_those_typed_meanwhile(page: Page, watch: Watch) -> None:
+    watch.allow("status of 503")
+    refused = Held(page, "**/api/demo/say", "POST", most=1)
+    page.fill("#text", "first")
+    page.keyboard.press("Enter")
+    refused.wait()
+    page.fill("#text", "second")
+    refused.let_go(status=503)
+    expect(page.locator("#text")).to_have_value("first second")

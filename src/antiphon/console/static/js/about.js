@@ -3,6 +3,7 @@
 import { all, ApiError } from "./api.js";
 import { confirmDeed } from "./dialog.js";
 import { byId, h, icon, toast } from "./dom.js";
+import { Order } from "./order.js";
 import { clock, due, exact } from "./times.js";
 
 const STATES = {
@@ -19,6 +20,7 @@ const SOON_MS = 250;
 export class About {
   #api;
   #timer = 0;
+  #readings = { reminders: new Order(), memories: new Order() };
 
   constructor(api) {
     this.#api = api;
@@ -48,7 +50,7 @@ export class About {
   }
 
   async #reminders() {
-    const items = await this.#read("/api/reminders");
+    const items = await this.#read("reminders");
     if (!items) return;
     items.sort((a, b) => Date.parse(a.due_at) - Date.parse(b.due_at));
     this.#fill("reminders", items, "None. Say “remind me in ten minutes to stretch”.", (item) => {
@@ -63,7 +65,7 @@ export class About {
   }
 
   async #memories() {
-    const items = await this.#read("/api/memories");
+    const items = await this.#read("memories");
     if (!items) return;
     this.#fill("memories", items, "Nothing yet. Say “remember that …”.", (item) =>
       this.#row([item.text], {
@@ -75,9 +77,11 @@ export class About {
     );
   }
 
-  async #read(path) {
+  async #read(what) {
+    const isNews = this.#readings[what].ask();
     try {
-      return await all(this.#api, path, 2);
+      const items = await all(this.#api, `/api/${what}`, 2);
+      return isNews() ? items : null;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return null; // what is shown stays

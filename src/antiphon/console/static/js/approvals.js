@@ -15,6 +15,15 @@ const RESULTS = {
 /** Whether a person still has to answer. */
 export const open = (approval) => approval.state === "pending" && left(approval.expires) !== null;
 
+const DECIDED = ["pending", "approved", "consumed"]; // only this way; whatever else became of it is the end
+
+/** What is known of an approval and what was just heard of it, as one: an answer from before the decision undoes nothing. */
+export function newer(known, heard) {
+  const rank = ({ state }) => (DECIDED.includes(state) ? DECIDED.indexOf(state) : DECIDED.length);
+  if (!known || !heard.state || rank(heard) >= rank(known)) return { ...known, ...heard };
+  return { ...heard, ...known };
+}
+
 /** What the card says in a conversation of one's own, where nobody else asks or answers. */
 const HERE = { askedBy: "you, in this conversation", who: "you", mayAnswer: true, place: null };
 

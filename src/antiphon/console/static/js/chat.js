@@ -33,6 +33,8 @@ class Page {
   #about;
   #log;
   #ratings;
+  #rated = {}; // on this page: newer than what is read meanwhile
+  #rating = Promise.resolve(); // one opinion after the other, or the earlier one could count
   #proposals;
   #openedAt = 0;
   #drawDue = false;
@@ -54,7 +56,7 @@ class Page {
     this.#ratings = this.#keep.get("ratings", {});
     all(this.#api, "/api/feedback", 4).then(
       (opinions) => {
-        this.#ratings = Object.fromEntries(opinions.map(({ message, value }) => [message, value]));
+        this.#ratings = { ...Object.fromEntries(opinions.map(({ message, value }) => [message, value])), ...this.#rated };
         if (this.#conversation) this.changed();
       },
       () => {}, // what this browser remembers is shown
@@ -117,24 +119,28 @@ class Page {
     this.#announcer.note(`Waiting for you. ${approval.summary}`);
   }
 
-  created(text) {
-    this.#keep.set("fresh", null);
-    this.#rename(text.split("\n")[0].slice(0, 60));
+  /** The first message of a conversation was accepted. The person may be elsewhere by then. */
+  created(key, text) {
+    if (this.#keep.get("fresh") === key) this.#keep.set("fresh", null);
+    this.#rename(text.split("\n")[0].slice(0, 60), key);
   }
 
-  /** A message that can never be accepted goes back into the field; a deed that failed is only said. */
-  refused(entry, error) {
-    if (!entry) {
-      toast(error.message, "error");
-      return;
-    }
-    this.#composer.giveBack(entry.text, entry.files);
+  failed(error) {
+    toast(error.message, "error");
+  }
+
+  /** A message that can never be accepted goes back into the field of its conversation, open or not. */
+  refused(key, entry, error) {
+    this.#composer.giveBack(key, entry.text, entry.files);
     const tooLong = error.status === 413;
+    const isHere = key === this.#conversation.key;
     notice(
       errorCard({
         title: tooLong ? "This message is too long" : "The server did not take this message",
         happened: Object.values(error.fields)[0] || error.message,
-        kept: "Your words are back in the field below.",
+        kept: isHere
+          ? "Your words are back in the field below."
+          : `Your words are back in the field of “${titleOf(this.#conversations.find(key) ?? {})}”.`,
         now: tooLong ? "Make it shorter, or send it in parts." : "Change it and send it again.",
       }),
       "refused",
@@ -160,7 +166,7 @@ class Page {
     for (const button of document.querySelectorAll("[data-say]"))
       button.addEventListener("click", () => this.#send(button.dataset.say));
     byId("talk").addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    addEventListener("popstate", () => this.#route());
+    addEventListener("popstate", () => this.#conversation && this.#route()); // at first the start does it itself
     addEventListener("online", () => this.#conversation?.hurry());
     addEventListener("offline", () => this.changed());
     document.addEventListener("visibilitychange", () => this.#seen());
@@ -176,7 +182,8 @@ class Page {
 
   #takeBack(id) {
     const entry = this.#conversation.takeBack(id);
-    if (entry) this.#composer.giveBack(entry.text, entry.files);
+    if (entry) this.#composer.giveBack(this.#conversation.key, entry.text, entry.files);
+    else toast("It is on its way just now", "clock");
   }
 
   async #decide(approval, verb) {
@@ -185,10 +192,14 @@ class Page {
     this.#about.refresh();
   }
 
-  async #feedback(item, value) {
+  #feedback(item, value) {
+    this.#rating = this.#rating.then(() => this.#rate(item, value));
+  }
+
+  async #rate(item, value) {
     try {
       await this.#api.post(`/api/messages/${item.id}/feedback`, { value });
-      this.#ratings[item.id] = value;
+      this.#ratings[item.id] = this.#rated[item.id] = value;
       this.#keep.set("ratings", this.#ratings);
       toast("Thank you, noted", "check", value < 0 ? { label: "Say what is right", run: () => this.#correct(item) } : null);
     } catch (error) {
@@ -212,7 +223,7 @@ class Page {
   }
 
   async #export() {
-    const { key, exists } = this.#conversation;
+    const { key, exists } = this.#conversation ?? {};
     if (!exists) {
       toast("There is nothing to export yet", "download");
       return;
@@ -229,14 +240,14 @@ class Page {
 
   /** Its name, and what the agent is told about its role in it. */
   async #settings() {
-    const { key, exists } = this.#conversation;
+    const { key, exists } = this.#conversation ?? {};
     if (!exists) {
       toast("Say something first; then it can have a name", "pen");
       return;
     }
     const path = `/api/channels/${encodeURIComponent(key)}/settings`;
     const now = await attempt(() => this.#api.get(path));
-    if (!now) return;
+    if (!now || key !== this.#conversation.key) return;
     const name = titleOf(this.#conversations.find(key) ?? {});
     const hint = "What Antiphon is told about its role here, as in “You help with the harbour’s boats”.";
     const fields = [
@@ -250,7 +261,7 @@ class Page {
     this.#composer.focus();
   }
 
-  async #rename(title, key = this.#conversation.key) {
+  async #rename(title, key) {
     try {
       await this.#api.patch(`/api/channels/${encodeURIComponent(key)}`, { title });
     } catch (error) {

@@ -75,9 +75,14 @@ export class Composer {
     this.#field.focus({ preventScroll: true });
   }
 
-  /** Put text that was not accepted back in front of what is there now. */
-  giveBack(text, files = []) {
-    if (files.length) this.#files.replace([...files, ...this.#files.ready]);
+  /** Put text that was not accepted back in front of what stands in the field of its conversation now. */
+  giveBack(channel, text, files = []) {
+    this.#files.giveBack(channel, files);
+    if (channel !== this.#channel) {
+      const draft = this.#keep.get(`draft:${channel}`, "");
+      this.#keep.set(`draft:${channel}`, [text, draft].filter(Boolean).join("\n"));
+      return;
+    }
     this.#field.value = [text, this.#field.value].filter(Boolean).join("\n");
     this.#save();
     this.#check();
@@ -105,8 +110,7 @@ export class Composer {
     }
     this.#field.value = "";
     this.#save();
-    const files = this.#files.ready;
-    this.#files.replace([]);
+    const files = this.#files.take();
     this.#onSend(text, files);
     this.focus();
   }

@@ -29,10 +29,11 @@ export class Conversation {
   #closed = false;
   #reading = null;
   #readAgain = false;
+  #accepts = 0; // messages that the server took
 
   /**
-   * `page` is told what happens: changed(), answered(item), waiting(approval), refused(entry, error), growing(turn),
-   * created(text). `isNew`: made by this browser, the server cannot know it yet.
+   * `page` is told what happens: changed(), answered(item), waiting(approval), growing(turn), failed(error) of a deed;
+   * and, also after this one was closed, created(key, text), refused(key, entry, error). `isNew`: made by this browser, the server cannot know it yet.
    */
   constructor(key, { api, keep, page, isNew }) {
     this.key = key;
@@ -47,7 +48,7 @@ export class Conversation {
       channel: key,
       onChange: () => this.#changed(),
       onAccepted: (entry, receipt) => this.#accepted(entry, receipt),
-      onRefused: (entry, error) => this.#page.refused(entry, error),
+      onRefused: (entry, error) => this.#page.refused(key, entry, error),
     });
     const askWhoIsIn = () => this.#api.session().catch(() => {}); // it tells the page when nobody is
     this.#stream = new Stream(`/ws/channels/${encodeURIComponent(key)}`, [SIGNED_OUT], {
@@ -120,6 +121,7 @@ export class Conversation {
   }
 
   async #read() {
+    const before = this.#accepts;
     try {
       if (!this.exists) {
         this.loaded = true;
@@ -142,7 +144,7 @@ export class Conversation {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) {
-        this.exists = false;
+        this.exists = before !== this.#accepts; // a message that was taken meanwhile has begun it
         this.loaded = true;
       } else this.broken = error;
     }
@@ -170,10 +172,11 @@ export class Conversation {
   /** Stop the task that runs (or the oldest that waits for its turn). */
   async stop() {
     const [turn] = this.turns.active;
-    if (!turn) return;
+    if (!turn || turn.stopping) return;
     turn.stopping = true;
     this.#changed();
-    await this.#deed(`/api/tasks/${turn.id}/cancel`, (item) => this.turns.row(item));
+    turn.stopping = await this.#deed(`/api/tasks/${turn.id}/cancel`, (item) => this.turns.row(item));
+    this.#changed();
   }
 
   async retry(turn) {
@@ -189,13 +192,13 @@ export class Conversation {
   /** Answer a question: `verb` is approve or deny. */
   async decide(approval, verb) {
     const turn = this.turns.all.find((one) => one.approvals.has(approval.id));
-    approval.deciding = true;
+    this.turns.approval(turn, { id: approval.id, deciding: true });
     this.#changed();
     await this.#deed(`/api/approvals/${approval.id}/${verb}`, (item) => {
       this.turns.approval(turn, item);
       if (turn.state === "waiting") turn.state = "queued"; // else its events were faster than this answer
     });
-    if (needsAnswer(approval)) {
+    if (needsAnswer(turn.approvals.get(approval.id))) {
       const item = await this.#api.get(`/api/approvals/${approval.id}`).catch(() => null);
       if (item) this.turns.approval(turn, item);
     }
@@ -213,7 +216,7 @@ export class Conversation {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 409 || error.status === 404)
         await this.refresh(); // it was over already
-      else this.#page.refused(null, error);
+      else this.#page.failed(error);
     }
     this.#changed();
     return isDone;
@@ -221,6 +224,7 @@ export class Conversation {
 
   #accepted(entry, receipt) {
     const isNew = !this.exists;
+    this.#accepts += 1;
     this.#keepMessage({
       id: String(receipt.message),
       author: "person",
@@ -234,7 +238,7 @@ export class Conversation {
     this.exists = true;
     if (isNew) {
       this.#stream.open();
-      this.#page.created(entry.text || (entry.files?.[0]?.name ?? ""));
+      this.#page.created(this.key, entry.text || (entry.files?.[0]?.name ?? ""));
     }
     this.refresh(); // the answer may have been faster than this receipt
     this.#changed();

@@ -2,6 +2,7 @@
 
 import { ApiError, withQuery } from "./api.js";
 import { byId, h, reconcile } from "./dom.js";
+import { Order } from "./order.js";
 import { plain } from "./said.js";
 import { brief, now } from "./times.js";
 
@@ -21,6 +22,7 @@ export class Conversations {
   #links = new Map();
   #shown = 0;
   #turn = 0;
+  #readings = new Order();
 
   /** `onOpen(key)` is called when a person picks a conversation. */
   constructor({ api, keep, onOpen }) {
@@ -41,8 +43,10 @@ export class Conversations {
 
   /** Read the newest page again. Keeps what is shown when the server does not answer. */
   async refresh() {
+    const isNews = this.#readings.ask();
     try {
       const page = await this.#api.get("/api/channels");
+      if (!isNews()) return;
       const fresh = new Set(page.items.map((channel) => channel.key));
       if (this.#channels.length === 0) this.#next = page.next;
       this.#channels = [...page.items, ...this.#channels.filter((channel) => !fresh.has(channel.key))];

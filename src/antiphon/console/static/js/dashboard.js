@@ -24,24 +24,27 @@ if (visit) {
   listen();
 }
 
-function choose(id) {
+/** Show another server. What is live is listened to once all of it was read: what was read is older. */
+async function choose(id) {
   server = id;
   history.replaceState(null, "", location.pathname + (id ? `?server=${encodeURIComponent(id)}` : ""));
-  read();
-  feed.close();
-  listen();
+  feed?.close();
+  await read();
+  if (server === id) listen();
 }
 
 /** What there is to choose from, and every panel once. */
 async function read() {
+  const asked = server;
   try {
     const found = await visit.api.get(withQuery("/api/panels", { server }));
+    if (asked !== server) return; // another one was chosen meanwhile
     byId("trouble").replaceChildren();
     drawServers(found);
     for (const panel of found.items) take(panel);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) return;
+    if (asked !== server || error.status === 401) return;
     byId("trouble").replaceChildren(
       errorCard({ title: "The panels could not be read", happened: error.message, now: "They come by themselves when the server is back." }),
     );
@@ -49,6 +52,7 @@ async function read() {
 }
 
 function listen() {
+  feed?.close();
   feed = new Feed(withQuery("/api/panels/stream", { server }), "panel", {
     entries(panels) {
       byId("trouble").replaceChildren();
@@ -82,9 +86,10 @@ function ask(frame, wait) {
   frame.timer = setTimeout(async () => {
     frame.timer = 0;
     const turn = (frame.turn = (frame.turn ?? 0) + 1);
+    const asked = server;
     try {
       const panel = await visit.api.get(withQuery(`/api/panels/${frame.name}`, { server, ...frame.view }));
-      if (turn === frame.turn) frame.draw(panel);
+      if (turn === frame.turn && asked === server) frame.draw(panel);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // it is asked again with the next change
     }

@@ -142,7 +142,8 @@ async function say() {
   const text = byId("text").value;
   if (!text.trim()) return;
   byId("text").value = "";
-  if (!(await act("say", { person, channel, text }))) byId("text").value = text;
+  if (await act("say", { person, channel, text })) return;
+  byId("text").value = [text, byId("text").value].filter(Boolean).join(" "); // before what was typed meanwhile
 }
 
 async function move(to, aloud = false) {

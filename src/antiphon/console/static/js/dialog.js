@@ -2,8 +2,12 @@
 
 import { byId, h } from "./dom.js";
 
+let isAsking = false;
+
 /** `fields`: [{name, label, type?, value?, options?, required?, rows?, maxlength?, hint?}] become form controls. */
 function ask({ title, text = "", yes, no, danger = false, fields = [], check = () => "" }) {
+  if (isAsking) return Promise.resolve(null); // pressed twice: what is typed into the first stays
+  isAsking = true;
   const dialog = byId("dialog");
   byId("dialog-title").textContent = title;
   byId("dialog-text").textContent = text;
@@ -32,6 +36,7 @@ function ask({ title, text = "", yes, no, danger = false, fields = [], check = (
     dialog.addEventListener(
       "close",
       () => {
+        isAsking = false;
         form.removeEventListener("submit", refuse);
         if (before?.isConnected) before.focus({ preventScroll: true });
         resolve(dialog.returnValue === "yes" ? values() : null);

@@ -1,4 +1,5 @@
-// The files that go with the next message: by picker, paste or drop. Each is uploaded at once and kept with the draft.
+// The files that go with the next message: by picker, paste or drop. Each is uploaded at once and kept with the draft of
+// its conversation, also when another one is open by the time it has arrived.
 
 import { ApiError } from "./api.js";
 import { button, byId, h, icon } from "./dom.js";
@@ -21,7 +22,7 @@ export class Files {
   #keep;
   #tray = byId("files");
   #channel = "";
-  #entries = []; // {key, name, size, id?, media_type?, error?, file?}
+  #drafts = new Map(); // channel -> [{key, name, size, id?, media_type?, error?, file?}]
 
   constructor({ api, keep }) {
     this.#api = api;
@@ -40,6 +41,9 @@ export class Files {
     this.#listenForDrops(document.querySelector(".talkpane"));
   }
 
+  get #entries() {
+    return this.#of(this.#channel);
+  }
   get busy() {
     return this.#entries.some((entry) => !entry.id && !entry.error);
   }
@@ -47,10 +51,16 @@ export class Files {
     return this.#entries.filter((entry) => entry.id).map(({ id, name, size, media_type }) => ({ id, name, size, media_type }));
   }
 
-  /** Show the files of a conversation's draft. */
+  /** Show the files of a conversation's draft; those that came before the first was open go with it. */
   open(channel) {
+    const early = this.#channel ? [] : this.#entries;
     this.#channel = channel;
-    this.#entries = this.#keep.get(`files:${channel}`, []);
+    this.#drafts.delete("");
+    if (this.#entries.every((entry) => entry.id)) this.#drafts.delete(channel); // another tab may know better
+    for (const entry of early) {
+      this.#entries.push(entry);
+      this.#upload(entry, channel);
+    }
     this.#draw();
   }
 
@@ -59,16 +69,21 @@ export class Files {
       if (this.#entries.length >= MOST) break;
       const entry = { key: newId(), name: file.name || "pasted file", size: file.size, file };
       this.#entries.push(entry);
-      this.#upload(entry, this.#channel);
+      if (this.#channel) this.#upload(entry, this.#channel);
     }
     this.#draw();
   }
 
-  /** They went out with a message, or come back with one that was not taken. */
-  replace(files) {
-    this.#entries = files.map((file) => ({ key: file.id, ...file }));
-    this.#save();
-    this.#draw();
+  /** Those that go out with a message. */
+  take() {
+    const files = this.ready;
+    this.#put(this.#channel, []);
+    return files;
+  }
+
+  /** They come back with a message that was not taken, in front of what is there. */
+  giveBack(channel, files) {
+    this.#put(channel, [...files.map((file) => ({ key: file.id, ...file })), ...this.#of(channel)]);
   }
 
   async #upload(entry, channel) {
@@ -83,21 +98,30 @@ export class Files {
       if (!(error instanceof ApiError)) throw error;
       entry.error = Object.values(error.fields)[0] ?? error.message;
     }
-    if (channel !== this.#channel) return;
-    this.#save();
-    this.#draw();
+    if (this.#of(channel).includes(entry)) this.#put(channel, this.#of(channel));
+    else if (entry.id) this.#discard(entry); // left out while it was on its way
   }
 
   #remove(entry) {
-    this.#entries = this.#entries.filter((one) => one !== entry);
-    if (entry.id) this.#api.delete(`/api/attachments/${entry.id}`).catch(() => {}); // else it goes within a day
-    this.#save();
-    this.#draw();
+    if (entry.id) this.#discard(entry);
+    this.#put(this.#channel, this.#entries.filter((one) => one !== entry));
     byId("say").focus();
   }
 
-  #save() {
-    this.#keep.set(`files:${this.#channel}`, this.#entries.filter((entry) => entry.id));
+  #discard(entry) {
+    this.#api.delete(`/api/attachments/${entry.id}`).catch(() => {}); // else it goes within a day
+  }
+
+  /** The files of a draft: as this page has them, or as an earlier one kept them. */
+  #of(channel) {
+    if (!this.#drafts.has(channel)) this.#drafts.set(channel, channel ? this.#keep.get(`files:${channel}`, []) : []);
+    return this.#drafts.get(channel);
+  }
+
+  #put(channel, entries) {
+    this.#drafts.set(channel, entries);
+    this.#keep.set(`files:${channel}`, entries.filter((entry) => entry.id));
+    if (channel === this.#channel) this.#draw();
   }
 
   #draw() {

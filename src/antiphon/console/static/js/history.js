@@ -10,7 +10,7 @@ import { excerpt, placeOf, transcriptLink } from "./said.js";
 
 const clearButton = () => button("cross", "Clear the filters", () => filters.clear());
 const chatLink = () => h("a", { class: "btn primary", href: "/" }, "Say something");
-const visit = await start({ onBack: () => list.refresh() });
+const visit = await start({ onBack: () => list?.refresh() });
 const form = byId("filters");
 let filters, list;
 

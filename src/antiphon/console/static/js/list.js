@@ -20,11 +20,14 @@ export class List {
   #elements = new Map();
   #next = null;
   #from = ""; // where what is shown begins: the cursor one has leafed to
-  #reading = null;
+  #reading = null; // the question that is not answered yet
   #turn = 0; // answers to older questions are dropped
+  #isOlder = false; // what is being read was put right here meanwhile: its answer would undo that
+  #readAgain = false;
+  #slow = 0;
 
   /**
-   * `root`: where it stands. `path()`: the address with its filters, or null when there is nothing to ask.
+   * `root`: where it stands. `path()`: the address with its filters.
    * Either `columns` [{label, cell(item), kind?}] for a table with this `caption`, or `row(item)` for anything else.
    * `order(a, b)` sorts what was read; `id(item)`; `empty()`: what to show when there is nothing; `onRead(items, hasMore)`; `pick(item)`: false leaves out.
    */
@@ -60,15 +63,18 @@ export class List {
     this.#next = null;
     this.#from = cursor;
     this.#draw();
-    const slow = setTimeout(() => this.#state.replaceChildren(skeleton()), SLOW_AFTER_MS);
+    clearTimeout(this.#slow);
+    this.#slow = setTimeout(() => this.#state.replaceChildren(skeleton()), SLOW_AFTER_MS);
     this.#state.replaceChildren();
     await this.#read(cursor, { fresh: true });
-    clearTimeout(slow);
   }
 
-  /** Read the first page again and put what changed into what is shown. */
+  /** Read the first page again and put what changed into what is shown; after what is being read, if something is. */
   async refresh() {
-    if (this.#reading) return;
+    if (this.#reading) {
+      this.#readAgain = true;
+      return;
+    }
     if (this.#items.size === 0) await this.reload();
     else await this.#read(this.#from, { quiet: true });
   }
@@ -83,18 +89,21 @@ export class List {
   update(item) {
     const id = this.#options.id(item);
     if (this.#items.has(id)) this.#items.set(id, { ...this.#items.get(id), ...item });
+    this.#isOlder = this.#reading !== null;
     this.#draw();
   }
 
   /** Put an item that was not there, or no longer, among the others; `order` says where. */
   add(item) {
     this.#items.set(this.#options.id(item), item);
+    this.#isOlder = this.#reading !== null;
     this.#draw();
     this.#say();
   }
 
   remove(id) {
     this.#items.delete(id);
+    this.#isOlder = this.#reading !== null;
     this.#draw();
     if (this.#items.size === 0) this.#say();
   }
@@ -102,17 +111,18 @@ export class List {
   async #read(cursor, { fresh = false, quiet = false }) {
     const path = this.#options.path();
     const turn = ++this.#turn;
-    if (path === null) {
-      this.#say();
-      return;
-    }
+    this.#isOlder = false;
     const [address, query = ""] = path.split("?");
     const values = Object.fromEntries(new URLSearchParams(query));
     try {
       this.#reading = this.#api.get(withQuery(address, { limit: PAGE, ...values, cursor }));
       const page = await this.#reading;
       if (turn !== this.#turn) return;
-      this.#reading = null;
+      if (this.#isOlder) {
+        await this.#read(cursor, { fresh, quiet });
+        return;
+      }
+      this.#answered();
       const known = this.#items;
       if (fresh) this.#items = new Map();
       if (quiet) this.#items = new Map(page.items.map((item) => [this.#options.id(item), item]));
@@ -128,12 +138,21 @@ export class List {
       this.#say();
       this.#options.onRead(this.items, Boolean(this.#next), page);
     } catch (error) {
-      this.#reading = null;
       if (!(error instanceof ApiError)) throw error;
-      if (turn !== this.#turn || quiet) return;
-      if (error.status === 401) return;
+      if (turn !== this.#turn) return;
+      this.#answered();
+      if (quiet || error.status === 401) return;
       this.#trouble(error);
+      return;
     }
+    if (!this.#readAgain || this.#reading) return; // `onRead` may read on
+    this.#readAgain = false;
+    this.refresh();
+  }
+
+  #answered() {
+    clearTimeout(this.#slow);
+    this.#reading = null;
   }
 
   #draw() {

@@ -21,6 +21,7 @@ export class Outbox {
   #tries = 0;
   #timer = 0;
   #isOpen = false;
+  #sending = null; // the id of the entry that is on its way just now
   #trouble = null; // {error, until} of the entry at the front
 
   /** `onAccepted(entry, receipt)`; `onRefused(entry, error)` gives an entry back that can never be accepted. */
@@ -46,8 +47,9 @@ export class Outbox {
     this.flush();
   }
 
-  /** Take an unsent entry back. Returns {text, files}, or null when it is gone already. */
+  /** Take an unsent entry back. Returns {text, files}, or null when it is gone already, or just on its way. */
   take(id) {
+    if (id === this.#sending) return null;
     const entries = this.#keep.get(this.#slot, []);
     const entry = entries.find((one) => one.id === id);
     this.#remove(id);
@@ -83,6 +85,7 @@ export class Outbox {
 
   async #send(entry) {
     let receipt;
+    this.#sending = entry.id;
     try {
       receipt = await this.#api.post(this.#path, bodyOf(entry));
     } catch (error) {
@@ -94,6 +97,8 @@ export class Outbox {
       }
       this.#onChange();
       return !error.passing && error.status !== 401;
+    } finally {
+      this.#sending = null;
     }
     this.#tries = 0;
     this.#remove(entry.id);

@@ -8,6 +8,8 @@ export class Proposals {
   #place;
   #onDecided;
   #turn = 0; // what was asked for another conversation and comes late is dropped
+  #channel = null;
+  #decided = new Set(); // an answer from before a decision would ask once more
 
   /** Shown in `place`, which stays empty while nothing is asked. */
   constructor(api, place, onDecided = () => {}) {
@@ -19,10 +21,12 @@ export class Proposals {
   /** Read what is asked; with `channel` only what came up there. */
   async refresh(channel = null) {
     const turn = ++this.#turn;
+    if (channel !== this.#channel) this.#place.replaceChildren(); // those of another conversation
+    this.#channel = channel;
     try {
       const { items } = await this.#api.get("/api/proposals?state=pending");
       if (turn !== this.#turn) return;
-      const here = items.filter((item) => channel === null || item.channel === channel);
+      const here = items.filter((item) => !this.#decided.has(item.id) && (channel === null || item.channel === channel));
       this.#place.replaceChildren(...here.map((item) => this.#card(item)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // what is shown stays
@@ -31,14 +35,19 @@ export class Proposals {
 
   #card(item) {
     const decide = async (verb, said) => {
+      const channel = this.#channel;
+      this.#decided.add(item.id);
+      card.remove();
       try {
         await this.#api.post(`/api/proposals/${item.id}/${verb}`);
         toast(said);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         toast(error.message, "error");
+        this.#decided.delete(item.id);
+        if (channel === this.#channel) this.#place.append(card);
+        this.refresh(this.#channel); // unless it was decided elsewhere
       }
-      card.remove();
       this.#onDecided();
     };
     const card = h(

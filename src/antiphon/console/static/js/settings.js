@@ -107,6 +107,13 @@ function valueOf({ item, control }) {
   return control.value;
 }
 
+const given = ({ control }) => (control.type === "checkbox" ? control.checked : control.value);
+
+function give(row, value) {
+  if (!row || row.control.disabled) return;
+  row.control[row.control.type === "checkbox" ? "checked" : "value"] = value;
+}
+
 function changes() {
   return [...rows.values()].filter((row) => {
     try {
@@ -144,9 +151,13 @@ async function setBack(item) {
 }
 
 async function write(values) {
+  const sent = new Map(Object.keys(values).map((key) => [key, rows.has(key) ? given(rows.get(key)) : null]));
   try {
     const next = await visit.api.patch("/api/settings", { values });
+    const typed = changes().filter((row) => given(row) !== sent.get(row.item.key)).map((row) => [row.item.key, given(row)]);
     draw(next);
+    for (const [key, value] of typed) give(rows.get(key), value); // what was changed beside it, or meanwhile
+    count();
     const waits = next.items.filter((item) => item.pending && item.key in values).length;
     toast(waits ? "Saved; some of it takes effect at the next start" : "Saved, in effect now");
   } catch (error) {

@@ -3,6 +3,7 @@
 import { ApiError } from "./api.js";
 import { confirmDeed } from "./dialog.js";
 import { button, byId, facts, h, icon, toast } from "./dom.js";
+import { Order } from "./order.js";
 import { attempt, start } from "./shell.js";
 import { exact } from "./times.js";
 
@@ -81,6 +82,7 @@ function build() {
 class Card {
   constructor(options) {
     this.options = options;
+    this.tests = new Order();
     this.chip = h("span", { class: "push chip" });
     this.result = h("div", { class: "outcome", role: "status" });
     this.problem = h("p", { class: "problem small", role: "alert" });
@@ -183,10 +185,13 @@ class Card {
     this.problem.textContent = "";
     this.chip.className = "push chip think";
     this.chip.textContent = "testing";
+    const isNews = this.tests.ask();
     try {
-      this.show(await visit.api.post("/api/setup/test", { kind: this.options.kind, given: quiet ? {} : this.given() }));
+      const found = await visit.api.post("/api/setup/test", { kind: this.options.kind, given: quiet ? {} : this.given() });
+      if (isNews()) this.show(found);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (!isNews()) return;
       this.state(this.isSet ? "degraded" : "off", "not tested");
       this.problem.textContent = error.message;
     }
@@ -274,7 +279,8 @@ class ModelCard extends Card {
     const health = await visit.api.get("/api/health").catch(() => ({ parts: [] }));
     const part = health.parts.find(({ name }) => name === "model");
     const [, there] = /On this machine, not used: (.*)/.exec(part?.detail ?? "") ?? [];
-    if (there) this.result.replaceChildren(h("p", { class: "small" }, icon("pulse"), " On this machine, not used: ", h("b", {}, there)));
+    if (!there || this.result.childElementCount) return; // a verdict was faster
+    this.result.replaceChildren(h("p", { class: "small" }, icon("pulse"), " On this machine, not used: ", h("b", {}, there)));
   }
   get provider() {
     return PROVIDERS.find(({ id }) => id === this.choice?.value);

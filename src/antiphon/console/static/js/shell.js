@@ -5,6 +5,7 @@ import { Api, ApiError } from "./api.js";
 import { confirmDeed } from "./dialog.js";
 import { button, byId, errorCard, h, toast } from "./dom.js";
 import { Keep } from "./keep.js";
+import { Order } from "./order.js";
 import { waitBefore } from "./retry.js";
 import { left } from "./times.js";
 
@@ -12,14 +13,19 @@ const RANKS = { member: 1, operator: 2, owner: 3 };
 const EVERY_MS = 30_000;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 15_000;
+const SIGNED_OUT = "signed-out";
 
 export const initials = (name) => (name.trim().slice(0, 2) || "?").toLowerCase();
 export const signInAgain = () =>
   `/sign-in?${new URLSearchParams({ reason: "expired", next: location.pathname + location.search }).toString()}`;
 
-/** Show a card over the content. With `null` take the card of this kind away; without a kind, any. */
+/**
+ * Show a card over the content. With `null` take the card of this kind away; without a kind, any. That one is signed out
+ * stays, whatever else comes to nothing because of it.
+ */
 export function notice(card, kind = "") {
   const place = byId("notice");
+  if (place.dataset.kind === SIGNED_OUT) return;
   if (!card && kind && place.dataset.kind !== kind) return;
   place.dataset.kind = card ? kind : "";
   place.replaceChildren(...(card ? [card] : []));
@@ -35,6 +41,7 @@ class Visit {
   #tries = 0;
   #timer = 0;
   #away = false;
+  #beats = new Order();
 
   constructor(hooks) {
     this.#hooks = hooks;
@@ -72,14 +79,18 @@ class Visit {
   /** Ask the server for the number of open questions: the badge, and the sign that it is there at all. */
   async beat() {
     clearTimeout(this.#timer);
+    const isNews = this.#beats.ask();
     try {
       const { items } = await this.api.get("/api/approvals?state=pending&limit=100");
+      if (!isNews()) return;
       this.#count(items.filter((item) => left(item.expires)).length);
       this.#back();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (!isNews()) return;
       if (error.passing) this.#gone(error);
     }
+    clearTimeout(this.#timer);
     if (this.#isSignedOut) return;
     const wait = this.#away ? waitBefore(this.#tries, FIRST_RETRY_MS, LONGEST_RETRY_MS) : waitBefore(0, EVERY_MS, EVERY_MS);
     this.#timer = setTimeout(() => (document.hidden && !this.#away ? null : this.beat()), wait);
@@ -101,7 +112,7 @@ class Visit {
         now: "Sign in again and go on where you were.",
         actions: [h("a", { class: "btn primary", href: signInAgain() }, "Sign in again")],
       }),
-      "signed-out",
+      SIGNED_OUT,
     );
     this.#hooks.onSignedOut?.();
   }

@@ -3,6 +3,7 @@
 import { ApiError } from "./api.js";
 import { byId, errorCard, h, icon } from "./dom.js";
 import { microphoneNotice } from "./microphone.js";
+import { Order } from "./order.js";
 import { showPresence } from "./presence.js";
 import { start } from "./shell.js";
 import { clockWithSeconds, left } from "./times.js";
@@ -14,6 +15,7 @@ const STATES = {
   off: ["", "pause", "off"],
 };
 const CARDS = new Set(["model", "discord", "telegram", "livekit"]);
+const readings = new Order();
 const visit = await start({ onBack: () => read() });
 
 if (visit) {
@@ -24,13 +26,15 @@ if (visit) {
 }
 
 async function read() {
+  const isNews = readings.ask();
   try {
     const health = await visit.api.get("/api/health");
+    if (!isNews()) return;
     draw(health);
     await presence(health);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) return;
+    if (!isNews() || error.status === 401) return;
     showPresence("error", error.message);
     if (byId("parts").childElementCount === 0)
       byId("trouble").replaceChildren(

@@ -3,6 +3,7 @@
 import { ApiError } from "./api.js";
 import { button, byId, errorCard, h } from "./dom.js";
 import { call, reply, toolRow } from "./messages.js";
+import { Order } from "./order.js";
 import { provenance } from "./provenance.js";
 import { start } from "./shell.js";
 import { exact, took } from "./times.js";
@@ -11,6 +12,7 @@ import { asked, canRetry, deeds, isOpen, placeOfTask, spent, stateChip } from ".
 const EVERY_MS = 2000;
 const number = document.body.dataset.task;
 const visit = await start({ onBack: () => read() });
+const answers = new Order();
 let task = null;
 
 if (visit) {
@@ -19,8 +21,11 @@ if (visit) {
 }
 
 async function read() {
+  const isNews = answers.ask();
   try {
-    draw(await visit.api.get(`/api/tasks/${number}`));
+    const now = await visit.api.get(`/api/tasks/${number}`);
+    if (!isNews()) return;
+    draw(now);
     await words();
     await turns();
   } catch (error) {
@@ -34,7 +39,7 @@ function draw(now) {
   document.title = `${asked(task).slice(0, 60)} · Task ${task.id} · Antiphon`;
   byId("subtitle").textContent = asked(task);
   byId("panels").hidden = false;
-  byId("deeds").replaceChildren(...deeds(visit.api, task, draw, { words: true }));
+  byId("deeds").replaceChildren(...deeds(visit.api, task, done, { words: true }));
   byId("state").replaceChildren(stateChip(task));
   const used = spent(task);
   const { model, requests, cost } = task.usage;
@@ -57,6 +62,12 @@ function draw(now) {
   byId("tools").replaceChildren(...tools);
   byId("tools-title").hidden = tools.length === 0;
   trouble(null);
+}
+
+/** What became of it by a deed: newer than whatever is being read. */
+function done(now) {
+  answers.ask()();
+  draw(now);
 }
 
 /** The words of the task: its message and what was answered, as the history has them. */

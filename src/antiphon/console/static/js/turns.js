@@ -1,6 +1,8 @@
 // What is known of the tasks of one conversation, kept from turn events and from the rows of /api/tasks.
 // Pure bookkeeping: nothing here touches the page or the network.
 
+import { newer } from "./approvals.js";
+
 const FINAL = new Set(["done", "dead", "cancelled"]);
 /** Within one attempt a task only moves this way; a row that says less was read before the event. */
 const ORDER = ["queued", "running", "waiting", ...FINAL];
@@ -63,17 +65,20 @@ export class Turns {
     const turn = this.open(data.task);
     const attempt = data.attempt ?? turn.attempt;
     if (attempt < turn.attempt && name !== "reply") return null;
-    if (attempt > turn.attempt) {
+    const isHigher = attempt > turn.attempt;
+    if (isHigher) {
       turn.attempt = attempt;
       turn.text = ""; // a higher attempt starts again: what an earlier one had said so far does not count
     }
     switch (name) {
       case "turn.started":
+        if (!turn.active && !isHigher) break; // heard after its row said what became of this attempt
         turn.state = "running";
         turn.began = turn.attempt;
         turn.error = null;
         break;
       case "text.delta":
+        if (!turn.active && !isHigher) break;
         turn.state = "running";
         turn.text += data.text ?? "";
         break;
@@ -119,7 +124,7 @@ export class Turns {
   /** Take in an approval, from an event or from /api/approvals. */
   approval(turn, approval) {
     const id = String(approval.id);
-    turn.approvals.set(id, { ...turn.approvals.get(id), ...approval, id });
+    turn.approvals.set(id, newer(turn.approvals.get(id), { ...approval, id }));
     return turn.approvals.get(id);
   }
 }

@@ -5,12 +5,14 @@ import { ApiError, withQuery } from "./api.js";
 import { button, byId, errorCard, h } from "./dom.js";
 import { Filters } from "./filters.js";
 import { empty } from "./list.js";
+import { Order } from "./order.js";
 import { start } from "./shell.js";
 import { took } from "./times.js";
 
 const HEIGHT = 240;
 const DAY_MS = 86_400_000;
 const visit = await start({ onBack: () => read() });
+const readings = new Order();
 let filters, plot, points;
 
 if (visit) {
@@ -23,8 +25,10 @@ if (visit) {
 
 async function read() {
   const { by = "day", days = "30", person = "" } = filters.values;
+  const isNews = readings.ask();
   try {
     const table = await visit.api.get(withQuery("/api/usage", { by, days, person }));
+    if (!isNews()) return;
     byId("trouble").replaceChildren();
     points = by === "day" && table.items.length ? daily(table, Number(days)) : null;
     figures(table.total);
@@ -35,7 +39,7 @@ async function read() {
       : "";
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) return;
+    if (!isNews() || error.status === 401) return;
     const again = button("again", "Try again", () => read());
     const card = { title: "The accounts could not be read", happened: error.message, kept: "All of them.", actions: [again] };
     byId("trouble").replaceChildren(errorCard(card));

@@ -1,7 +1,7 @@
 // The voice page: what a person chooses, the session they talk in, and everything that shows how it goes.
 
 import { ApiError, withQuery } from "./api.js";
-import { approvalCard, expiry } from "./approvals.js";
+import { approvalCard, expiry, newer } from "./approvals.js";
 import { button, byId, facts, h, icon, toast } from "./dom.js";
 import { showPresence } from "./presence.js";
 import { attempt, isNoticed, notice, start } from "./shell.js";
@@ -14,6 +14,7 @@ import { Words } from "./voice/words.js";
 
 const LOST_AFTER_MS = 1200; // a shorter gap is not worth a card
 const LEVELS_MS = 50;
+const SELECTS = ["language", "voice", "microphone", "speaker"]; // filled once the server, or the browser, has said with what
 const ROOM = "talk";
 const WELCOME = "Speak with Antiphon, and read along";
 const AWAY = "Nobody hears you until the connection is back.";
@@ -82,7 +83,7 @@ class Page {
     this.#form.identity.value = kept.identity || this.#visit.me.name;
     this.#form.prompt.value = kept.prompt || "";
     this.#form.mode.value = kept.mode === "hold" ? "hold" : "open";
-    for (const name of ["language", "voice", "microphone", "speaker"]) this.#form[name].dataset.wanted = kept[name] ?? "";
+    for (const name of SELECTS) this.#form[name].dataset.wanted = kept[name] ?? "";
   }
 
   /** What this installation can: languages, voices, engines, and which way speech takes. */
@@ -122,12 +123,15 @@ class Page {
   }
 
   #chose({ target }) {
-    const { room, identity, language, voice, prompt, mode, microphone, speaker } = this.#choices;
-    this.#visit.keep.set("voice", { room, identity, language, voice, prompt, mode, microphone, speaker });
+    if (SELECTS.includes(target.name)) target.dataset.wanted = target.value;
+    const { room, identity, prompt, mode } = this.#choices;
+    const wanted = Object.fromEntries(SELECTS.map((name) => [name, this.#form[name].dataset.wanted]));
+    this.#visit.keep.set("voice", { room, identity, prompt, mode, ...wanted });
     if (target.name === "mode") this.#draw();
     if (target.name === "language") this.#offerVoices();
     if (!this.#session) return;
     if (target.name === "mode") this.#applyMode();
+    if (this.#starting) return; // which devices were chosen meanwhile is looked at once it has started
     if (target.name === "microphone") this.#changeMicrophone();
     if (target.name === "speaker") this.#changeSpeaker();
   }
@@ -141,11 +145,19 @@ class Page {
     this.#draw();
     if (byId("notice").contains(document.activeElement)) byId("begin").focus(); // the card goes, with its button
     notice(null);
+    let context = null;
     try {
       // In the click itself: browsers let a page be heard because somebody pressed something.
-      this.#context = new AudioContext({ latencyHint: "interactive" });
-      const resumed = this.#context.resume();
-      this.#stream = await openMicrophone(this.#form.microphone.value);
+      context = new AudioContext({ latencyHint: "interactive" });
+      this.#context = context; // until this start is given up
+      const resumed = context.resume();
+      const microphone = this.#form.microphone.value;
+      const stream = await openMicrophone(microphone);
+      if (this.#context !== context) {
+        release(stream); // allowed too late: the person has left, or was signed out
+        return;
+      }
+      this.#stream = stream;
       await resumed;
       this.#watchMicrophone();
       this.#devices();
@@ -159,28 +171,32 @@ class Page {
         { room, identity, name: identity, language, voice, prompt },
         {
           event: (event) => this.#session === session && this.#event(event),
-          connected: () => this.#connected(),
-          lost: () => this.#lost(),
-          failed: (error) => this.#failed(error),
-          over: (why) => this.#over(why, session.id),
+          connected: () => this.#session === session && this.#connected(),
+          lost: () => this.#session === session && this.#lost(),
+          failed: (error) => this.#session === session && this.#failed(error),
+          over: (why) => this.#session === session && this.#over(why, session.id),
         },
       );
       this.#session = session;
       this.#room = room;
-      await session.begin({ context: this.#context, stream: this.#stream, silent: this.#form.mode.value === "hold" });
+      await session.begin({ context, stream, silent: this.#isHold });
       if (this.#session !== session) return;
       this.#startedAt = Date.now();
       await this.#changeSpeaker();
+      if (this.#session !== session) return;
       this.#starting = false;
       this.#applyMode();
+      if (this.#form.microphone.value !== microphone) this.#changeMicrophone();
       this.#show(this.#state === "starting" ? "listening" : this.#state);
       this.#run();
       this.#offerWriting(session.id);
     } catch (error) {
-      if (error.name !== "AbortError") this.#failed(error);
+      if (this.#context === context && error.name !== "AbortError") this.#failed(error);
     } finally {
-      this.#starting = false;
-      this.#draw();
+      if (this.#context === context) {
+        this.#starting = false;
+        this.#draw();
+      }
     }
   }
 
@@ -196,17 +212,15 @@ class Page {
     const session = this.#session;
     this.#session = null;
     session?.end().catch(() => {}); // its own time-out ends it, too
-    for (const track of this.#stream?.getTracks() ?? []) {
-      track.onended = null;
-      track.stop();
-    }
+    release(this.#stream);
     this.#context?.close();
     this.#stream = this.#context = null;
     clearInterval(this.#ticker);
     clearInterval(this.#levels);
     clearTimeout(this.#lostTimer);
     this.#lostTimer = 0;
-    this.#muted = this.#held = false;
+    this.#muted = this.#held = this.#starting = false;
+    notice(null, "voice-lost");
     this.#words?.settle();
     this.#approvals.clear();
     this.#drawApprovals();
@@ -303,20 +317,24 @@ class Page {
   }
 
   async #ask({ approval }) {
+    const session = this.#session;
     const found = await attempt(() => this.#api.get(`/api/approvals/${encodeURIComponent(approval)}`));
-    if (!found || !this.#session) return;
-    this.#approvals.set(found.id, found);
-    this.#drawApprovals();
+    if (!found || this.#session !== session) return;
+    this.#know(found);
     byId("asking").lastElementChild.scrollIntoView({ block: "nearest" });
   }
 
   async #decide(approval, verb) {
-    this.#approvals.set(approval.id, { ...approval, deciding: true });
-    this.#drawApprovals();
+    const session = this.#session;
+    this.#know({ id: approval.id, deciding: true });
     const decided = await attempt(() => this.#api.post(`/api/approvals/${encodeURIComponent(approval.id)}/${verb}`));
-    this.#approvals.set(approval.id, decided ?? approval);
-    this.#drawApprovals();
+    if (this.#session === session) this.#know({ ...decided, id: approval.id, deciding: false });
     this.#visit.beat();
+  }
+
+  #know(approval) {
+    this.#approvals.set(approval.id, newer(this.#approvals.get(approval.id), approval));
+    this.#drawApprovals();
   }
 
   #drawApprovals() {
@@ -332,16 +350,19 @@ class Page {
   }
 
   async #changeMicrophone() {
+    const session = this.#session;
+    const device = this.#form.microphone.value;
     try {
-      const stream = await openMicrophone(this.#form.microphone.value);
+      const stream = await openMicrophone(device);
+      if (this.#session !== session || this.#form.microphone.value !== device) {
+        release(stream); // the session is over, or another one was chosen meanwhile
+        return;
+      }
       const before = this.#stream;
       this.#stream = stream;
       this.#watchMicrophone();
-      await this.#session?.useMicrophone(stream);
-      for (const track of before.getTracks()) {
-        track.onended = null;
-        track.stop();
-      }
+      await session.useMicrophone(stream);
+      release(before);
     } catch (error) {
       if (!(error instanceof NoMicrophone)) throw error;
       toast(error.message, "error");
@@ -350,12 +371,13 @@ class Page {
 
   async #changeSpeaker() {
     const wanted = this.#form.speaker.value;
+    const session = this.#session;
     if (!this.#context?.setSinkId || (!wanted && !this.#context.sinkId)) return;
     try {
       await this.#context.setSinkId(wanted);
-      await this.#session?.useSpeaker(wanted);
+      await session.useSpeaker(wanted);
     } catch {
-      toast("This loudspeaker is not there any more", "error");
+      if (this.#session === session) toast("This loudspeaker is not there any more", "error");
     }
   }
 
@@ -514,12 +536,20 @@ class Page {
   }
 }
 
+/** Let go of a microphone. */
+function release(stream) {
+  for (const track of stream?.getTracks() ?? []) {
+    track.onended = null;
+    track.stop();
+  }
+}
+
 /** A language as a choice, or why it is none. */
 const language = ({ tag, title, known }) => [tag, known ? title : `${title} (no engine here knows it)`, !known];
 
 /** Fill a select with [value, word, off?], keeping what is (or was last time) chosen. */
 function choices(select, options) {
-  const wanted = select.value || select.dataset.wanted;
+  const wanted = select.dataset.wanted;
   select.replaceChildren(...options.map(([value, word, off]) => h("option", { value, disabled: off }, word)));
   select.value = options.some(([value, , off]) => value === wanted && !off) ? wanted : "";
 }

@@ -89,6 +89,7 @@ export class EmbeddedTransport {
     try {
       ticket = await this.#options.ticket();
     } catch (error) {
+      if (this.#closed) return;
       if (!error.passing || this.#tries === 0) throw error;
       this.#later();
       return;

@@ -50,11 +50,13 @@ export class RoomTransport {
     room.on(RoomEvent.TrackUnsubscribed, (track) => this.#silence(track));
     room.on(RoomEvent.DataReceived, (bytes, from, _, topic) => this.#receive(bytes, from, topic));
     await room.connect(url, token);
+    if (this.#closed) return;
     for (const event of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting])
       room.on(event, () => this.#closed || handlers.lost());
     room.on(RoomEvent.Reconnected, () => this.#closed || handlers.connected());
     room.on(RoomEvent.Disconnected, () => this.#closed || handlers.over());
     await this.#greet();
+    if (this.#closed) return;
     this.#options.capture.to((frame) => this.#sendEarly(frame));
     queueMicrotask(() => this.#tell({ type: "caught_up" })); // after what was kept
     // The page opened the microphone itself, so the library must not close and ask again.

@@ -54,10 +54,12 @@ export class Session {
       });
       this.#feed.open();
       this.#transport = await this.#choose(pass, { context, stream, source });
+      this.#check();
       await this.#transport.open();
+      this.#check();
     } catch (error) {
       const ended = this.#over;
-      await this.end();
+      await this.end().catch(() => {}); // its own time-out ends it, too
       throw ended ? new DOMException("ended", "AbortError") : error;
     }
   }
@@ -92,10 +94,10 @@ export class Session {
 
   async #choose(pass, { context, stream, source }) {
     const handlers = {
-      connected: () => this.#handlers.connected(),
+      connected: () => this.#over || this.#handlers.connected(),
       lost: () => this.#over || this.#handlers.lost(),
       over: () => this.#ended(""),
-      failed: (error) => this.#handlers.failed(error),
+      failed: (error) => this.#over || this.#handlers.failed(error),
     };
     if (pass.transport === "livekit") {
       const { RoomTransport } = await import("./room.js");
