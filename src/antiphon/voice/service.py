@@ -534,10 +534,12 @@ class _Here:
 
     async def _end_as_stored(self, key: str) -> None:
         reason = EndReason.CRASHED
-        if (session := self._service._sessions.get(key)) is not None:
-            with contextlib.suppress(AntiphonError):
-                reason = (await self._service._store.get(key, session.row.person)).reason or reason
-        self.end(key, reason)
+        if (session := self._service._sessions.get(key)) is None:
+            self.end(key, reason)
+            return
+        with contextlib.suppress(AntiphonError):
+            reason = (await self._service._store.get(key, session.row.person)).reason or reason
+        session.end(reason, told=True)
 
     def let_go(self, key: str, taker: str) -> None:
         session = self._service._sessions.get(key)

@@ -211,9 +211,9 @@ class Session:
         """Tell what the agent does now, for somebody who has just begun to listen."""
         self._transcript.tell("state", state=self.state)
 
-    def end(self, reason: EndReason) -> asyncio.Task[None]:
-        """End it. Returns the one task that does; twice is once."""
-        return self._farewell(lambda recorded: self._ended_for(reason, recorded))
+    def end(self, reason: EndReason, *, told: bool = False) -> asyncio.Task[None]:
+        """End it. Returns the one task that does; twice is once. `told`: whoever ended its row has told so."""
+        return self._farewell(lambda recorded: self._ended_for(reason, recorded, told))
 
     def let_go(self, taker: str) -> asyncio.Task[None]:
         """Free everything here, and let the process `taker` carry it on. Nothing happens when it ends already."""
@@ -224,9 +224,10 @@ class Session:
             self._ending = asyncio.create_task(self._end(farewell), name=f"voice-end-{self.row.key}")
         return self._ending
 
-    def _ended_for(self, reason: EndReason, recorded: bool) -> None:
+    def _ended_for(self, reason: EndReason, recorded: bool, told: bool) -> None:
         self._teller.do(lambda: self._around.store.end(self.row.key, reason, recording=recorded))
-        self._transcript.tell("ended", reason=reason.value)
+        if not told:
+            self._transcript.tell("ended", reason=reason.value)
         metrics.VOICE_ENDED.labels(reason=reason.value).inc()
         log.info("voice.ended", session=self.row.key, reason=reason.value)
 
