@@ -60,6 +60,19 @@ def test_crashes_while_the_brain_still_loads_cost_no_attempts(start: Start, tmp_
     assert last.task(headers, task)["attempt"] == 1
 
 
+def test_what_hardly_anybody_needs_takes_no_memory(start: Start, tmp_path: Path) -> None:
+    """FFmpeg, PostgreSQL's client and a price list, 30 MB, are not loaded by a question, nor by a session."""
+    program, headers = start(PYTHONPROFILEIMPORTTIME="1"), owner_of(tmp_path)
+    assert program.task(headers, program.say(headers, "what is 1 plus 1")["task"])["reply"]
+    path, wish = f"{program.address}/session", {"room": "kitchen", "identity": "Ada"}
+    begun = httpx.post(path, headers=headers, json=wish, timeout=90).raise_for_status().json()["session_id"]
+    httpx.delete(f"{path}/{begun}", headers=headers, timeout=20).raise_for_status()
+    program.terminate()
+    imported = {line.rpartition("|")[2].strip() for line in program.log.splitlines() if line.startswith("import time:")}
+    assert {"livekit.agents.voice", "pydantic_ai", "django.contrib.admin"} <= imported
+    assert not imported & {"av._core", "psycopg", "genai_prices.data"}
+
+
 def test_a_reminder_outlives_the_crash(start: Start, tmp_path: Path) -> None:
     server = start()
     headers = owner_of(tmp_path)

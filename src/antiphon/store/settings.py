@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def configure(settings: Settings, *, urlconf: str = API_URLS, extra: Mapping[str
         values = _values(settings, urlconf)
         values.update(extra or {})
         django_settings.configure(DATABASES={"default": database}, **values)
+        # Fields that no model of ours has. Others import them where they can, and psycopg (9 MB) with them.
+        sys.modules.setdefault("django.contrib.postgres", None)  # pyright: ignore[reportArgumentType]
         django.setup()
         return
     _point_at(database)

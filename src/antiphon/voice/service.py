@@ -36,6 +36,7 @@ from antiphon.domain.voice import (
 from antiphon.threads.approvals import Approvals
 from antiphon.threads.live import LiveTurns
 from antiphon.voice.detectors import Detectors, Make, detector_status
+from antiphon.voice.later import imported_later
 from antiphon.voice.processes import Processes
 from antiphon.voice.recording import Recording, Recordings
 from antiphon.voice.tickets import Credential, LocalTickets, Ticket, Tickets
@@ -561,7 +562,8 @@ def _seen(task: asyncio.Task[Any]) -> None:
 
 
 def _load() -> Any:
-    from antiphon.voice import session, turn_taking  # late: more than a second of imports
+    with imported_later("av", "av.container"):
+        from antiphon.voice import session, turn_taking  # late: more than a second of imports
 
     turn_taking.prepare()
     return session

@@ -28,6 +28,7 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
@@ -134,9 +135,11 @@ class RoutedModel(Model):
     """See the module. `offline` answers when nobody else can."""
 
     _answers_requests_itself: ClassVar[bool] = False
+    _profile = ModelProfile(context_window=None)
+    """Said here so that it is not looked up in a list of prices, 5 MB, that experts may need and this does not."""
 
     def __init__(self, course: Course, offline: Model) -> None:
-        super().__init__()
+        # Not the base's constructor, which reads the same list.
         self._course = course
         self._offline = offline
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic_ai import (
@@ -27,6 +28,7 @@ from pydantic_ai import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
@@ -110,6 +112,9 @@ class _WordByWord(StreamedResponse):
 class OfflineModel(Model):
     """Answers one turn. `text` is what was said, `failures` (filled by the chain) why other models did not answer."""
 
+    _profile = ModelProfile(context_window=None)
+    """Said here so that it is not looked up in a list of 5 MB with the prices of others."""
+
     def __init__(
         self,
         understanding: Understanding,
@@ -121,7 +126,7 @@ class OfflineModel(Model):
         options: Sequence[str] = (),
     ) -> None:
         """`options` are those of the open poll of the channel: a message that is just one of them is a vote."""
-        super().__init__()
+        # Not the base's constructor, which reads the same list.
         self._understanding = understanding
         self._text = text
         self._context = context
@@ -286,5 +291,6 @@ def _worded(part: ToolReturnPart, answers: Answers) -> str:
 
 
 def _usage(parts: Sequence[_Part]) -> RequestUsage:
-    """Nothing is paid for; the estimate keeps the figures comparable."""
-    return RequestUsage(output_tokens=sum(tokens_of(p.content) for p in parts if isinstance(p, TextPart)))
+    """Nothing is paid for, which is said so that no price is looked up; the estimate keeps the figures comparable."""
+    tokens = sum(tokens_of(part.content) for part in parts if isinstance(part, TextPart))
+    return RequestUsage(output_tokens=tokens, cost=Decimal(0))
