@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import wave
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -339,6 +339,7 @@ class Voices:
         *,
         owner: str = "",
         beside: Voices | None = None,
+        load: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self.store = beside.store if beside else FakeVoiceStore(clock)
         self.live = beside.live if beside else FakeLive()
@@ -359,6 +360,7 @@ class Voices:
             clock=clock,
             speech=lambda: (stt, tts),
             name_of=self._name,
+            load=load,
             owner=owner,
         )
 

@@ -610,6 +610,25 @@ async def test_engines_that_cannot_be_loaded_refuse_the_session(tmp_path: Path) 
     await voices.service.aclose()
 
 
+async def test_a_session_in_a_language_whose_engines_are_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    """Nobody is told to say it again to an engine that will never hear it."""
+    asked: list[str] = []
+
+    async def load(language: str) -> None:
+        asked.append(language)
+        if language == "de":
+            raise SpeechError("The model is missing; antiphon speech download fetches it.")
+
+    settings = Settings(data_dir=tmp_path, speech=SpeechSettings(language="en"))
+    voices = Voices(settings, SystemClock(), answers(), FakeListener(), FakeSpeaker(), load=load)
+    with pytest.raises(SpeechError, match="antiphon speech download"):
+        await voices.service.start(PERSON, Wish("r1", "Ada", language="de"))
+    assert voices.store.sessions == {}
+    await voices.service.start(PERSON, Wish("r1", "Ada"))
+    assert asked == ["de", "en"]
+    await voices.service.aclose()
+
+
 async def test_what_is_deleted_while_it_is_recorded_leaves_no_file(tmp_path: Path, speech_of: Speak) -> None:
     """A person who is erased may be speaking."""
     async with talking(tmp_path, record=True) as talk:

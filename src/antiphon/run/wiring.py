@@ -234,6 +234,7 @@ class Antiphon:
             clock=clock,
             speech=lambda: (self.speech.stt, self.speech.tts),
             check_language=self.speech.check_language,
+            load=self.speech.load,
             name_of=self._name_of,
             owner=owner if self._shares else "",
             tickets=tickets,

@@ -103,14 +103,15 @@ class Chain(Generic[E]):
         """That of every engine, in order."""
         return [await link.engine.status() for link in self.links]
 
-    async def load(self) -> None:
-        """Load the first engine that can be. Raises `SpeechError` when none can."""
+    async def load(self, language: str = "") -> None:
+        """Load the first engine that can be, of those that know the language. Raises `SpeechError` when none can."""
         errors: list[tuple[str, BaseException]] = []
-        for number, link in enumerate(self.candidates("")):
+        candidates = self.candidates(language)
+        for number, link in enumerate(candidates):
             try:
                 await link.engine.load()
             except Exception as error:
-                self.failed(link, error, next_one=number + 1 < len(self.links))
+                self.failed(link, error, next_one=number + 1 < len(candidates))
                 errors.append((link.choice, error))
             else:
                 return

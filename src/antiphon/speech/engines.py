@@ -37,6 +37,10 @@ class Speech:
         self.stt.candidates(language)
         self.tts.candidates(language)
 
+    async def load(self, language: str) -> None:
+        """Load what listens and speaks in a language. Raises `SpeechError` where the engines that know it cannot be."""
+        await asyncio.gather(self.stt.load(language), self.tts.load(language))
+
     async def aclose(self) -> None:
         """End all of them. Twice is once."""
         await asyncio.gather(self.stt.aclose(), self.tts.aclose())

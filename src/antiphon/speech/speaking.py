@@ -34,9 +34,9 @@ class SpeakingChain(Chain[TextToSpeech]):
         """That of the engine that was loaded first."""
         return self._rate or self.links[0].engine.sample_rate or _USUAL_RATE
 
-    async def load(self) -> None:
+    async def load(self, language: str = "") -> None:
         """Load the first engine that can be, whose sample rate is kept."""
-        await super().load()
+        await super().load(language)
         self._rate = self._rate or next((r for link in self.links if (r := link.engine.sample_rate)), _USUAL_RATE)
 
     async def voices(self) -> Sequence[VoiceInfo]:

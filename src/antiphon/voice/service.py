@@ -110,12 +110,14 @@ class VoiceSessions:
         speech: Callable[[], tuple[SpeechToText, TextToSpeech]],
         name_of: Callable[[int], Awaitable[str]],
         check_language: Callable[[str], None] = lambda language: None,
+        load: Callable[[str], Awaitable[object]] | None = None,
         owner: str = "",
         tickets: Tickets | None = None,
     ) -> None:
         """`speech` makes the engines, cheaply; it is called once. `name_of` gives what a person is called.
 
-        `check_language` raises `InvalidInput` for a language that the engines do not know. `owner` is the name of this
+        `check_language` raises `InvalidInput` for a language that the engines do not know, `load` loads those that know
+        it, where that is not all the same. `owner` is the name of this
         process where others may carry sessions too, and "" where it is alone. `tickets` are those that all of them
         know; without, this process keeps its own.
         """
@@ -128,6 +130,7 @@ class VoiceSessions:
         self._make_speech = speech
         self._name_of = name_of
         self._check_language = check_language
+        self._load = load
         self._loop = asyncio.get_running_loop()
         self._speech: tuple[SpeechToText, TextToSpeech] | None = None
         self._sessions: dict[str, Session] = {}
@@ -185,7 +188,7 @@ class VoiceSessions:
             await asyncio.wait({earlier.end(EndReason.REPLACED)})
         if len(self._sessions) >= self._settings.voice.sessions:
             raise Unavailable(_FULL)
-        means = await self._means()
+        means = await self._means(wish.language)
         if self._processes is not None:
             self._processes.start()
         beginning = asyncio.create_task(self._begin(person, wish, carrier, means), name="voice-begin")
@@ -237,7 +240,7 @@ class VoiceSessions:
     async def _take(self, processes: Processes, row: VoiceSession, begun: Callable[[Session], None]) -> Session:
         if self._closed or len(self._sessions) >= self._settings.voice.sessions:
             raise Unavailable(_STOPPING if self._closed else _FULL)
-        means = await self._means()
+        means = await self._means(row.language)
         processes.start()
         taken = await processes.take(row.key, row.person)
         if taken is None:
@@ -249,10 +252,10 @@ class VoiceSessions:
         begun(session)
         return session
 
-    async def _means(self) -> _Means:
+    async def _means(self, language: str) -> _Means:
         """Everything that a session needs of this process, loaded."""
         module = await self._engine()
-        stt, tts = await self._engines()
+        stt, tts = await self._engines(language)
         _, detector = await self._detectors.ready(self._settings.voice.turn_detection, self._settings.models_path)
         return _Means(module, stt, tts, detector)
 
@@ -492,12 +495,13 @@ class VoiceSessions:
             self._speech = self._make_speech()
         return self._speech
 
-    async def _engines(self) -> tuple[SpeechToText, TextToSpeech]:
+    async def _engines(self, language: str) -> tuple[SpeechToText, TextToSpeech]:
         """The engines, loaded. Raises `SpeechError` or `Unavailable`."""
+        language = language or self._settings.speech.language
         stt, tts = self._both()
         try:
             async with asyncio.timeout(LOAD_SECONDS):
-                await asyncio.gather(stt.load(), tts.load())
+                await (self._load(language) if self._load else asyncio.gather(stt.load(), tts.load()))
         except TimeoutError:
             raise Unavailable(_NO_ENGINE) from None
         return stt, tts

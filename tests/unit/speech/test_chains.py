@@ -10,6 +10,7 @@ import pytest
 from antiphon.domain.errors import InvalidInput, SpeechBusy, SpeechError
 from antiphon.domain.speech import RecognitionStream, SpeechChunk, SpeechToText, Transcript
 from antiphon.speech.chain import Link
+from antiphon.speech.engines import Speech
 from antiphon.speech.listening import ListeningChain
 from antiphon.speech.speaking import SpeakingChain
 from tests.fakes.speech import FakeListener, FakeSpeaker, seconds
@@ -259,6 +260,24 @@ def test_the_sample_rate_stays_that_of_the_first_engine() -> None:
     length, rate = run_virtually(run())
     assert rate == 16_000
     assert length == pytest.approx(0.5, abs=0.01)
+
+
+def test_only_engines_that_know_the_language_count_as_ready_for_it() -> None:
+    class Broken(FakeListener):
+        async def load(self) -> None:
+            raise SpeechError("The model is missing; antiphon speech download fetches it.")
+
+    async def run() -> int:
+        english = FakeListener("english")
+        chain = listening(Broken("broken"), english, english_only=1)
+        voice = speaking(FakeSpeaker("voice", rate=24_000))
+        await Speech(chain, voice).load("en-GB")
+        assert voice.sample_rate == 24_000
+        with pytest.raises(SpeechError, match="antiphon speech download"):
+            await chain.load("de")
+        return english.loaded
+
+    assert run_virtually(run()) == 1
 
 
 def test_a_speaker_that_hangs_is_followed_in_time() -> None:
