@@ -93,6 +93,19 @@ def scroll_to(page: Page, top: int) -> None:
     )
 
 
+def test_an_answer_that_nobody_heard_has_no_time_to_its_first_sound(stage: Stage, told: Told) -> None:
+    stage.begin()
+    told.tell("latency", turn=1, speech_end=0.3, transcript=0.2, endpoint=0, first_token=0.1, first_audio=0.1)
+    told.tell("latency", turn=2, speech_end=0.3, transcript=0.2, endpoint=0, first_token=None, first_audio=None)
+    laps = stage.page.locator("#latency .lap")
+    expect(laps).to_have_count(2)
+    expect(laps.first).to_have_text("turn 2unheard")
+    expect(laps.first).to_have_attribute(
+        "aria-label", "Turn 2: it was not heard (end of speech 300 ms, transcript 200 ms)"
+    )
+    expect(laps.last).to_have_text("turn 1700 ms")
+
+
 def test_the_newest_words_stay_in_sight_unless_somebody_reads_above(stage: Stage, told: Told) -> None:
     stage.begin()
     told.talk(8)

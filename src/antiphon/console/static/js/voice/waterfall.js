@@ -58,8 +58,12 @@ function row(turn, longest) {
     part.style.setProperty("--f", seconds);
     bar.append(part);
   });
-  const label = `Turn ${turn.turn}: ${ms(total(turn))} to the first sound (${said.join(", ")})`;
-  return h("div", { class: "lap", role: "img", "aria-label": label }, h("span", { class: "muted" }, `turn ${turn.turn}`), bar, h("span", {}, ms(total(turn))));
+  // An answer that was given up before it was heard has no time to its first sound.
+  const sounded = typeof turn.first_audio === "number";
+  const time = sounded ? `${ms(total(turn))} to the first sound` : "it was not heard";
+  const label = `Turn ${turn.turn}: ${time} (${said.join(", ")})`;
+  const result = h("span", {}, sounded ? ms(total(turn)) : "unheard");
+  return h("div", { class: "lap", role: "img", "aria-label": label }, h("span", { class: "muted" }, `turn ${turn.turn}`), bar, result);
 }
 
 /** What the colours mean. */
