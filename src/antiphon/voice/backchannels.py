@@ -56,6 +56,7 @@ _NO = {
     "it": _set("no non mai annulla ferma rifiuto basta"),
 }
 _POLITE = _set("please bitte thanks thank you danke gracias merci grazie por per favor favore s'il te vous plaît")
+_FILLERS = _set("oh ah uh um umm er erm äh ähm euh eh")
 _MOST_WORDS_OF_AN_ANSWER = 6
 
 
@@ -70,7 +71,7 @@ def is_backchannel(text: str, language: str = "en") -> bool:
 
 def yes_or_no(text: str, language: str = "en") -> bool | None:
     """What somebody answered to a question; None when it is neither, or both. A doubt is never a yes."""
-    words = [word for word in _words(text) if word not in _POLITE]
+    words = [word for word in _words(text) if word not in _POLITE | _FILLERS]
     if not words or len(words) > _MOST_WORDS_OF_AN_ANSWER:
         return None
     spoken = primary(language)

@@ -28,6 +28,7 @@ def test_these_mean_something(text: str) -> None:
     [("yes", "en", True), ("Yes, please do.", "en", True), ("ja gerne", "de", True), ("sí", "es", True),
      ("no", "en", False), ("No, don't", "en", False), ("please don't", "en", False), ("nein", "de", False),
      ("ja, aber nicht heute", "de", None), ("yes and no", "en", None), ("what was the question", "en", None),
+     ("uh, yes", "en", True), ("uh", "en", None), ("hmm, yes", "en", None),
      ("yes do it", "en", True), ("okay, go ahead", "en", True), ("Ja, mach das bitte.", "de", True),
      ("claro que sí", "es", True), ("oui, bien sûr", "fr", True), ("sì, va bene", "it", True), ("non", "it", False),
      ("okay what time is it", "en", None), ("do you know the time", "en", None), ("yes tomorrow", "en", None),
