@@ -98,14 +98,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, console_port: int) -> Itera
 
 
 @pytest.fixture(scope="session")
-def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose model takes about two seconds for each answer."""
+def slow_model() -> Iterator[SlowModel]:
+    """A model that takes about two seconds for each answer, or as long as a test wants."""
     model = SlowModel()
-    server = Server(tmp_path_factory.mktemp("slow"), model.settings)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="session")
+def slow_server(tmp_path_factory: pytest.TempPathFactory, slow_model: SlowModel) -> Iterator[Server]:
+    """A server with that model."""
+    server = Server(tmp_path_factory.mktemp("slow"), slow_model.settings)
     server.start()
     yield server
     server.stop()
-    model.close()
 
 
 @pytest.fixture

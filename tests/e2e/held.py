@@ -35,8 +35,9 @@ class Held:
             self._page.wait_for_timeout(STEP_MS)
         raise AssertionError(f"{len(self._answers)} answers instead of {count}")
 
-    def let_go(self, *, status: int = 0) -> None:
-        """Give the page the oldest answer, or this error in its place; returns once the page has taken it in."""
+    def let_go(self, *, status: int = 0) -> int:
+        """Give the page the oldest answer, or an error of this status in its place. Returns the status, once the page
+        has taken it in."""
         route, answer = self._answers.pop(0)
         if status:
             error = {"error": {"code": "error", "message": "Not like this."}}
@@ -47,6 +48,7 @@ class Held:
         assert response is not None
         response.finished()
         settle(self._page)
+        return status or answer.status
 
 
 def settle(page: Page) -> None:

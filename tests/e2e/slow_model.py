@@ -1,22 +1,31 @@
-"""A language model that speaks the OpenAI protocol slowly, so that an answer can be watched, stopped or killed."""
+"""A language model that speaks the OpenAI protocol slowly, so that an answer can be watched, stopped or killed.
+
+However slow the machine is, there is time for it: `in_the_middle` keeps every answer from going on.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 WORDS = "One sentence comes first. " + " ".join(f"word{number}" for number in range(1, 41)) + " and the end."
 PAUSE_SECONDS = 0.05
+MIDDLE = "word20"
+MOST_SECONDS = 60
 
 
 class SlowModel:
     """Serves on loopback until closed. `answer` is what it says to everything."""
 
     def __init__(self, answer: str = WORDS) -> None:
-        handler = type("Handler", (_Handler,), {"answer": answer})
+        self._goes_on = threading.Event()
+        self._goes_on.set()
+        handler = type("Handler", (_Handler,), {"answer": answer, "goes_on": self._goes_on})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -28,7 +37,17 @@ class SlowModel:
         url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         return {"ANTIPHON_MODEL": "openai:slow", "ANTIPHON_MODEL_URL": url, "OPENAI_API_KEY": "none-needed"}
 
+    @contextlib.contextmanager
+    def in_the_middle(self) -> Iterator[None]:
+        """Meanwhile no answer gets beyond its middle."""
+        self._goes_on.clear()
+        try:
+            yield
+        finally:
+            self._goes_on.set()
+
     def close(self) -> None:
+        self._goes_on.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=5)
@@ -36,6 +55,7 @@ class SlowModel:
 
 class _Handler(BaseHTTPRequestHandler):
     answer: ClassVar[str] = ""
+    goes_on: ClassVar[threading.Event]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -59,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         for word in self.answer.split(" "):
             self._chunk({"role": "assistant", "content": word + " "}, None)
             time.sleep(PAUSE_SECONDS)
+            if word == MIDDLE:
+                self.goes_on.wait(MOST_SECONDS)
         self._chunk({}, "stop")
         self.wfile.write(b"data: [DONE]\n\n")
 

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, BrowserContext, Route, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
 from tests.e2e.chat import Chat, Watch
 from tests.e2e.conftest import open_chat, sign_in
+from tests.e2e.held import Held
 from tests.e2e.server import Server, free_port
 from tests.fixtures_redis import RedisServer
 
@@ -81,6 +82,7 @@ def test_ten_open_pages_outlive_a_restart(
         ]
         answers = [text for text in said if not text.startswith("what")]
         assert [str(number + more) in text for more, text in zip((1, 100, 200), answers, strict=True)] == [True] * 3
+    expect(tab.calls).to_have_count(3)  # what the other tab said is looked up, which takes a moment
     assert sorted(tab.said()) == sorted(chats[0].said())
 
 
@@ -144,18 +146,14 @@ def test_words_typed_and_sent_before_the_page_is_ready_go_out(
     watch.allow("status of 404")  # the conversation of this address begins with the message
     context.add_cookies(signed_in["cookies"])  # type: ignore[typeddict-item, arg-type]
     page = context.new_page()
-    held: list[Route] = []
-    page.route("**/api/channels", lambda route: held.append(route))
+    conversations = Held(page, "**/api/channels", most=1)
     page.goto(f"{server.url}/c/web:early-{uuid.uuid4()}")
     chat = Chat(page, server, "")
     expect(chat.field).to_be_editable()
-    while not held:
-        page.wait_for_timeout(20)
+    conversations.wait()
     chat.field.fill("what is 5 plus 6")
     chat.field.press("Enter")
-    for route in held:
-        route.continue_()
-    page.unroute("**/api/channels")
+    conversations.let_go()
     expect(chat.replies).to_have_count(1)
     assert "11" in chat.last_reply()
     expect(chat.field).to_have_value("")
@@ -168,18 +166,13 @@ def test_a_message_is_answered_though_the_first_reading_of_its_conversation_was_
     watch.allow("status of 404")
     context.add_cookies(signed_in["cookies"])  # type: ignore[typeddict-item, arg-type]
     page = context.new_page()
-    readings: list[tuple[Route, APIResponse]] = []
-    page.route("**/messages?*", lambda route: readings.append((route, route.fetch())))
+    first = Held(page, "**/messages?*", most=1)
     page.goto(f"{server.url}/c/web:slow-{uuid.uuid4()}")
     chat = Chat(page, server, "")
-    while not readings:
-        page.wait_for_timeout(20)
+    first.wait()
     chat.say("what is 5 plus 7")
     expect(chat.calls).to_have_count(1)
     page.wait_for_timeout(500)  # more than the message needs to be accepted, if it is sent
-    for route, answer in readings:
-        assert answer.status == 404
-        route.fulfill(response=answer)
-    page.unroute("**/messages?*")
+    assert first.let_go() == 404
     expect(chat.replies).to_have_count(1)
     assert "12" in chat.last_reply()

@@ -14,18 +14,23 @@ from tests.e2e.server import Server
 from tests.e2e.slow_model import WORDS, SlowModel
 
 UNREACHABLE = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection"
+KEEP_WHAT_GROWS = """() => {
+  const look = () => document.querySelectorAll(".msg.reply:not(:has(.acts)) .said");
+  globalThis.grown = [];
+  const keep = () => grown.push(...[...look()].map((said) => said.textContent));
+  new MutationObserver(keep).observe(document.getElementById("log"), { childList: true, subtree: true });
+}"""
+"""From now on the page keeps whatever it shows of answers that are not finished."""
 
 
 @pytest.fixture(scope="module")
-def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def doomed(tmp_path_factory: pytest.TempPathFactory, slow_model: SlowModel) -> Iterator[Server]:
     """A server for the tests that kill it, and start it again."""
-    model = SlowModel()
-    settings = {**model.settings, "ANTIPHON_THREADS__LEASE_SECONDS": "3"}
+    settings = {**slow_model.settings, "ANTIPHON_THREADS__LEASE_SECONDS": "3"}
     server = Server(tmp_path_factory.mktemp("doomed"), settings)
     server.start()
     yield server
     server.stop()
-    model.close()
 
 
 @pytest.fixture(scope="module")
@@ -34,39 +39,43 @@ def doomed_signed_in(browser: Browser, doomed: Server) -> StorageState:
     return sign_in(browser, doomed)
 
 
-def test_an_answer_is_seen_while_it_grows(slow_chat: Chat) -> None:
-    slow_chat.say("tell me a story")
+def test_an_answer_is_seen_while_it_grows(slow_chat: Chat, slow_model: SlowModel) -> None:
     growing = slow_chat.page.locator(".msg.reply:has(.caret) .said")
-    expect(growing).to_contain_text("word3")
-    expect(slow_chat.state).to_have_text("Speaking")
-    assert "word40" not in growing.inner_text()
+    with slow_model.in_the_middle():
+        slow_chat.say("tell me a story")
+        expect(growing).to_contain_text("word3")
+        expect(slow_chat.state).to_have_text("Speaking")
+        expect(growing).to_have_text(WORDS[: WORDS.index("word21")].strip())
     expect(slow_chat.replies).to_have_count(1)
     assert slow_chat.last_reply() == WORDS
     expect(slow_chat.page.locator(".caret")).to_have_count(0)
     expect(slow_chat.state).to_have_text("Resting")
 
 
-def test_a_reload_in_the_middle_shows_the_answer_from_its_first_word(slow_chat: Chat) -> None:
-    slow_chat.say("tell me a story")
-    expect(slow_chat.log.get_by_text("word5 ")).to_be_visible()
-    slow_chat.page.reload()
-    growing = slow_chat.page.locator(".msg.reply:has(.caret) .said")
-    expect(growing).to_contain_text("One sentence comes first. word1")
+def test_a_reload_in_the_middle_shows_the_answer_from_its_first_word(slow_chat: Chat, slow_model: SlowModel) -> None:
+    with slow_model.in_the_middle():
+        slow_chat.say("tell me a story")
+        expect(slow_chat.log.get_by_text("word5 ")).to_be_visible()
+        slow_chat.page.reload()
+        growing = slow_chat.page.locator(".msg.reply:has(.caret) .said")
+        expect(growing).to_contain_text("One sentence comes first. word1")
     expect(slow_chat.replies).to_have_count(1)
     assert slow_chat.said() == ["tell me a story", WORDS]
 
 
-def test_another_tab_never_shows_a_piece_from_the_middle(slow_chat: Chat) -> None:
+def test_another_tab_never_shows_a_piece_from_the_middle(slow_chat: Chat, slow_model: SlowModel) -> None:
     slow_chat.ask("tell me a story")
-    slow_chat.say("tell me a story")
-    expect(slow_chat.page.locator(".msg.reply:has(.caret)")).to_contain_text("word5 ")
     other = slow_chat.page.context.new_page()
-    other.goto(slow_chat.address)
     second = Chat(other, slow_chat.server, slow_chat.key)
-    growing = other.locator(".msg.reply:has(.caret)")
-    expect(growing).to_contain_text("thinking")
-    assert "word" not in growing.inner_text()
+    growing = other.locator(".msg.reply:not(:has(.acts))")
+    with slow_model.in_the_middle():
+        slow_chat.say("tell me a story")
+        expect(slow_chat.page.locator(".msg.reply:has(.caret)")).to_contain_text("word5 ")
+        other.goto(slow_chat.address)
+        expect(growing).to_contain_text("thinking")
+        other.evaluate(KEEP_WHAT_GROWS)
     expect(second.replies).to_have_count(2)
+    assert not any(other.evaluate("grown"))
 
 
 def test_only_finished_sentences_are_announced(slow_chat: Chat) -> None:
@@ -79,14 +88,15 @@ def test_only_finished_sentences_are_announced(slow_chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("how", ["button", "escape"])
-def test_stop_keeps_what_was_said(slow_chat: Chat, how: str) -> None:
-    slow_chat.say("tell me a story")
-    expect(slow_chat.log.get_by_text("word5 ")).to_be_visible()
-    if how == "button":
-        slow_chat.page.get_by_role("button", name="Stop").click()
-    else:
-        slow_chat.page.keyboard.press("Escape")
-    expect(slow_chat.page.get_by_text("You stopped this one.")).to_be_visible()
+def test_stop_keeps_what_was_said(slow_chat: Chat, slow_model: SlowModel, how: str) -> None:
+    with slow_model.in_the_middle():
+        slow_chat.say("tell me a story")
+        expect(slow_chat.log.get_by_text("word5 ")).to_be_visible()
+        if how == "button":
+            slow_chat.page.get_by_role("button", name="Stop").click()
+        else:
+            slow_chat.page.keyboard.press("Escape")
+        expect(slow_chat.page.get_by_text("You stopped this one.")).to_be_visible()
     expect(slow_chat.replies).to_have_count(1)
     partial = slow_chat.last_reply()
     assert WORDS.startswith(partial.strip())
@@ -99,13 +109,14 @@ def test_stop_keeps_what_was_said(slow_chat: Chat, how: str) -> None:
 
 
 def test_a_killed_server_is_survived_by_an_open_page(
-    context: BrowserContext, doomed: Server, doomed_signed_in: StorageState, watch: Watch
+    context: BrowserContext, doomed: Server, doomed_signed_in: StorageState, slow_model: SlowModel, watch: Watch
 ) -> None:
     watch.allow(UNREACHABLE)
     chat = open_chat(context, doomed, doomed_signed_in)
-    chat.say("tell me a story")
-    expect(chat.log.get_by_text("word4 ")).to_be_visible()
-    doomed.kill()
+    with slow_model.in_the_middle():
+        chat.say("tell me a story")
+        expect(chat.log.get_by_text("word4 ")).to_be_visible()
+        doomed.kill()
     expect(chat.page.get_by_role("heading", name="The connection dropped")).to_be_visible()
     chat.say("and another one")
     expect(chat.page.get_by_text("not sent yet")).to_be_visible()

@@ -236,6 +236,8 @@ def test_the_log_is_live_can_be_paused_searched_and_cleared(chat: Chat) -> None:
     expect(page.locator(".logs li")).to_have_count(0)
     page.reload()
     expect(page.locator("#live")).to_have_text("live")
+    chat.ask("what is 5 plus 4")
+    expect(page.locator(".logs li").first).to_contain_text("task.finished")  # so what was kept has come, too
     expect(page.locator(".logs li", has_text="store.migrated")).to_have_count(0)
 
 
