@@ -16,6 +16,8 @@ from tests.e2e.server import Server
 BEGIN_MS = 20_000
 ANSWER_MS = 30_000
 LOAD_SECONDS = 90
+CLOSING = "CLOSING or CLOSED"
+"""What a browser warns of where Playwright's own sockets stand before the page's, which cannot see that they close."""
 
 
 class Stage:

@@ -12,8 +12,8 @@ from tests.e2e.chat import Chat, Watch
 from tests.e2e.conftest import open_chat
 from tests.e2e.held import Held
 from tests.e2e.server import Server
-from tests.e2e.stage import Stage, load_engines, stage_in
-from tests.e2e.test_voice_page import CLOSING, Told
+from tests.e2e.stage import CLOSING, Stage, load_engines, stage_in
+from tests.e2e.test_voice_page import Told
 
 ASKED_LATER = """
 {
@@ -134,6 +134,7 @@ def test_a_ticket_of_the_session_before_does_not_end_this_one(
     talking: BrowserContext, server: Server, signed_in: StorageState, watch: Watch
 ) -> None:
     watch.allow("status of 404")
+    watch.allow(CLOSING)
     sockets: list[WebSocketRoute] = []
 
     def through(socket: WebSocketRoute) -> None:
@@ -155,8 +156,9 @@ def test_a_ticket_of_the_session_before_does_not_end_this_one(
 
 
 def test_a_session_that_is_ended_while_it_is_lost_is_not_waited_for(
-    talking: BrowserContext, server: Server, signed_in: StorageState
+    talking: BrowserContext, server: Server, signed_in: StorageState, watch: Watch
 ) -> None:
+    watch.allow(CLOSING)
     sockets: list[WebSocketRoute] = []
 
     def once(socket: WebSocketRoute) -> None:

@@ -28,12 +28,10 @@ from tests.e2e.accessibility import serious_findings
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import WAIT_MS
 from tests.e2e.server import Server
-from tests.e2e.stage import Stage, load_engines, stage_in
+from tests.e2e.stage import CLOSING, Stage, load_engines, stage_in
 
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänsmütze" * 4
 PHONE: ViewportSize = {"width": 390, "height": 844}
-CLOSING = "CLOSING or CLOSED"
-"""Playwright's own sockets stand before the page's, which cannot see that they close."""
 
 
 class Told:
@@ -248,8 +246,9 @@ def test_a_language_that_nobody_here_understands_is_refused_before_anybody_speak
 
 
 def test_what_is_lost_for_long_is_said_and_what_is_back_listens_again(
-    talking: BrowserContext, server: Server, signed_in: StorageState
+    talking: BrowserContext, server: Server, signed_in: StorageState, watch: Watch
 ) -> None:
+    watch.allow(CLOSING)
     sockets: list[WebSocketRoute] = []
     away: list[bool] = []
 

@@ -11,7 +11,7 @@ from antiphon.domain.identity import Role
 from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
-from tests.e2e.stage import Stage, load_engines, stage_in
+from tests.e2e.stage import CLOSING, Stage, load_engines, stage_in
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,8 +84,9 @@ def test_a_room_of_somebody_else(
 
 
 def test_a_dropped_connection_comes_back_to_the_same_session(
-    talking: BrowserContext, server: Server, signed_in: StorageState
+    talking: BrowserContext, server: Server, signed_in: StorageState, watch: Watch
 ) -> None:
+    watch.allow(CLOSING)
     sockets: list[WebSocketRoute] = []
 
     def through(socket: WebSocketRoute) -> None:
