@@ -25,6 +25,12 @@ from antiphon.speech.stt.pocketsphinx import Config, PocketSphinx
 
 SENTENCES = ("what time is it", "set a timer for five minutes", "tell me a joke", "turn the volume up", "help me")
 
+LONG = (
+    "the weather is nice today and people are walking along the river",
+    "with their children and their dogs while the sun goes down",
+    "and then all of them come home and cook a large dinner for their friends",
+)
+
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[PocketSphinx]:
@@ -39,6 +45,14 @@ async def engine(tmp_path: Path) -> AsyncIterator[PocketSphinx]:
 def spoken() -> list[tuple[str, bytes]]:
     made = utterances(sentences=SENTENCES, voices=("espeak en-us",), conditions=CONDITIONS[:2])
     return [(utterance.text, utterance.pcm) for utterance in made]
+
+
+@pytest.fixture(scope="module")
+def long_speech() -> bytes:
+    """One piece of it."""
+    (speech,) = utterances(sentences=[" ".join(LONG)], voices=("espeak en-us",), conditions=CONDITIONS[:1])
+    assert 10 < speech.seconds < 15
+    return speech.pcm
 
 
 async def test_commands_are_heard(engine: PocketSphinx, spoken: list[tuple[str, bytes]]) -> None:
@@ -205,6 +219,32 @@ async def test_who_leaves_before_the_final_casts_no_doubt_on_the_process(
             while engine._children[0]._doubted:  # noqa: ASYNC110 - what is tested has no event for it
                 await asyncio.sleep(0.05)
         assert engine.processes == pid
+    finally:
+        await engine.aclose()
+
+
+async def test_who_leaves_in_the_middle_of_long_speech_frees_the_process(
+    tmp_path: Path, spoken: list[tuple[str, bytes]], long_speech: bytes
+) -> None:
+    """What nobody waits for is not finished first: its final never comes, and the next person has theirs."""
+    engine = PocketSphinx(Config(), surroundings(Settings(data_dir=tmp_path), spoken_phrases))
+    try:
+        await engine.load()
+        long, short = engine._children[0].line(), engine._children[0].line()
+        async with asyncio.timeout(120):
+            long.ask({"op": "hear"}, long_speech)
+            long.ask({"op": "end"})
+            for _ in range(4):  # of three decoders the last one has begun, and tells of each second
+                assert "waits" in (await long.receive())[0]
+            long.send({"op": "close"})
+            short.ask({"op": "hear"}, spoken[0][1])
+            short.ask({"op": "end"})
+            while "done" not in (header := (await long.receive())[0]):
+                assert "waits" in header
+            assert "final" not in header
+            while "final" not in (header := (await short.receive())[0]):
+                assert "waits" in header or "partial" in header
+            assert errors(spoken[0][0], header["final"]) <= 1
     finally:
         await engine.aclose()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.utterances import errors, utterances
+from benchmarks.utterances import CONDITIONS, errors, utterances
 from pocketsphinx import get_model_path
 
 from antiphon.speech.children.sphinx_model import Audio, Decoders, Sound, is_telephone
@@ -96,3 +96,34 @@ def test_another_throat_is_tried_where_the_usual_one_is_not_sure(decoders: Decod
         best += errors(text, decoders.better(sound, ours, lambda: signs.append("goes on")).text)
         assert len(signs) == 2, "a sign of life before each of them"
     assert best < usual
+
+
+class _Gone(Exception):
+    pass
+
+
+def test_listening_to_long_speech_can_be_given_up_in_its_middle(tmp_path: Path) -> None:
+    """By the general model, which takes longest. What comes after it is heard as if nothing had been before."""
+    speech = "the weather is nice today and people are walking along the river with their children and dogs"
+    (said,) = utterances(sentences=[speech], voices=("espeak en-us",), conditions=CONDITIONS[:1])
+    model = Decoders(
+        {"noise": 0.0, "weight": 9.0, "general": True, "live": 0, "pronunciations": {}}, SENTENCES, tmp_path
+    )
+    sound = model.sound(np.frombuffer(said.pcm, np.int16))
+    assert sound is not None
+    ours = model.ours(sound)
+    signs: list[str] = []
+    heard = model.better(sound, ours, lambda: signs.append("goes on"))
+    slices = len(signs) - 3
+    assert slices >= said.seconds, "one after each second, beside those before each decoder"
+
+    left: list[str] = []
+
+    def leave() -> None:
+        left.append("goes on")
+        if len(left) == 5:
+            raise _Gone
+
+    with pytest.raises(_Gone):
+        model.better(sound, ours, leave)
+    assert model.better(sound, model.ours(sound)) == heard

@@ -7,7 +7,8 @@ recording that nobody watches, {"op": "close"}. Frames out: {"id", "partial"}, {
 {"id", "left"} after a piece of something long, {"id", "done"} where it was closed.
 
 One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
-a time, the streams in turn: `sphinx_queue`), then partials of streams whose audio is fresh. A machine that cannot keep
+a time, the streams in turn: `sphinx_queue`; the slow part of a piece is given up when its person leaves), then partials
+of streams whose audio is fresh. A machine that cannot keep
 up gives fewer partials, then finals of our model alone, and then refuses those it would let wait for too long.
 """
 
@@ -61,12 +62,18 @@ class Stream:
     hints: str = ""
 
 
+class Unwanted(Exception):
+    """Whoever waited for what is being decoded has gone."""
+
+
 class Recogniser(Channel):
     """The decoders and the pipe."""
 
     def __init__(self) -> None:
         super().__init__()
         self._streams: dict[int, Stream] = {}
+        self._current: Job | None = None
+        """What is decoded now, while somebody waits for it."""
 
     def open(self, settings: dict[str, Any], phrases: bytes) -> None:
         """Build the language model and load the decoders. Raises whatever the library raises."""
@@ -109,6 +116,8 @@ class Recogniser(Channel):
             if (gone := self._streams.pop(number, None)) is not None:
                 self._decoders.give_back(gone.live)
             self._queue.drop(number)
+            if self._current is not None and self._current.id == number:
+                self._current = None
             self.send({"id": number, "done": True})
             return
         stream = self._streams.setdefault(number, Stream(number))
@@ -136,10 +145,13 @@ class Recogniser(Channel):
 
     def _decode(self, job: Job) -> None:
         """One piece of a job, which then goes behind the others."""
+        self._current = job
         if job.pieces:
             begin, piece = job.pieces.popleft()
             try:
                 job.found.append((begin / RATE, self._heard(job, piece)))
+            except Unwanted:
+                return
             except Exception as error:
                 self.send({"id": job.id, "error": f"it could not decode ({type(error).__name__})", "done": True})
                 return
@@ -166,6 +178,9 @@ class Recogniser(Channel):
 
         def goes_on() -> None:  # on a machine with no time for us it takes long, and is no hang
             self.send({"id": job.id, "waits": True})
+            self._take(wait=False)
+            if self._current is not job:
+                raise Unwanted
 
         begun = time.monotonic()
         better = self._decoders.better(sound, ours, goes_on)

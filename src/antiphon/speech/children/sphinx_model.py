@@ -36,6 +36,8 @@ _DISCOUNT = 0.2
 """Probability that is kept for words that have not followed each other in our sentences."""
 _TELEPHONE_SHARE = 5e-6
 """Share of the power above 4 kHz below which a line was a telephone's. Speech without any s or f has ten times more."""
+_AT_ONCE, _SLICE = 4 * RATE, RATE
+"""Samples that the general model is given at once, and of each slice of what is longer: it takes half their time."""
 _QUIET = 40.0
 """Loudest 30 ms of an utterance (root mean square) below which nobody spoke."""
 
@@ -132,8 +134,11 @@ class Decoders:
         return bool(sound.cepstra) or (bool(heard.text) and heard.score >= _SURE)
 
     def better(self, sound: Sound, ours: Heard, goes_on: Callable[[], None] = lambda: None) -> Heard:
-        """What is heard with another throat, or by the general model, if that fits the sound better. It is told before
-        each of them that it goes on."""
+        """What is heard with another throat, or by the general model, if that fits the sound better.
+
+        `goes_on` is called before each of them, and after each second for which the general one listens to what is
+        long. It may raise: then nobody wants it any more.
+        """
         best = ours
         for decoder in self._throats:
             goes_on()
@@ -143,7 +148,10 @@ class Decoders:
         goes_on()
         if self._general is None:
             self._general = Decoder(loglevel="FATAL")
-        return max(best, _decode(self._general, sound), key=_fits)
+        if len(sound.pcm) <= 2 * _AT_ONCE:
+            return max(best, _decode(self._general, sound), key=_fits)
+        self._general.set_cmn(self._final.get_cmn(False))  # a slice does not show the mean of the whole; ours found it
+        return max(best, _decode(self._general, sound, goes_on), key=_fits)
 
     def _noisy(self, audio: Audio, noise: float) -> bytes:
         louder = audio + self._random.standard_normal(len(audio)) * noise
@@ -169,13 +177,20 @@ def _fits(heard: Heard) -> tuple[bool, float]:
     return bool(heard.text), heard.score
 
 
-def _decode(decoder: Any, sound: Sound) -> Heard:
+def _decode(decoder: Any, sound: Sound, after_slices: Callable[[], None] | None = None) -> Heard:
+    """What a decoder hears in a whole piece. In slices, if it is to be told after each."""
     decoder.start_utt()
-    if sound.cepstra:
-        decoder.process_cep(sound.cepstra, False, True)
-    else:
-        decoder.process_raw(sound.pcm, False, True)
-    decoder.end_utt()
+    try:
+        if sound.cepstra:
+            decoder.process_cep(sound.cepstra, False, True)
+        elif after_slices is None:
+            decoder.process_raw(sound.pcm, False, True)
+        else:
+            for begin in range(0, len(sound.pcm), 2 * _SLICE):
+                decoder.process_raw(sound.pcm[begin : begin + 2 * _SLICE], False, False)
+                after_slices()
+    finally:
+        decoder.end_utt()
     found = decoder.hyp()
     if found is None or not found.hypstr:
         return Heard()
