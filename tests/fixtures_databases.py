@@ -6,6 +6,7 @@ What tests use:
 - `store_settings`: the `Settings` of that database (Django is configured for it). `sqlite_settings` and
   `postgresql_settings` are the same for one engine.
 - `store_clock`: the `FakeClock` those stores ask; it stands still until moved.
+- `migrated`: gives a folder an empty database, for programs that start in it.
 - `postgresql_server`: the running server itself, to restart it or to make more databases.
 
 Django can be configured once per process; `store.settings.configure` then points it at another database, so the tests
@@ -15,6 +16,7 @@ of both engines run in one process, one after the other.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -23,7 +25,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -40,6 +43,8 @@ if TYPE_CHECKING:  # importing the store needs a configured Django
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
 _START_SECONDS = 20.0
+
+Migrated = Callable[[Path], Path]
 
 
 class PostgresqlServer:
@@ -175,9 +180,32 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sqlite-template")
-    _migrate(Settings(data_dir=folder))
-    return folder / "antiphon.db"
+    """Made once for all processes that run tests beside each other, by the first that asks."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    template = folder / "template.db"
+    with (folder / "template.lock").open("w") as lock, ThreadPoolExecutor(1) as thread:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not template.exists():
+            draft = tmp_path_factory.mktemp("sqlite-template")
+            thread.submit(_migrate, Settings(data_dir=draft)).result()  # Playwright keeps a loop running in this one
+            (draft / "antiphon.db").rename(template)
+    return template
+
+
+@pytest.fixture(scope="session")
+def migrated(_sqlite_template: Path) -> Migrated:
+    """Gives a folder a data folder with an empty, migrated database: a program that starts there need not migrate,
+    which takes two seconds of computing. Tests of the first start do without."""
+
+    def prepare(folder: Path) -> Path:
+        (folder / "data").mkdir(mode=0o700, exist_ok=True)
+        database = folder / "data" / "antiphon.db"
+        shutil.copy(_sqlite_template, database)
+        database.chmod(0o600)
+        return folder
+
+    return prepare
 
 
 @pytest.fixture(scope="session")

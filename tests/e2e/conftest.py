@@ -15,6 +15,7 @@ from tests.e2e import utterances
 from tests.e2e.chat import Chat, Watch
 from tests.e2e.server import Server, free_port
 from tests.e2e.slow_model import SlowModel
+from tests.fixtures_databases import Migrated
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -88,10 +89,10 @@ def console_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, console_port: int) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated, console_port: int) -> Iterator[Server]:
     """A server without key and without internet, shared by all tests."""
     settings = {"ANTIPHON_HTTP__ALLOWED_ORIGINS": f"http://127.0.0.1:{console_port}"}
-    server = Server(tmp_path_factory.mktemp("server"), settings)
+    server = Server(migrated(tmp_path_factory.mktemp("server")), settings)
     server.start()
     yield server
     server.stop()
@@ -106,9 +107,11 @@ def slow_model() -> Iterator[SlowModel]:
 
 
 @pytest.fixture(scope="session")
-def slow_server(tmp_path_factory: pytest.TempPathFactory, slow_model: SlowModel) -> Iterator[Server]:
+def slow_server(
+    tmp_path_factory: pytest.TempPathFactory, migrated: Migrated, slow_model: SlowModel
+) -> Iterator[Server]:
     """A server with that model."""
-    server = Server(tmp_path_factory.mktemp("slow"), slow_model.settings)
+    server = Server(migrated(tmp_path_factory.mktemp("slow")), slow_model.settings)
     server.start()
     yield server
     server.stop()

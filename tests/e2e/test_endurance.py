@@ -13,6 +13,7 @@ from tests.e2e.chat import Chat, Watch
 from tests.e2e.conftest import open_chat, sign_in
 from tests.e2e.held import Held
 from tests.e2e.server import Server, free_port
+from tests.fixtures_databases import Migrated
 from tests.fixtures_redis import RedisServer
 
 AWAY = (
@@ -31,9 +32,9 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def fragile(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[Server]:
+def fragile(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated, redis: RedisServer) -> Iterator[Server]:
     """A server on Redis, to be killed and started again."""
-    server = Server(tmp_path_factory.mktemp("fragile"), {"REDIS_URL": redis.url})
+    server = Server(migrated(tmp_path_factory.mktemp("fragile")), {"REDIS_URL": redis.url})
     server.start()
     yield server
     server.stop()

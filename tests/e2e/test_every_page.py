@@ -16,6 +16,7 @@ from tests.e2e.chat import Watch
 from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
 from tests.e2e.test_safety import CORPUS
+from tests.fixtures_databases import Migrated
 
 WORD = "<img src=x onerror=alert(1)>"
 TRAP = "window.bitten = []; for (const name of ['alert', 'msgbox']) window[name] = () => bitten.push(location.href);"
@@ -41,9 +42,9 @@ SHOWS_WORDS = {
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def hostile(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Server]:
     """A server where everybody and everything is called by hostile names."""
-    server = Server(tmp_path_factory.mktemp("hostile"), {"ANTIPHON_LIMITS__TURN_SECONDS": "20"})
+    server = Server(migrated(tmp_path_factory.mktemp("hostile")), {"ANTIPHON_LIMITS__TURN_SECONDS": "20"})
     server.start()
     with server.client(server.key("chat", "admin")) as client:
         server.spoken = fill(client)

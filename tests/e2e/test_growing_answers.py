@@ -12,6 +12,7 @@ from tests.e2e.chat import Chat, Watch
 from tests.e2e.conftest import open_chat, sign_in
 from tests.e2e.server import Server
 from tests.e2e.slow_model import WORDS, SlowModel
+from tests.fixtures_databases import Migrated
 
 UNREACHABLE = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection"
 KEEP_WHAT_GROWS = """() => {
@@ -24,10 +25,10 @@ KEEP_WHAT_GROWS = """() => {
 
 
 @pytest.fixture(scope="module")
-def doomed(tmp_path_factory: pytest.TempPathFactory, slow_model: SlowModel) -> Iterator[Server]:
+def doomed(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated, slow_model: SlowModel) -> Iterator[Server]:
     """A server for the tests that kill it, and start it again."""
     settings = {**slow_model.settings, "ANTIPHON_THREADS__LEASE_SECONDS": "3"}
-    server = Server(tmp_path_factory.mktemp("doomed"), settings)
+    server = Server(migrated(tmp_path_factory.mktemp("doomed")), settings)
     server.start()
     yield server
     server.stop()

@@ -15,11 +15,12 @@ from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
 from tests.e2e.stage import ANSWER_MS, Stage, close, load_engines, open_stage, transcript
 from tests.e2e.utterances import silence, spoken
+from tests.fixtures_databases import Migrated
 
 
 @pytest.fixture(scope="module")
-def talking_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("talking"))
+def talking_server(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Server]:
+    server = Server(migrated(tmp_path_factory.mktemp("talking")))
     server.start()
     load_engines(server)
     yield server

@@ -21,12 +21,13 @@ from tests.e2e.conftest import sign_in
 from tests.e2e.server import Server
 from tests.e2e.stage import close, open_stage, transcript
 from tests.e2e.utterances import silence, spoken
+from tests.fixtures_databases import Migrated
 from tests.livekit_server.process import OLDER_SERVER, LiveKit, LiveKitProcess, real_server
 
 
 @pytest.fixture(scope="module")
-def room_server(tmp_path_factory: pytest.TempPathFactory, livekit: LiveKit) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("rooms"), livekit.settings)
+def room_server(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated, livekit: LiveKit) -> Iterator[Server]:
+    server = Server(migrated(tmp_path_factory.mktemp("rooms")), livekit.settings)
     server.start()
     yield server
     server.stop()

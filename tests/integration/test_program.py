@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from antiphon.config import Settings
+from tests.fixtures_databases import Migrated
 from tests.fixtures_redis import RedisServer
 from tests.integration.program import Program, command, owner_of
 
@@ -20,9 +21,10 @@ Start = Callable[..., Program]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, migrated: Migrated) -> Iterator[Start]:
     """Starts programs that end with the test."""
     running: list[Program] = []
+    migrated(tmp_path)
 
     def begin(role: str = "up", name: str = "", **more: str) -> Program:
         program = Program(tmp_path, role, name, **more)

@@ -110,6 +110,40 @@ def test_a_skipped_test_fails_under_ci(tmp_path: Path, ci: str, outcome: str) ->
         assert "which CI=true does not allow: " in run.stdout
 
 
+SHARING = """
+import os, pathlib, pytest
+
+@pytest.fixture(scope="module")
+def shared():
+    (pathlib.Path(__file__).parent / f"made-{os.getpid()}").touch()
+
+@pytest.mark.parametrize("number", range(12))
+def test_shares(shared, number):
+    pass
+"""
+
+
+def test_what_a_module_shares_is_made_once_when_tests_run_beside_each_other(tmp_path: Path) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    for name in ("__init__.py", "conftest.py", "distribution.py"):
+        shutil.copy(ROOT / "tests" / name, tests / name)
+    (tests / "test_x.py").write_text(SHARING)
+    (tests / "test_y.py").write_text("import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_y(n): pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = needs(*programs): x\npythonpath = .\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-n", "2", "tests"],
+        cwd=tmp_path,
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "16 passed" in run.stdout, run.stdout + run.stderr
+    assert len(list(tests.glob("made-*"))) == 1
+
+
 def test_what_is_missing_is_said_where_it_cannot_be_installed(tmp_path: Path) -> None:
     for name in ("bash", "id"):
         found = shutil.which(name)
