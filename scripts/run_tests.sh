@@ -5,6 +5,8 @@
 # on two cores: many wait for processes that start, or for a clock.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+# More than a hundred Python processes are started: what one has compiled, the others read.
+unset PYTHONDONTWRITEBYTECODE
 PYTEST=(.venv/bin/python -m pytest -q)
 
 if [[ $# -gt 0 ]]; then

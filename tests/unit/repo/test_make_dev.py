@@ -35,7 +35,12 @@ def test_a_change_of_the_code_ends_the_program_and_starts_it_again(tmp_path: Pat
     (tmp_path / "bin" / "antiphon").write_text(PROGRAM)
     (tmp_path / "bin" / "antiphon").chmod(0o755)
     process = subprocess.Popen(
-        ["/bin/sh", "-c", recipe], cwd=tmp_path, stdin=subprocess.DEVNULL, start_new_session=True
+        ["/bin/sh", "-c", recipe],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        # A shell that starts the tests in the background has them, and so their children, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         _until(tmp_path, lambda log: log == ["started one"])
