@@ -104,6 +104,8 @@ def test_a_backup_is_made_from_the_page(context: BrowserContext, server: Server,
     page.get_by_role("button", name="Make a backup now").click()
     expect(page.get_by_text("Backup written and verified")).to_be_visible()
     expect(page.locator(".backups li").first).to_contain_text(".antiphon-backup")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_password_and_authenticator_from_choosing_to_signing_in(

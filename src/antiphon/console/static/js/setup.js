@@ -5,7 +5,7 @@ import { confirmDeed } from "./dialog.js";
 import { button, byId, facts, h, icon, toast } from "./dom.js";
 import { Order } from "./order.js";
 import { attempt, start } from "./shell.js";
-import { exact } from "./times.js";
+import { due, exact } from "./times.js";
 
 const OWN = "own";
 const PROVIDERS = [
@@ -395,7 +395,10 @@ class StorageCard extends Card {
   async list() {
     const answer = await attempt(() => visit.api.get("/api/backups"));
     if (!answer) return;
-    const row = (one) => h("li", { class: "row wrap" }, h("span", { class: "mono cut" }, one.name), h("span", { class: "push muted small num" }, `${(one.size / 1024).toLocaleString(undefined, { maximumFractionDigits: 0 })} KiB, ${exact(one.made_at)}`));
+    const size = (one) => `${(one.size / 1024).toLocaleString(undefined, { maximumFractionDigits: 0 })} KiB, `;
+    const when = (at) => h("time", { datetime: at, title: exact(at) }, due(at));
+    const about = (one) => h("span", { class: "push muted small num" }, size(one), when(one.made_at));
+    const row = (one) => h("li", { class: "row wrap" }, h("span", { class: "mono cut" }, one.name), about(one));
     const rest = answer.items.length > 8 ? h("li", { class: "muted small" }, `and ${answer.items.length - 8} older ones`) : null;
     this.backups.replaceChildren(
       ...(answer.items.length ? [h("ul", { class: "plain backups" }, ...answer.items.slice(0, 8).map(row), rest)] : []),
