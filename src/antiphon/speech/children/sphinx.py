@@ -8,8 +8,8 @@ recording that nobody watches, {"op": "close"}. Frames out: {"id", "partial"}, {
 
 One thing is done at a time, and nothing takes long: what people wait for first (finals, a piece of up to 15 seconds at
 a time, the streams in turn: `sphinx_queue`; the slow part of a piece is given up when its person leaves), then partials
-of streams whose audio is fresh. A machine that cannot keep
-up gives fewer partials, then finals of our model alone, and then refuses those it would let wait for too long.
+of streams whose audio is fresh. A machine that cannot keep up gives fewer partials, then finals of our model alone, and
+then refuses those it would let wait for too long.
 """
 
 from __future__ import annotations

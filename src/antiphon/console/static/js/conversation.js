@@ -33,7 +33,8 @@ export class Conversation {
 
   /**
    * `page` is told what happens: changed(), answered(item), waiting(approval), growing(turn), failed(error) of a deed;
-   * and, also after this one was closed, created(key, text), refused(key, entry, error). `isNew`: made by this browser, the server cannot know it yet.
+   * and, also after this one was closed, created(key, text), refused(key, entry, error). `isNew`: made by this browser,
+   * the server cannot know it yet.
    */
   constructor(key, { api, keep, page, isNew }) {
     this.key = key;
