@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.held import Held
 from tests.e2e.server import Server
 
 MANY = 10_000
@@ -62,3 +64,23 @@ def test_ten_thousand_are_read_in_a_page_that_stays_small(context: BrowserContex
     page.goto(f"{server.url}/history?q=question+7+about")
     expect(page.locator(".result")).to_have_count(1)
     print(f"search among {2 * MANY}: {time.monotonic() - began:.2f} s with its page")
+
+
+def test_who_gets_to_the_end_while_the_list_is_read_again_reads_on(
+    context: BrowserContext, server: Server, reader: str
+) -> None:
+    """Lists that change are read again every few seconds; whoever scrolls just then does not get stuck."""
+    page = context.new_page()
+    page.goto(server.link(reader))
+    page.wait_for_url(lambda url: "/welcome/" not in url)
+    page.goto(f"{server.url}/tasks")
+    rows = page.locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    again = Held(page, re.compile(r"/api/tasks\?limit=50$"), most=1)
+    again.wait()
+    before = rows.count()
+    page.locator(".list-foot").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)  # the page has noticed
+    assert rows.count() == before
+    again.let_go()
+    expect(rows.nth(before)).to_be_attached()

@@ -24,6 +24,8 @@ export class List {
   #turn = 0; // answers to older questions are dropped
   #isOlder = false; // what is being read was put right here meanwhile: its answer would undo that
   #readAgain = false;
+  #isQuiet = false; // what is being read was not asked for by the person
+  #moreAfter = false; // while it was, they got to the end of what is shown
   #slow = 0;
 
   /**
@@ -61,6 +63,7 @@ export class List {
   async #begin(cursor) {
     this.#items.clear();
     this.#next = null;
+    this.#moreAfter = false;
     this.#from = cursor;
     this.#draw();
     clearTimeout(this.#slow);
@@ -80,6 +83,7 @@ export class List {
   }
 
   async more() {
+    if (this.#reading) this.#moreAfter = this.#isQuiet;
     if (this.#reading || !this.#next || this.#isFull) return;
     this.#foot.replaceChildren(skeleton());
     await this.#read(this.#next, {});
@@ -112,6 +116,7 @@ export class List {
     const path = this.#options.path();
     const turn = ++this.#turn;
     this.#isOlder = false;
+    this.#isQuiet = quiet;
     const [address, query = ""] = path.split("?");
     const values = Object.fromEntries(new URLSearchParams(query));
     try {
@@ -141,11 +146,15 @@ export class List {
       if (!(error instanceof ApiError)) throw error;
       if (turn !== this.#turn) return;
       this.#answered();
-      if (quiet || error.status === 401) return;
-      this.#trouble(error);
-      return;
+      if (!quiet && error.status !== 401) this.#trouble(error);
+      if (!quiet) return;
     }
-    if (!this.#readAgain || this.#reading) return; // `onRead` may read on
+    if (this.#reading) return; // `onRead` may read on
+    if (this.#moreAfter) {
+      this.#moreAfter = false;
+      await this.more();
+    }
+    if (!this.#readAgain || this.#reading) return;
     this.#readAgain = false;
     this.refresh();
   }
