@@ -112,6 +112,7 @@ def test_a_livekit_server_that_was_away_is_come_back_to(
     livekit_process.start()
     expect(stage.connection).to_have_text("connected", timeout=40_000)
     stage.wait("both to be back", lambda: people_in(livekit_process.livekit, "talk") == {"Owner", f"agent-{session}"})
+    stage.page.wait_for_timeout(3000)  # both publish and subscribe anew; what is said until sound flows may be lost
     mouth.say(stage.page, spoken(talks.TIME_IN_TOKYO))
     stage.final(stage.said, "what time is it in tokyo")
     stage.loud(0.8)
